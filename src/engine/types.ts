@@ -1,0 +1,292 @@
+/**
+ * The words of the engine: documents, plans, run states, events, commands, and the port that a node type is handed.
+ * Nothing here does anything. Sources: the workflow semantics page (docs/workflows.md).
+ */
+
+export type Json = null | boolean | number | string | Json[] | JsonObject;
+export type JsonObject = { [key: string]: Json };
+
+/* ---------- problems ---------- */
+
+/** One finding of validation. `field` is a dotted path into the document as sent, e.g. `nodes.2.metadata.temperature`. */
+export interface Problem {
+  code: string;
+  message: string;
+  field: string | null;
+  nodeId: string | null;
+}
+
+export interface Validation {
+  valid: boolean;
+  errors: Problem[];
+  warnings: Problem[];
+}
+
+/* ---------- the normalised document (one dialect, defaults filled in) ---------- */
+
+export type SourceKind = 'llm' | 'image' | 'db' | 'api';
+export type OnError = 'fail' | 'continue';
+
+export interface RetryPolicy {
+  maxAttempts: number;
+  initialSeconds: number;
+  maxSeconds: number;
+}
+
+export interface SourceSpec {
+  id: string;
+  kind: SourceKind;
+  /** Inline configuration, or null when `ref` names a row of `sources`. */
+  config: JsonObject | null;
+  ref: string | null;
+}
+
+export interface QueueSpec {
+  id: string;
+  from: string;
+  to: string;
+  maxMessagesPerSecond: number | null;
+  maxRequestsPerMinute: number | null;
+  maxTokensPerMinute: number | null;
+  burstSize: number | null;
+}
+
+export interface NodeSpec {
+  id: string;
+  type: string;
+  description: string | null;
+  outputKey: string | null;
+  timeoutSeconds: number | null;
+  retry: RetryPolicy;
+  onError: OnError;
+  /** Normalised type-specific parameters: `metadata` under the canonical key names. */
+  parameters: JsonObject;
+}
+
+export interface EdgeSpec {
+  from: string;
+  to: string[];
+  condition: string | null;
+  isDefault: boolean;
+  queue: string | null;
+}
+
+export interface Limits {
+  maxParallelNodes: number;
+  maxNodes: number;
+  maxTokens: number | null;
+  /** US dollars. */
+  maxCost: number | null;
+  maxSeconds: number;
+  maxStateBytes: number;
+  maxOutputBytes: number;
+}
+
+export interface WorkflowDocument {
+  nodes: NodeSpec[];
+  edges: EdgeSpec[];
+  queues: QueueSpec[];
+  sources: SourceSpec[];
+  startNode: string;
+  initialState: JsonObject;
+  limits: Limits;
+}
+
+/* ---------- the plan: a document made ready to run; immutable, cached by version id ---------- */
+
+export interface PlanNode extends NodeSpec {
+  /** Position in the document: settles every tie. */
+  index: number;
+  /** True when the node reaches outside and is checkpointed before anything that depends on it starts. */
+  hasEffect: boolean;
+  /** Id of the document source this node uses; null when it uses none or only inline keys. */
+  sourceId: string | null;
+  sourceKind: SourceKind | null;
+  /** Distinct predecessors, in document order. */
+  predecessors: string[];
+  outgoing: EdgeSpec[];
+  /** Queue in front of this node, by incoming edge or queue.to. */
+  queueId: string | null;
+}
+
+export interface Plan {
+  document: WorkflowDocument;
+  nodes: Map<string, PlanNode>;
+  startNode: string;
+}
+
+/* ---------- the run ---------- */
+
+export type NodeStatus =
+  | 'pending' | 'running' | 'waiting' | 'rate_limited'
+  | 'completed' | 'failed' | 'skipped' | 'timed_out' | 'cancelled';
+
+/** Terminal outcome of one node, as it is stored in `node_executions` and replayed after a crash. */
+export interface NodeOutcome {
+  nodeId: string;
+  status: 'completed' | 'failed' | 'skipped' | 'timed_out' | 'cancelled';
+  /** Order of starting, from 1; null for skipped nodes. */
+  sequence: number | null;
+  /** Order of finishing, from 1: the order in which outputs are written into the state. */
+  finishOrder: number;
+  output: Json;
+  /** State keys written beside the output key (e.g. `intent`). */
+  writes: JsonObject;
+  error: { code: string; message: string } | null;
+  /** What a router decided: the target named by its route, or null. */
+  routeTarget: string | null;
+  tokens: number;
+  /** Unrounded cost in units of 1e-10 US dollars (an integer). */
+  costUnits: number;
+}
+
+export interface RunNode {
+  nodeId: string;
+  status: NodeStatus;
+  sequence: number | null;
+  /** For each predecessor that is settled: whether one of its edges to this node was taken. */
+  arrivals: Map<string, boolean>;
+}
+
+export type RunStatus = 'running' | 'completed' | 'failed' | 'cancelled';
+
+export interface RunState {
+  status: RunStatus;
+  /** The one JSON object of the execution, with `execution_path`, `tokens_used`, `cost`, `errors` kept by the engine. */
+  data: JsonObject;
+  nodes: Map<string, RunNode>;
+  outputs: JsonObject;
+  nextSequence: number;
+  nextFinishOrder: number;
+  /** Ready nodes that wait for a free place among the parallel ones, in document order. */
+  ready: string[];
+  running: Set<string>;
+  tokens: number;
+  costUnits: number;
+  nodesRun: number;
+  warnings: Problem[];
+  /** The first failure that ends the execution once running siblings are done. */
+  failure: { code: string; message: string; nodeId: string | null } | null;
+}
+
+export type RunEvent =
+  | { type: 'start' }
+  | { type: 'node_finished'; outcome: NodeOutcome }
+  | { type: 'limit_hit'; code: string; message: string }
+  | { type: 'cancel' };
+
+export type RunCommand =
+  /** Run this node now; `sequence` is already assigned. */
+  | { type: 'run'; nodeId: string; sequence: number }
+  /** Record as skipped: it can no longer be reached. */
+  | { type: 'skip'; outcome: NodeOutcome }
+  /** Abort what runs (cancel). */
+  | { type: 'abort'; nodeIds: string[] }
+  /** Nothing is left: the execution has ended. */
+  | { type: 'finish'; status: 'completed' | 'failed' | 'cancelled'; error: { code: string; message: string; nodeId: string | null } | null };
+
+export interface StepResult {
+  state: RunState;
+  commands: RunCommand[];
+}
+
+/* ---------- the port that a node type is handed ---------- */
+
+export interface LlmRequest {
+  prompt: string;
+  system: string | null;
+  temperature: number;
+  maxTokens: number;
+  topP: number | null;
+  /** Ask for a JSON answer; the schema, when given, is a JSON Schema that the answer must satisfy. */
+  json: { schema: JsonObject | null } | null;
+}
+
+export interface LlmAnswer {
+  text: string;
+  model: string;
+  inputTokens: number;
+  outputTokens: number;
+  /** The provider did not say: counted by length. */
+  estimated: boolean;
+  costUnits: number;
+  /** Built-in deterministic answer (AGENTFLOW_MOCK_LLM=1). */
+  mock: boolean;
+}
+
+export interface ImageRequest { prompt: string; size: string | null; quality: string | null; style: string | null }
+export interface ImageAnswer { url: string | null; bytes: Uint8Array | null; mediaType: string | null; model: string; costUnits: number }
+
+export interface DbRequest { text: string; values: Json[]; limit: number; timeoutSeconds: number }
+export interface ApiRequest { method: string; path: string; query: JsonObject; headers: Record<string, string>; body: Json | undefined }
+export interface ApiAnswer { status: number; headers: Record<string, string>; body: Json }
+
+/** The guarded way to the outside, already bound to this node's source, abort signal and idempotency key. */
+export interface SourcePort {
+  llm(request: LlmRequest): Promise<LlmAnswer>;
+  image(request: ImageRequest): Promise<ImageAnswer>;
+  db(request: DbRequest): Promise<{ rows: JsonObject[]; truncated: boolean }>;
+  api(request: ApiRequest): Promise<ApiAnswer>;
+}
+
+export interface NodeContext {
+  node: PlanNode;
+  parameters: JsonObject;
+  /** Snapshot of the state when the node started. Not to be changed. */
+  state: JsonObject;
+  outputs: JsonObject;
+  /** From 1. */
+  attempt: number;
+  /** The same for every try of this node in this execution. */
+  idempotencyKey: string;
+  signal: AbortSignal;
+  log(level: 'info' | 'warn' | 'error', message: string): void;
+  /** Present when the node type says it needs a source (and for nodes with an optional one). */
+  source: SourcePort | null;
+  /** Result of what the node waited for (approval decision, child execution), when it is run again after waiting. */
+  resumedWith: Json | undefined;
+}
+
+export interface NodeDone {
+  kind: 'done';
+  output: Json;
+  /** What is recorded as `node_executions.input`. */
+  input?: Json;
+  writes?: JsonObject;
+  routeTarget?: string | null;
+  tokens?: number;
+  costUnits?: number;
+  warnings?: string[];
+}
+
+/** "Later": holds no worker until `until`, a decision or a child's end. */
+export interface NodeWaits {
+  kind: 'wait';
+  reason: 'delay' | 'approval' | 'child' | 'rate_limit';
+  /** ISO time after which the node is run again even if nothing else wakes it; null waits for the event alone. */
+  until: string | null;
+  /** Kept in the node row and shown to people (message, roles, child workflow ...). */
+  details: JsonObject;
+}
+
+export type NodeResult = NodeDone | NodeWaits;
+
+/** One node type = one file in src/nodes; the folder is the list. */
+export interface NodeType {
+  type: string;
+  /** One sentence, shown in documentation. */
+  summary: string;
+  /** JSON Schema (2020-12) of `metadata` under canonical names. */
+  parameters: JsonObject;
+  /** Kind of source it works on; null when none. */
+  sourceKind: SourceKind | null;
+  /** When false a source may be absent (router, aggregator). */
+  sourceRequired: boolean;
+  /** Reaches outside with these parameters? Pure nodes cost no round trip. */
+  hasEffect(parameters: JsonObject): boolean;
+  defaultOutputKey(parameters: JsonObject): string | null;
+  /** Checks beyond the schema. `field` is relative to the node's metadata. */
+  validate?(node: NodeSpec): Problem[];
+  example: JsonObject;
+  run(context: NodeContext): NodeResult | Promise<NodeResult>;
+}

@@ -1,0 +1,107 @@
+/**
+ * The registry of errors: everything that AgentFlow says went wrong has a stable code here, and nowhere else.
+ * SQL raises a registered code with `app_private.fail(code, ...)`, which looks up the SQLSTATE of this list (`AF001` ...).
+ * Imports nothing.
+ */
+
+export interface ErrorEntry {
+  /** SQLSTATE when PostgreSQL raises it, else null. */
+  sqlstate: string | null;
+  httpStatus: number;
+  /** May the message be shown to API clients? Otherwise they get `INTERNAL` and an id to quote. */
+  isPublic: boolean;
+  summary: string;
+  remedy: string;
+}
+
+const entry = (sqlstate: string | null, httpStatus: number, summary: string, remedy: string, isPublic = true): ErrorEntry =>
+  ({ sqlstate, httpStatus, isPublic, summary, remedy });
+
+export const errorRegistry = {
+  // identity
+  UNAUTHENTICATED: entry('AF401', 401, 'No valid identity came with the request.', 'Call authenticate, or send a valid X-API-Key.'),
+  INVALID_CREDENTIALS: entry('AF402', 401, 'E-mail or password is wrong.', 'Check both; an admin can issue a reset link.'),
+  TOKEN_EXPIRED: entry(null, 401, 'The bearer token has expired.', 'Call authenticate again.'),
+  TOKEN_INVALID: entry(null, 401, 'The bearer token or API key is not valid.', 'Call authenticate again, or use another key.'),
+  PERMISSION_DENIED: entry('AF403', 403, 'This role or key may not do that.', 'Ask an admin of the tenant for the right named in the message.'),
+  // objects
+  NOT_FOUND: entry('AF404', 404, 'There is no such object, or it is not yours to see.', 'Check the id.'),
+  VERSION_CONFLICT: entry('AF409', 409, 'Somebody changed the object meanwhile.', 'Read it again and repeat the change on the new version.'),
+  IDEMPOTENCY_CONFLICT: entry('AF410', 409, 'This idempotency key was used with another input.', 'Use a new key, or send the same input.'),
+  ILLEGAL_TRANSITION: entry('AF411', 409, 'The object is in a state that does not allow this.', 'Look at its status.'),
+  SOURCE_IN_USE: entry('AF412', 409, 'A published workflow uses this source.', 'Archive those workflows, or repeat with force: true.'),
+  UNIQUE_VIOLATION: entry('23505', 409, 'There is already one with this value.', 'Choose another value.'),
+  REFERENCE_VIOLATION: entry('23503', 409, 'The object referred to does not exist.', 'Check the id.'),
+  NOT_NULL_VIOLATION: entry('23502', 400, 'A required value is missing.', 'Give the value named in field.'),
+  CHECK_VIOLATION: entry('23514', 400, 'A value breaks a rule of the schema.', 'See constraint and field.'),
+  INVALID_VALUE: entry('AF400', 400, 'A value is not acceptable.', 'See the message.'),
+  TOO_LARGE: entry('AF413', 413, 'The value is larger than allowed.', 'Send less.'),
+  INVALID_WORKFLOW: entry('AF422', 422, 'The workflow is not valid.', 'validateWorkflow lists every problem.'),
+  WORKFLOW_NOT_RUNNABLE: entry('AF423', 409, 'This workflow cannot be executed in its present status.', 'Publish it, or run a draft as a developer.'),
+  // API
+  BAD_REQUEST: entry(null, 400, 'The request is not well-formed.', 'See the message.'),
+  LIMIT_EXCEEDED: entry(null, 400, 'The request asks for more than is allowed.', 'Ask for less at a time.'),
+  TIMEOUT: entry('57014', 504, 'The statement took too long.', 'Ask for less, or try again later.'),
+  UNAVAILABLE: entry(null, 503, 'The service is not ready.', 'Try again in a few seconds.'),
+  INTERNAL: entry(null, 500, 'Something went wrong on our side.', 'Quote the request id to the operator.', false),
+  // configuration and start
+  CONFIG_INVALID: entry(null, 500, 'The environment is not acceptable.', 'Correct the variables named.'),
+  PORT_IN_USE: entry(null, 500, 'The port is taken.', 'Set PORT to another one, or to 0 for a free one.'),
+  DATA_DIR_IN_USE: entry(null, 500, 'Another AgentFlow uses this data folder.', 'Stop it, or set AGENTFLOW_DATA_DIR to another folder.'),
+  DATA_DIR_VERSION: entry(null, 500, 'The data folder was made by another PostgreSQL version.', 'Use that version, or dump and restore; or set AGENTFLOW_DATA_DIR to a new folder.'),
+  EMBEDDED_POSTGRES: entry(null, 500, 'The embedded PostgreSQL did not start.', 'See the server log named in the message.'),
+  POSTGRES_UNSUPPORTED: entry(null, 500, 'This PostgreSQL version is not supported.', 'Use 14.14, 15.9, 16.5, 17.1 or a later minor, or 18.'),
+  DATABASE_UNREACHABLE: entry(null, 503, 'The database does not answer.', 'Check DATABASE_URL and the server.'),
+  DATABASE_BEHIND: entry(null, 500, 'The database lacks migrations that this version needs.', 'Run: agentflow db migrate'),
+  DATABASE_AHEAD: entry(null, 500, 'The database has migrations that this version does not know.', 'Update AgentFlow, or use another database.'),
+  ROLE_MISSING: entry(null, 500, 'A database role is missing.', 'Run the SQL printed, or db migrate as a role with CREATEROLE.'),
+  USAGE: entry(null, 400, 'The command was called wrongly.', 'See --help.'),
+  // executions and nodes
+  NODE_FAILED: entry(null, 500, 'A node failed.', 'See its error.'),
+  NODE_TIMEOUT: entry(null, 504, 'A node took longer than its timeout.', 'Raise timeout on the node, or make its work smaller.'),
+  INPUT_INVALID: entry(null, 400, 'The input breaks the rules of an input node.', 'Send an input that satisfies its validation.'),
+  EXPRESSION_FAILED: entry(null, 400, 'An expression could not be evaluated.', 'Check the names and types it uses.'),
+  SOURCE_MISSING: entry(null, 400, 'A node names a source that is nowhere.', 'Add the source to the document or to the tenant.'),
+  SOURCE_KEY_MISSING: entry(null, 400, 'The key of a source is not set.', 'Set the variable named in the message, or AGENTFLOW_LLM_GATEWAY_URL.'),
+  SOURCE_NOT_ALLOWED: entry(null, 403, 'A source may not do that here.', 'Ask the operator; see AGENTFLOW_SOURCE_ENV and AGENTFLOW_ALLOW_HOSTS.'),
+  SOURCE_FAILED: entry(null, 502, 'A source answered with an error.', 'See the message; try again if it is passing.'),
+  SOURCE_UNAVAILABLE: entry(null, 503, 'A source did not answer, or asked to try later.', 'It is tried again by itself as the retry policy says.'),
+  ANSWER_INVALID: entry(null, 502, 'A model answered in another form than asked.', 'Make the prompt or the schema clearer.'),
+  LIMIT_NODES: entry(null, 400, 'The execution ran more nodes than allowed.', 'Raise limits.max_nodes, or make the workflow smaller.'),
+  LIMIT_TOKENS: entry(null, 400, 'The execution used more tokens than allowed.', 'Raise limits.max_tokens.'),
+  LIMIT_COST: entry(null, 400, 'The execution cost more than allowed.', 'Raise limits.max_cost.'),
+  LIMIT_TIME: entry(null, 400, 'The execution took longer than allowed.', 'Raise limits.max_seconds.'),
+  LIMIT_STATE: entry(null, 400, 'The state of the execution grew too large.', 'Keep less in the state, or raise limits.max_state_bytes.'),
+  LIMIT_OUTPUT: entry(null, 400, 'One node returned too much.', 'Return less, or raise limits.max_output_bytes.'),
+  NOT_SUPPORTED: entry(null, 501, 'This part is not available in this version.', 'See the documentation.'),
+} as const satisfies Record<string, ErrorEntry>;
+
+export type ErrorCode = keyof typeof errorRegistry;
+
+/** An error with a registered code. `details` may hold `field`, `constraint` and what else helps; never secrets. */
+export class AgentFlowError extends Error {
+  readonly code: ErrorCode;
+  readonly remedy: string;
+  readonly details: Record<string, unknown>;
+
+  constructor(code: ErrorCode, message?: string, options: { remedy?: string; details?: Record<string, unknown>; cause?: unknown } = {}) {
+    super(message ?? errorRegistry[code].summary, options.cause === undefined ? undefined : { cause: options.cause });
+    this.name = 'AgentFlowError';
+    this.code = code;
+    this.remedy = options.remedy ?? errorRegistry[code].remedy;
+    this.details = options.details ?? {};
+  }
+}
+
+/** A failure of a node. Transient ones are tried again within the node's retry policy. */
+export class NodeError extends AgentFlowError {
+  readonly transient: boolean;
+  readonly retryAfterSeconds: number | null;
+
+  constructor(code: ErrorCode, message: string, options: { transient?: boolean; retryAfterSeconds?: number | null; cause?: unknown; details?: Record<string, unknown> } = {}) {
+    super(code, message, options);
+    this.name = 'NodeError';
+    this.transient = options.transient ?? false;
+    this.retryAfterSeconds = options.retryAfterSeconds ?? null;
+  }
+}
