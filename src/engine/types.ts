@@ -107,10 +107,16 @@ export interface PlanNode extends NodeSpec {
   outgoing: EdgeSpec[];
   /** Queue in front of this node, by incoming edge or queue.to. */
   queueId: string | null;
+  /** State keys this node may write: its output key and what its type writes beside it. */
+  writtenKeys: string[];
+  /** Per key: nodes later in the document that can run at the same time and write it too. Their value stays when they finished first. */
+  yields: Map<string, Set<string>>;
 }
 
 export interface Plan {
   document: WorkflowDocument;
+  /** Warnings of validation; they never block. */
+  warnings: Problem[];
   nodes: Map<string, PlanNode>;
   startNode: string;
 }
@@ -146,16 +152,28 @@ export interface RunNode {
   sequence: number | null;
   /** For each predecessor that is settled: whether one of its edges to this node was taken. */
   arrivals: Map<string, boolean>;
+  /** Intent of the nearest router on the way here, this node included; undefined when there is none. */
+  intent: Json | undefined;
 }
 
 export type RunStatus = 'running' | 'completed' | 'failed' | 'cancelled';
 
+/**
+ * The state of one execution. `step` owns it: it changes the maps and sets in place and returns the same object; whoever wants an older state
+ * rebuilds it with `restoreRun`. `data` and `outputs` are replaced, never changed, so a snapshot of them costs nothing.
+ */
 export interface RunState {
   status: RunStatus;
-  /** The one JSON object of the execution, with `execution_path`, `tokens_used`, `cost`, `errors` kept by the engine. */
+  /** The one JSON object of the execution, with `execution_path`, `tokens_used`, `cost` (US dollars), `errors` kept by the engine. */
   data: JsonObject;
   nodes: Map<string, RunNode>;
+  /** Outputs by node id, of finished nodes. */
   outputs: JsonObject;
+  /** Node that wrote a key last. */
+  writers: Map<string, string>;
+  /** Bytes of `data` as compact JSON, by key; and their sum. */
+  keyBytes: Map<string, number>;
+  dataBytes: number;
   nextSequence: number;
   nextFinishOrder: number;
   /** Ready nodes that wait for a free place among the parallel ones, in document order. */
@@ -176,8 +194,8 @@ export type RunEvent =
   | { type: 'cancel' };
 
 export type RunCommand =
-  /** Run this node now; `sequence` is already assigned. */
-  | { type: 'run'; nodeId: string; sequence: number }
+  /** Run this node now; `sequence` is already assigned. `data` and `outputs` are the snapshot that the node sees. */
+  | { type: 'run'; nodeId: string; sequence: number; data: JsonObject; outputs: JsonObject }
   /** Record as skipped: it can no longer be reached. */
   | { type: 'skip'; outcome: NodeOutcome }
   /** Abort what runs (cancel). */
@@ -271,6 +289,12 @@ export interface NodeWaits {
 
 export type NodeResult = NodeDone | NodeWaits;
 
+/** What the checks of a node type may use. */
+export interface ValidationTools {
+  /** Says what is wrong with a statement that must be exactly one SELECT, or null. Absent when no SQL parser was given: then nothing is said. */
+  checkSelect: ((text: string) => string | null) | null;
+}
+
 /** One node type = one file in src/nodes; the folder is the list. */
 export interface NodeType {
   type: string;
@@ -285,8 +309,10 @@ export interface NodeType {
   /** Reaches outside with these parameters? Pure nodes cost no round trip. */
   hasEffect(parameters: JsonObject): boolean;
   defaultOutputKey(parameters: JsonObject): string | null;
-  /** Checks beyond the schema. `field` is relative to the node's metadata. */
-  validate?(node: NodeSpec): Problem[];
+  /** State keys that it writes beside its output key. */
+  alsoWrites?: string[];
+  /** Checks beyond the schema. `field` is relative to the node's metadata, under canonical names (`routes.0.pattern`). */
+  validate?(node: NodeSpec, tools: ValidationTools): Problem[];
   example: JsonObject;
   run(context: NodeContext): NodeResult | Promise<NodeResult>;
 }
