@@ -1,0 +1,8 @@
+import { clusterVariable, startTestCluster } from './cluster.ts';
+import { keepCluster } from './global-teardown.ts';
+
+export default async function setup(): Promise<void> {
+  const cluster = await startTestCluster();
+  keepCluster(cluster);
+  process.env[clusterVariable] = JSON.stringify(cluster.info);
+}
