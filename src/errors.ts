@@ -23,6 +23,7 @@ export const errorRegistry = {
   INVALID_CREDENTIALS: entry('AF402', 401, 'E-mail or password is wrong.', 'Check both; an admin can issue a reset link.'),
   TOKEN_EXPIRED: entry(null, 401, 'The bearer token has expired.', 'Call authenticate again.'),
   TOKEN_INVALID: entry(null, 401, 'The bearer token or API key is not valid.', 'Call authenticate again, or use another key.'),
+  TOO_MANY_ATTEMPTS: entry(null, 429, 'There were too many failed attempts.', 'Wait a quarter of an hour, then try again.'),
   PERMISSION_DENIED: entry('AF403', 403, 'This role or key may not do that.', 'Ask an admin of the tenant for the right named in the message.'),
   // objects
   NOT_FOUND: entry('AF404', 404, 'There is no such object, or it is not yours to see.', 'Check the id.'),
@@ -67,6 +68,8 @@ export const errorRegistry = {
   SOURCE_FAILED: entry(null, 502, 'A source answered with an error.', 'See the message; try again if it is passing.'),
   SOURCE_UNAVAILABLE: entry(null, 503, 'A source did not answer, or asked to try later.', 'It is tried again by itself as the retry policy says.'),
   ANSWER_INVALID: entry(null, 502, 'A model answered in another form than asked.', 'Make the prompt or the schema clearer.'),
+  WORKER_UNKNOWN: entry('AF510', 503, 'The worker process was taken for dead.', 'It registers anew by itself.', false),
+  WORKER_LOST: entry(null, 500, 'Worker processes died again and again while they ran this execution.', 'Look for a node that takes too much memory; then execute it again.'),
   LIMIT_NODES: entry(null, 400, 'The execution ran more nodes than allowed.', 'Raise limits.max_nodes, or make the workflow smaller.'),
   LIMIT_TOKENS: entry(null, 400, 'The execution used more tokens than allowed.', 'Raise limits.max_tokens.'),
   LIMIT_COST: entry(null, 400, 'The execution cost more than allowed.', 'Raise limits.max_cost.'),
