@@ -32,7 +32,7 @@ export interface TestDatabase {
 export function useTestDatabase(options: { samples?: boolean } = {}): TestDatabase {
   const handle = {} as TestDatabase;
   beforeAll(async () => {
-    Object.assign(handle, await createTestDatabase(options));
+    Object.defineProperties(handle, Object.getOwnPropertyDescriptors(await createTestDatabase(options)));
   });
   afterAll(async () => {
     await handle.drop();
