@@ -1,0 +1,32 @@
+/** What a GraphQL operation finds in its context, beside what PostGraphile puts there. */
+import 'postgraphile';
+import type { ExecutionEvents } from './events.ts';
+import { tenantOf } from './identity.ts';
+import { currentScope, type RequestScope } from './scope.ts';
+import { type PgSettings, settingsOf } from './settings.ts';
+import type { SignIn } from './sign-in.ts';
+
+declare global {
+  namespace Grafast {
+    interface Context {
+      scope: RequestScope;
+      /** Of the caller; null for visitors. */
+      tenantId: string | null;
+      signIn: SignIn;
+      executionEvents: ExecutionEvents;
+    }
+  }
+}
+
+export interface Services {
+  signIn: SignIn;
+  executionEvents: ExecutionEvents;
+  statementTimeoutMs: number;
+}
+
+export function contextOf(services: Services): Partial<Grafast.Context> & { pgSettings: PgSettings } {
+  const scope = currentScope();
+  if (!scope) throw new Error('A GraphQL operation runs outside of a request scope');
+  const { signIn, executionEvents, statementTimeoutMs } = services;
+  return { scope, tenantId: tenantOf(scope.identity), signIn, executionEvents, pgSettings: settingsOf(scope, statementTimeoutMs) };
+}

@@ -1,0 +1,157 @@
+/**
+ * What clients learn of an error: `message` and `extensions { code, field?, constraint?, remedy?, problems?, requestId? }`, always from
+ * the registry. Whatever is not registered becomes INTERNAL with the request's id, and the whole of it goes to the log.
+ */
+import { isSafeError } from 'postgraphile/grafast';
+import { GraphQLError } from 'postgraphile/graphql';
+import { AgentFlowError, errorRegistry, type ErrorCode } from '../errors.ts';
+import { fieldOfConstraint, type DatabaseError, isConnectionFailure, isDatabaseError } from './database-errors.ts';
+import { currentScope } from './scope.ts';
+
+export interface Log {
+  debug(details: object, message: string): void;
+  info(details: object, message: string): void;
+  warn(details: object, message: string): void;
+  error(details: object, message: string): void;
+}
+
+export interface PublicError {
+  code: ErrorCode;
+  message: string;
+  extensions: Record<string, unknown>;
+}
+
+const codeBySqlstate = new Map<string, ErrorCode>(
+  Object.entries(errorRegistry).flatMap(([code, { sqlstate }]) => (sqlstate === null ? [] : [[sqlstate, code as ErrorCode]])));
+
+/** SQLSTATEs of class 22 whose message repeats nothing but the value that the client itself sent. */
+const echoesOnlyInput = new Set(['22001', '22003', '22007', '22008', '22P02', '22P05', '22021']);
+
+/** Turns anything thrown into what may be shown. `undefined` means: not registered, mask it. */
+export function publicErrorOf(error: unknown): PublicError | undefined {
+  if (error instanceof AgentFlowError) return fromAgentFlow(error);
+  if (isDatabaseError(error)) return fromDatabase(error);
+  if (isConnectionFailure(error)) return plain('UNAVAILABLE');
+  if (error instanceof Error && isSafeError(error)) {
+    return { code: 'BAD_REQUEST', message: error.message, extensions: { remedy: errorRegistry.BAD_REQUEST.remedy } };
+  }
+  return undefined;
+}
+
+function plain(code: ErrorCode, extensions: Record<string, unknown> = {}): PublicError {
+  const { summary, remedy } = errorRegistry[code];
+  return { code, message: summary, extensions: { remedy, ...extensions } };
+}
+
+function fromAgentFlow(error: AgentFlowError): PublicError | undefined {
+  if (!errorRegistry[error.code].isPublic) return undefined;
+  return { code: error.code, message: error.message, extensions: { ...error.details, remedy: error.remedy } };
+}
+
+function fromDatabase(error: DatabaseError): PublicError | undefined {
+  const { code: sqlstate } = error;
+  const registered = codeBySqlstate.get(sqlstate);
+  if (sqlstate.startsWith('AF') && registered) return fromRaised(registered, error);
+  if (sqlstate === '42501') return plain(isVisitor() ? 'UNAUTHENTICATED' : 'PERMISSION_DENIED');
+  if (registered) return plain(registered, placeOf(error));
+  if (sqlstate.startsWith('22')) return fromBadValue(error);
+  if (isConnectionFailure(error)) return plain('UNAVAILABLE');
+  if (sqlstate.startsWith('54')) return plain('LIMIT_EXCEEDED');
+  return undefined;
+}
+
+/** What `app_private.fail` raised: message, hint, column and detail are made for clients. */
+function fromRaised(code: ErrorCode, error: DatabaseError): PublicError {
+  const problems = problemsIn(error.detail);
+  return {
+    code,
+    message: error.message,
+    extensions: {
+      remedy: error.hint || errorRegistry[code].remedy,
+      ...(error.column ? { field: toCamelCase(error.column) } : null),
+      ...problems,
+    },
+  };
+}
+
+function fromBadValue(error: DatabaseError): PublicError {
+  const shown = plain('INVALID_VALUE', placeOf(error));
+  return echoesOnlyInput.has(error.code) ? { ...shown, message: error.message } : shown;
+}
+
+function placeOf(error: DatabaseError): Record<string, unknown> {
+  const field = error.column || (error.constraint ? fieldOfConstraint(error.constraint, error.table) : undefined);
+  return {
+    ...(field ? { field: toCamelCase(field) } : null),
+    ...(error.constraint ? { constraint: error.constraint } : null),
+  };
+}
+
+/** `fail` gives details as JSON: a list of problems, or an object that is merged into the extensions. */
+function problemsIn(detail: string | undefined): Record<string, unknown> | null {
+  if (!detail) return null;
+  try {
+    const parsed: unknown = JSON.parse(detail);
+    if (Array.isArray(parsed)) return { problems: parsed.map(camelCaseKeys) };
+    if (typeof parsed !== 'object' || parsed === null) return null;
+    const { errors, ...rest } = parsed as Record<string, unknown>;
+    return { ...(Array.isArray(errors) ? { problems: errors.map(camelCaseKeys) } : null), ...(camelCaseKeys(rest) as object) };
+  } catch {
+    // Text, not JSON: it was written by PostgreSQL and may name rows.
+    return null;
+  }
+}
+
+function camelCaseKeys(value: unknown): unknown {
+  if (typeof value !== 'object' || value === null || Array.isArray(value)) return value;
+  return Object.fromEntries(Object.entries(value).map(([key, entry]) => [toCamelCase(key), entry]));
+}
+
+/** Only plain column names are changed; paths such as `nodes.0.start_node` stay as they are in the document. */
+function toCamelCase(name: string): string {
+  return name.includes('.') ? name : name.replace(/_([a-z0-9])/g, (_, letter: string) => letter.toUpperCase());
+}
+
+function isVisitor(): boolean {
+  return currentScope()?.identity.kind === 'visitor';
+}
+
+/** The `maskError` of the GraphQL server. */
+export function makeErrorMask(log: Log): (error: GraphQLError) => GraphQLError {
+  return (error) => {
+    // Errors about errors: a resolver's error keeps the original at the bottom.
+    const original = deepestOriginal(error);
+    if (original === null) return withCode(error, { code: badRequestCodeOf(error), message: error.message, extensions: {} });
+    const shown = publicErrorOf(original);
+    if (shown) return withCode(error, shown);
+    const requestId = currentScope()?.requestId;
+    log.error({ err: original, path: error.path, requestId }, 'An unexpected error was masked');
+    return withCode(error, plain('INTERNAL', { requestId }));
+  };
+}
+
+/** Errors of GraphQL itself may bring their own registered code (limits do); the rest is a malformed request. */
+function badRequestCodeOf(error: GraphQLError): ErrorCode {
+  const { code } = error.extensions;
+  return typeof code === 'string' && code in errorRegistry ? (code as ErrorCode) : 'BAD_REQUEST';
+}
+
+function deepestOriginal(error: GraphQLError): unknown {
+  let current: unknown = error;
+  while (current instanceof GraphQLError) {
+    if (current.originalError == null) return null;
+    current = current.originalError;
+  }
+  return current;
+}
+
+function withCode(error: GraphQLError, shown: PublicError): GraphQLError {
+  const { remedy = errorRegistry[shown.code].remedy, ...rest } = shown.extensions;
+  return new GraphQLError(shown.message, {
+    nodes: error.nodes,
+    source: error.source,
+    positions: error.positions,
+    path: error.path,
+    extensions: { code: shown.code, remedy, ...rest },
+  });
+}

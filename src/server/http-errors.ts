@@ -1,0 +1,47 @@
+/** Errors that end a request outside of GraphQL's execution, in GraphQL's own form: `{errors: [{message, extensions: {code, ...}}]}`. */
+import { AgentFlowError, errorRegistry, type ErrorCode } from '../errors.ts';
+import { publicErrorOf } from './errors.ts';
+
+export interface ErrorBody {
+  errors: { message: string; extensions: Record<string, unknown> & { code: ErrorCode } }[];
+}
+
+/** Anything not registered is told to `onUnexpected` and shown as INTERNAL. */
+export function errorBody(error: unknown, onUnexpected: (error: unknown) => void, requestId: string | undefined): ErrorBody {
+  const shown = publicErrorOf(error) ?? fromBodyParser(error);
+  if (shown) return { errors: [{ message: shown.message, extensions: { code: shown.code, ...shown.extensions } }] };
+  onUnexpected(error);
+  const { summary, remedy } = errorRegistry.INTERNAL;
+  return { errors: [{ message: summary, extensions: { code: 'INTERNAL', remedy, requestId } }] };
+}
+
+/** HTTP status of the first error. */
+export function statusOf(body: ErrorBody): number {
+  return errorRegistry[body.errors[0]?.extensions.code ?? 'INTERNAL'].httpStatus;
+}
+
+/** A request that HTTP itself has a more exact status for than its code has. */
+export class HttpError extends AgentFlowError {
+  readonly status: number;
+
+  constructor(status: number, code: ErrorCode, message: string, remedy: string) {
+    super(code, message, { remedy });
+    this.status = status;
+  }
+}
+
+/** The kinds of errors that express's JSON parser throws. */
+const parserFaults: Record<string, { code: ErrorCode; message: string; remedy: string }> = {
+  'entity.too.large': { code: 'TOO_LARGE', message: 'The request body is larger than 3 MiB.', remedy: 'Send less.' },
+  'entity.parse.failed': { code: 'BAD_REQUEST', message: 'The request body is not valid JSON.', remedy: 'Send {"query": "...", "variables": {...}} as JSON.' },
+  'encoding.unsupported': { code: 'BAD_REQUEST', message: 'The content encoding is not supported.', remedy: 'Send the body as it is, or with gzip.' },
+  'charset.unsupported': { code: 'BAD_REQUEST', message: 'The character set is not supported.', remedy: 'Send UTF-8.' },
+  'request.aborted': { code: 'BAD_REQUEST', message: 'The request ended before its body was complete.', remedy: 'Send it again.' },
+  'request.size.invalid': { code: 'BAD_REQUEST', message: 'The body is not as long as Content-Length says.', remedy: 'Send it again.' },
+};
+
+function fromBodyParser(error: unknown): { code: ErrorCode; message: string; extensions: Record<string, unknown> } | undefined {
+  if (!(error instanceof Error) || !('type' in error) || typeof error.type !== 'string') return undefined;
+  const fault = parserFaults[error.type];
+  return fault && { code: fault.code, message: fault.message, extensions: { remedy: fault.remedy } };
+}

@@ -1,0 +1,109 @@
+/** The API server: GraphQL over HTTP and WebSocket, GraphiQL, health. */
+import http from 'node:http';
+import express, { type Router } from 'express';
+import pg from 'pg';
+import { postgraphile } from 'postgraphile';
+import { type ExpressGrafserv, grafserv } from 'postgraphile/grafserv/express/v4';
+import type { Config } from '../config.ts';
+import { AgentFlowError } from '../errors.ts';
+import { createApp } from './app.ts';
+import { isConnectionFailure } from './database-errors.ts';
+import type { Log } from './errors.ts';
+import { ExecutionEvents } from './events.ts';
+import { type Credentials, identify, type Identity, type IdentityKeys } from './identity.ts';
+import { closeHttp, listen, undoAll, urlOf } from './lifecycle.ts';
+import { serverPreset } from './preset.ts';
+import { createReadiness } from './readiness.ts';
+import { SignIn } from './sign-in.ts';
+import { serveWebSockets } from './websocket.ts';
+
+export { hashApiKey } from './identity.ts';
+
+export interface ServerOptions {
+  /** `jwtSecret` and `secretKey` must be there. */
+  config: Pick<Config, 'host' | 'port' | 'jwtSecret' | 'secretKey' | 'environment'>;
+  /** Login of agentflow_authenticator. */
+  authenticatorUrl: string;
+  log: Log;
+  /** File name of the newest committed migration, null for none; `/readyz` compares. Not given: not compared. */
+  expectedMigration?: string | null;
+}
+
+export interface RunningServer {
+  /** `http://host:port`, the port being the real one. */
+  url: string;
+  /** Takes no more requests, lets running ones finish, then releases everything. What is not done after `graceMs` is cut off. */
+  close(graceMs: number): Promise<void>;
+}
+
+const statementTimeoutMs = 30_000;
+const connectTimeoutMs = 5_000;
+const poolSize = 20;
+const requestTimeoutMs = 60_000;
+
+/** Throws CONFIG_INVALID, DATABASE_UNREACHABLE or PORT_IN_USE; nothing is left running then. */
+export async function startServer(options: ServerOptions): Promise<RunningServer> {
+  const { log } = options;
+  const keys = demandKeys(options.config);
+  const opened: (() => Promise<void>)[] = [];
+  try {
+    return await open(options, keys, opened);
+  } catch (error) {
+    await undoAll(opened, log);
+    throw isConnectionFailure(error) ? new AgentFlowError('DATABASE_UNREACHABLE', undefined, { cause: error }) : error;
+  }
+}
+
+async function open({ config, authenticatorUrl, log, expectedMigration }: ServerOptions, keys: IdentityKeys, opened: (() => Promise<void>)[]): Promise<RunningServer> {
+  const pool = openPool(authenticatorUrl, log);
+  opened.push(() => pool.end());
+  const executionEvents = new ExecutionEvents(authenticatorUrl, log);
+  opened.push(() => executionEvents.close());
+  await executionEvents.start();
+  const signIn = new SignIn(pool, keys.jwtSecret);
+  const instance = postgraphile(serverPreset(pool, { signIn, executionEvents, statementTimeoutMs }, log, config.environment === 'development'));
+  opened.push(async () => {
+    await instance.release();
+    for (const service of instance.getResolvedPreset().pgServices ?? []) await service.release?.();
+  });
+  const graphql = instance.createServ(grafserv);
+  await instance.getSchema();
+  await graphql.ready();
+  const who = (credentials: Credentials): Promise<Identity> => identify(pool, keys, credentials);
+  const readiness = createReadiness(pool, expectedMigration);
+  const app = createApp({ log, identify: who, health: readiness, graphql: await routerOf(graphql) });
+  const server = http.createServer({ requestTimeout: requestTimeoutMs }, app);
+  await listen(server, config.host, config.port);
+  const webSockets = serveWebSockets({ server, graphql, identify: who, log });
+  let closing: Promise<void> | undefined;
+  const close = async (graceMs: number): Promise<void> => {
+    readiness.stopServing();
+    await Promise.all([webSockets.close(graceMs), closeHttp(server, graceMs)]);
+    await undoAll(opened, log);
+  };
+  return { url: urlOf(server, config.host), close: (graceMs) => (closing ??= close(graceMs)) };
+}
+
+function demandKeys({ jwtSecret, secretKey }: ServerOptions['config']): IdentityKeys {
+  if (jwtSecret === null || secretKey === null) {
+    throw new AgentFlowError('CONFIG_INVALID', 'The server needs JWT_SECRET and AGENTFLOW_SECRET_KEY.', { remedy: 'Set both.' });
+  }
+  return { jwtSecret, secretKey };
+}
+
+function openPool(connectionString: string, log: Log): pg.Pool {
+  const pool = new pg.Pool({
+    connectionString, max: poolSize, connectionTimeoutMillis: connectTimeoutMs, application_name: 'agentflow server', keepAlive: true,
+  });
+  pool.on('error', (error) => log.warn({ err: error }, 'An idle database connection was lost'));
+  // A connection lost while in use is told to who uses it; without a listener the event would end the process.
+  pool.on('connect', (client) => client.on('error', (error) => log.debug({ err: error }, 'A database connection failed')));
+  return pool;
+}
+
+/** The GraphQL server as a router, so that it answers only where it is mounted. */
+async function routerOf(graphql: ExpressGrafserv): Promise<Router> {
+  const router = express.Router();
+  await graphql.addTo(router as unknown as express.Express, null, false);
+  return router;
+}

@@ -1,0 +1,21 @@
+/**
+ * What is known about the request being served, wherever in its asynchronous course one asks: its id for logs and masked errors,
+ * and whether somebody is signed in.
+ */
+import { AsyncLocalStorage } from 'node:async_hooks';
+import type { Identity } from './identity.ts';
+import type { Origin } from '../store/identity.ts';
+
+export interface RequestScope extends Origin {
+  identity: Identity;
+}
+
+const storage = new AsyncLocalStorage<RequestScope>();
+
+export function currentScope(): RequestScope | undefined {
+  return storage.getStore();
+}
+
+export function runInScope<T>(scope: RequestScope, work: () => T): T {
+  return storage.run(scope, work);
+}
