@@ -1,5 +1,5 @@
 /** The cluster's folder on disk: made by initdb as a whole or not at all. */
-import { spawnSync } from 'node:child_process';
+import { spawn } from 'node:child_process';
 import { chownSync, closeSync, existsSync, mkdirSync, mkdtempSync, openSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import os from 'node:os';
 import path from 'node:path';
@@ -32,7 +32,7 @@ export function openCluster(folder: string, account: Account | null): ClusterHan
 
 /** Throws DATA_DIR_VERSION when the cluster is another major version's. */
 export function checkVersion(folder: string, binaries: Binaries): void {
-  const found = readFileSync(path.join(folder, 'PG_VERSION'), 'utf8').trim();
+  const found = clusterVersion(folder);
   if (found === String(binaries.major)) return;
   throw new AgentFlowError('DATA_DIR_VERSION', `The data folder ${folder} was made by PostgreSQL ${found}; this is PostgreSQL ${binaries.major}.`, {
     remedy: `Start the AgentFlow version that has PostgreSQL ${found}, dump with pg_dump and restore here; or set AGENTFLOW_DATA_DIR to a new folder.`,
@@ -41,17 +41,17 @@ export function checkVersion(folder: string, binaries: Binaries): void {
 }
 
 /** Runs initdb beside `folder` and renames: a folder of that name is always a whole cluster. */
-export function createCluster(folder: string, binaries: Binaries, account: Account | null, superuserPassword: string, durable: boolean): void {
+export async function createCluster(folder: string, binaries: Binaries, account: Account | null, superuserPassword: string, durable: boolean): Promise<void> {
   const draft = `${folder}.tmp`;
   rmSync(draft, { recursive: true, force: true });
   mkdirSync(draft, { mode: 0o700 });
   if (account) chownSync(draft, account.uid, account.gid);
   const cluster = openCluster(draft, account);
   try {
-    withPasswordFile(superuserPassword, account, (passwordFile) => runInitdb(binaries, account, cluster, [
+    await withPasswordFile(superuserPassword, account, (passwordFile) => runInitdb(binaries, account, cluster, [
       '--username=postgres', `--pwfile=${passwordFile}`, '--auth=scram-sha-256', '--encoding=UTF8', '--no-instructions', '--no-sync', ...localeOptions(binaries.major),
     ]));
-    if (durable) runInitdb(binaries, account, cluster, ['--sync-only']);
+    if (durable) await runInitdb(binaries, account, cluster, ['--sync-only']);
   } finally {
     cluster.close();
   }
@@ -63,25 +63,29 @@ function localeOptions(major: number): string[] {
   return major >= 17 ? ['--locale=C', '--locale-provider=builtin', '--builtin-locale=C.UTF-8'] : ['--locale=C.UTF-8'];
 }
 
-function runInitdb(binaries: Binaries, account: Account | null, cluster: ClusterHandle, options: string[]): void {
-  const result = spawnSync(binaries.initdb, ['-D', cluster.name, ...options], {
+async function runInitdb(binaries: Binaries, account: Account | null, cluster: ClusterHandle, options: string[]): Promise<void> {
+  const child = spawn(binaries.initdb, ['-D', cluster.name, ...options], {
     cwd: '/',
     env: serverEnvironment(),
-    stdio: ['ignore', 'pipe', 'pipe', ...(cluster.descriptor === null ? [] : [cluster.descriptor])],
-    encoding: 'utf8',
+    stdio: ['ignore', 'ignore', 'pipe', ...(cluster.descriptor === null ? [] : [cluster.descriptor])],
     ...(account ? { uid: account.uid, gid: account.gid } : {}),
   });
-  if (result.status === 0) return;
-  throw new AgentFlowError('EMBEDDED_POSTGRES', `initdb failed: ${(result.error?.message ?? result.stderr).trim()}`, { cause: result.error });
+  const said: Buffer[] = [];
+  child.stderr!.on('data', (chunk: Buffer) => said.push(chunk));
+  const failure = await new Promise<string | null>((resolve) => {
+    child.once('error', (error) => resolve(error.message));
+    child.once('close', (code) => resolve(code === 0 ? null : Buffer.concat(said).toString('utf8').trim()));
+  });
+  if (failure !== null) throw new AgentFlowError('EMBEDDED_POSTGRES', `initdb failed: ${failure}`);
 }
 
-function withPasswordFile(password: string, account: Account | null, use: (file: string) => void): void {
+async function withPasswordFile(password: string, account: Account | null, use: (file: string) => Promise<void>): Promise<void> {
   const folder = mkdtempSync(path.join(os.tmpdir(), 'agentflow-'));
   const file = path.join(folder, 'password');
   try {
     writeFileSync(file, password, { mode: 0o600 });
     if (account) for (const name of [folder, file]) chownSync(name, account.uid, account.gid);
-    use(file);
+    await use(file);
   } finally {
     rmSync(folder, { recursive: true, force: true });
   }
@@ -90,6 +94,11 @@ function withPasswordFile(password: string, account: Account | null, use: (file:
 /** Nothing of our environment is the server's business: it holds keys. */
 export function serverEnvironment(): NodeJS.ProcessEnv {
   return { PATH: process.env['PATH'], LC_ALL: 'C', TZ: 'UTC' };
+}
+
+/** The major version, as the cluster itself says: `18`. */
+export function clusterVersion(folder: string): string {
+  return readFileSync(path.join(folder, 'PG_VERSION'), 'utf8').trim();
 }
 
 export function clusterExists(folder: string): boolean {

@@ -9,9 +9,9 @@ import path from 'node:path';
 import pg from 'pg';
 import { serverAccount } from './account.ts';
 import { findBinaries } from './binaries.ts';
-import { checkVersion, clusterExists, createCluster } from './cluster.ts';
-import { holdFolder } from './holder.ts';
-import { bestLifeline, launch, type Lifeline, type Postmaster } from './postmaster.ts';
+import { checkVersion, clusterExists, clusterVersion, createCluster } from './cluster.ts';
+import { currentHolder, holdFolder } from './holder.ts';
+import { bestLifeline, launch, runningPostmaster, type Lifeline, type Postmaster } from './postmaster.ts';
 import { loadSecrets, type Secrets } from './secrets.ts';
 
 export { currentHolder } from './holder.ts';
@@ -36,6 +36,8 @@ export type LoginRole = keyof Secrets['passwords'];
 export interface EmbeddedPostgres {
   pid: number;
   port: number;
+  /** Of the binaries, e.g. `18.4.0`; of the cluster (`18`) when attached to a running one. */
+  version: string;
   secrets: Secrets;
   /** True when this start made the cluster. */
   isNew: boolean;
@@ -60,12 +62,12 @@ export async function startEmbedded(options: EmbeddedOptions): Promise<EmbeddedP
     const isNew = !clusterExists(folder);
     const binaries = findBinaries(account, options.packageFolder);
     const secrets = loadSecrets(dataDir);
-    if (isNew) createCluster(folder, binaries, account, secrets.passwords.postgres, options.durable ?? true);
+    if (isNew) await createCluster(folder, binaries, account, secrets.passwords.postgres, options.durable ?? true);
     else checkVersion(folder, binaries);
     const logFile = path.join(dataDir, 'postgres.log');
     const lifeline = options.lifeline ?? bestLifeline();
     postmaster = await launch({ folder, logFile, binaries, account, settings: options.settings ?? {}, lifeline });
-    const embedded = describe(postmaster, secrets, isNew, logFile, release);
+    const embedded = describe({ postmaster, version: binaries.version, secrets, isNew, logFile, release });
     await ensureOwner(embedded);
     return embedded;
   } catch (error) {
@@ -75,10 +77,32 @@ export async function startEmbedded(options: EmbeddedOptions): Promise<EmbeddedP
   }
 }
 
-function describe(postmaster: Postmaster, secrets: Secrets, isNew: boolean, logFile: string, release: () => void): EmbeddedPostgres {
+/** The embedded PostgreSQL that another process of ours runs on this folder, or null. Closing it only lets go. */
+export function attachEmbedded(dataDir: string): EmbeddedPostgres | null {
+  const folder = path.join(dataDir, 'postgres');
+  if (currentHolder(dataDir) === null) return null;
+  const running = runningPostmaster(folder);
+  if (running === null) return null;
+  const postmaster = { ...running, ended: new Promise<void>(() => undefined), stop: () => Promise.resolve() };
+  return describe({
+    postmaster, version: clusterVersion(folder), secrets: loadSecrets(dataDir), isNew: false, logFile: path.join(dataDir, 'postgres.log'), release: () => undefined,
+  });
+}
+
+interface Parts {
+  postmaster: Postmaster;
+  version: string;
+  secrets: Secrets;
+  isNew: boolean;
+  logFile: string;
+  release: () => void;
+}
+
+function describe({ postmaster, version, secrets, isNew, logFile, release }: Parts): EmbeddedPostgres {
   return {
     pid: postmaster.pid,
     port: postmaster.port,
+    version: version.replace(/-.*/, ''),
     secrets,
     isNew,
     logFile,

@@ -55,6 +55,12 @@ export async function launch(options: LaunchOptions): Promise<Postmaster> {
   }
 }
 
+/** The server that has this cluster open and answers, or null. */
+export function runningPostmaster(folder: string): { pid: number; port: number } | null {
+  const state = readPidFile(path.join(folder, 'postmaster.pid'));
+  return state?.isReady && identifyProcess(state.pid)?.program === 'postgres' ? { pid: state.pid, port: state.port } : null;
+}
+
 /** A server left by a killed process may still be shutting down; and its lock file may name a process id that is another program's now. */
 async function clearRemains(folder: string): Promise<void> {
   const file = path.join(folder, 'postmaster.pid');
@@ -138,8 +144,8 @@ async function untilReady(options: LaunchOptions, postmaster: Postmaster): Promi
   return `it was not ready after ${startSeconds} s. ${lastLines(options.logFile, logStart)}`;
 }
 
-/** postmaster.pid: the process id in line 1, the state in line 8. */
-function readPidFile(file: string): { pid: number; isReady: boolean } | null {
+/** postmaster.pid: the process id in line 1, the port in line 4, the state in line 8. */
+function readPidFile(file: string): { pid: number; port: number; isReady: boolean } | null {
   let lines: string[];
   try {
     lines = readFileSync(file, 'utf8').split('\n');
@@ -148,7 +154,7 @@ function readPidFile(file: string): { pid: number; isReady: boolean } | null {
     throw error;
   }
   const pid = Number.parseInt(lines[0] ?? '', 10);
-  return Number.isNaN(pid) ? null : { pid, isReady: lines[7]?.trim() === 'ready' };
+  return Number.isNaN(pid) ? null : { pid, port: Number(lines[3]), isReady: lines[7]?.trim() === 'ready' };
 }
 
 function openLog(file: string): number {

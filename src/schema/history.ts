@@ -62,6 +62,12 @@ export function demandNotAhead(history: HistoryEntry[]): void {
   }
 }
 
+/** Throws MIGRATION_EDITED: what ran, or is about to run, is not what was committed. */
+export function demandUnedited(history: HistoryEntry[]): void {
+  const names = history.filter(({ state }) => state === 'EDITED').map(({ filename }) => filename);
+  if (names.length > 0) throw new AgentFlowError('MIGRATION_EDITED', `Edited after it was committed: ${names.join(', ')}.`, { details: { migrations: names } });
+}
+
 function stateOf(file: CommittedMigration | undefined, row: { hash: string } | undefined): MigrationState {
   if (!file) return 'MISSING';
   if (file.contentHash !== file.hash || (row && row.hash !== file.hash)) return 'EDITED';

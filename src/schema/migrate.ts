@@ -3,8 +3,12 @@ import { readFileSync } from 'node:fs';
 import path from 'node:path';
 import { Logger, commit, migrate, reset, status, uncommit, watch, type Settings } from 'graphile-migrate';
 import { clearAllPools } from 'graphile-migrate/dist/pg.js';
+import type pg from 'pg';
+import { AgentFlowError } from '../errors.ts';
 import { actingAs, withClient, withSchemaLock } from './connection.ts';
-import { demandNotAhead, migrationHistory } from './history.ts';
+import { databaseName, demandSeparateShadow, demandUnused } from './databases.ts';
+import { committedMigrations, demandNotAhead, demandUnedited, migrationHistory, type CommittedMigration } from './history.ts';
+import { committedText, currentText, locateFailure } from './place.ts';
 import { prepareDatabase } from './prepare.ts';
 import type { Passwords } from './roles.ts';
 
@@ -18,48 +22,90 @@ export interface DatabaseUrls {
   shadowUrl?: string;
   /** A database to be connected to while the others are dropped; its login may create databases. */
   rootUrl?: string;
+  /** Another folder than the project's own `migrations`: proofs run on parts of a history. */
+  migrationsFolder?: string;
 }
 
 export type Say = (line: string) => void;
 
+export interface MigrateOptions {
+  /** For roles that are created. */
+  passwords?: Passwords;
+  say?: Say;
+  migrationsFolder?: string;
+}
+
 /**
  * Prepares and migrates; returns the names of the migrations run. Several at once: one works, the others wait and find it done.
- * Throws ROLE_MISSING, POSTGRES_UNSUPPORTED, DATABASE_AHEAD.
+ * Throws ROLE_MISSING, POSTGRES_UNSUPPORTED, DATABASE_AHEAD, MIGRATION_EDITED, MIGRATION_FAILED (with file, line and column).
  */
-export async function migrateDatabase(databaseUrl: string, options: { passwords?: Passwords; say?: Say } = {}): Promise<string[]> {
+export async function migrateDatabase(databaseUrl: string, options: MigrateOptions = {}): Promise<string[]> {
+  const folder = options.migrationsFolder ?? migrationsFolder;
   const ownerUrl = await prepareDatabase(databaseUrl, options.passwords);
   return withClient(ownerUrl, (client) => withSchemaLock(client, async () => {
-    const history = await migrationHistory(client, migrationsFolder);
-    demandNotAhead(history);
-    const pending = history.filter(({ appliedAt }) => appliedAt === null).map(({ filename }) => filename);
+    const pending = await pendingMigrations(client, folder);
     if (pending.length === 0) return [];
-    await withoutPools(() => migrate({ ...settings({ databaseUrl }, options.say), beforeAllMigrations: [] }));
-    return pending;
+    try {
+      await withoutPools({ databaseUrl }, () => migrate({ ...settings({ databaseUrl, migrationsFolder: folder }, options.say), beforeAllMigrations: [] }));
+    } catch (error) {
+      const [failed] = await pendingMigrations(client, folder);
+      throw failed === undefined ? error : await locateFailure(error, committedText(failed.file, folder), ownerUrl);
+    }
+    return pending.map(({ filename }) => filename);
   }));
+}
+
+export interface MigrateOptions {
+  passwords?: Passwords;
+  say?: Say;
+  /** As in DatabaseUrls. */
+  migrationsFolder?: string;
+}
+
+async function pendingMigrations(client: pg.Client, folder: string): Promise<CommittedMigration[]> {
+  const history = await migrationHistory(client, folder);
+  demandNotAhead(history);
+  demandUnedited(history);
+  return committedMigrations(folder).filter((migration) => history.some(({ filename, appliedAt }) => filename === migration.filename && appliedAt === null));
 }
 
 /** Runs `current.sql` once, or again after each change until the process ends. */
 export async function watchCurrent(urls: DatabaseUrls, options: { once: boolean; passwords?: Passwords; say?: Say }): Promise<void> {
-  await migrateDatabase(urls.databaseUrl, options);
-  await withoutPools(() => watch(settings(urls, options.say), options.once));
+  await migrateDatabase(urls.databaseUrl, { ...options, migrationsFolder: folderOf(urls) });
+  await locating(urls, urls.databaseUrl, () => watch(settings(urls, options.say), options.once));
 }
 
-/** Turns `current.sql` into the next committed migration. Makes the shadow database anew. */
-export async function commitCurrent(urls: DatabaseUrls, message: string | undefined, say?: Say): Promise<void> {
-  await migrateDatabase(urls.databaseUrl, { say });
-  await withoutPools(() => commit(settings(urls, say), message));
+/** Turns `current.sql` into the next committed migration, and returns its file name. Makes the shadow database anew. */
+export async function commitCurrent(urls: DatabaseUrls, message: string | undefined, say?: Say): Promise<string> {
+  await migrateDatabase(urls.databaseUrl, { say, migrationsFolder: folderOf(urls) });
+  await demandShadowIsFree(urls);
+  await locating(urls, urls.shadowUrl ?? urls.databaseUrl, () => commit(settings(urls, say), message));
+  return committedMigrations(folderOf(urls)).at(-1)!.file;
 }
 
-/** Turns the last committed migration into `current.sql` again. */
-export async function uncommitLast(urls: DatabaseUrls, say?: Say): Promise<void> {
-  await withoutPools(() => uncommit(settings(urls, say)));
+/** Turns the last committed migration into `current.sql` again, and returns the file name that it had. Throws NOT_FOUND. */
+export async function uncommitLast(urls: DatabaseUrls, say?: Say): Promise<string> {
+  const last = committedMigrations(folderOf(urls)).at(-1);
+  if (!last) throw new AgentFlowError('NOT_FOUND', 'There is no committed migration.', { remedy: 'Nothing to do.' });
+  await demandShadowIsFree(urls);
+  await withoutPools(urls, () => uncommit(settings(urls, say)));
+  return last.file;
 }
 
 /** Drops the database with everything in it, makes it anew and migrates it. */
 export async function resetDatabase(urls: DatabaseUrls, options: { shadow: boolean; say?: Say }): Promise<void> {
-  await withoutPools(() => reset(settings(urls, options.say), options.shadow));
   const databaseUrl = options.shadow ? urls.shadowUrl : urls.databaseUrl;
+  if (options.shadow) await demandShadowIsFree(urls);
+  else if (urls.rootUrl !== undefined) await withClient(urls.rootUrl, (root) => demandUnused(root, databaseName(urls.databaseUrl)));
+  await withoutPools(urls, () => reset(settings(urls, options.say), options.shadow));
   if (databaseUrl !== undefined) await prepareDatabase(databaseUrl);
+}
+
+/** Throws CONFIG_INVALID when the shadow is the main database, DATABASE_IN_USE when somebody is in it. */
+async function demandShadowIsFree({ databaseUrl, shadowUrl, rootUrl }: DatabaseUrls): Promise<void> {
+  if (shadowUrl === undefined || rootUrl === undefined) return; // graphile-migrate says so itself
+  await demandSeparateShadow(databaseUrl, shadowUrl);
+  await withClient(rootUrl, (root) => demandUnused(root, databaseName(shadowUrl)));
 }
 
 /** Does `current.sql` hold anything but comments, once its includes are in? */
@@ -68,26 +114,57 @@ export async function hasCurrentMigration(urls: DatabaseUrls): Promise<boolean> 
   return (await status(settings({ shadowUrl: 'postgres://none/none', ...urls }), { skipDatabase: true })).hasCurrentMigration;
 }
 
-/** graphile-migrate keeps its connections a while and ends the whole process when one of them breaks: they are given up at once. */
-async function withoutPools<T>(use: () => Promise<T>): Promise<T> {
+/** A failure of `current.sql` is told with its place, found with the help of the database at `url`. */
+async function locating<T>(urls: DatabaseUrls, url: string, use: () => Promise<T>): Promise<T> {
+  const text = await currentText(folderOf(urls));
+  try {
+    return await withoutPools(use);
+  } catch (error) {
+    throw await locateFailure(error, text, actingAs(url, 'agentflow_owner'));
+  }
+}
+
+function folderOf(urls: DatabaseUrls): string {
+  return urls.migrationsFolder ?? migrationsFolder;
+}
+
+/**
+ * graphile-migrate keeps its connections a while and ends the whole process when one of them breaks, as they do when the
+ * embedded server stops. So they are given up at once, and gone when this returns.
+ */
+async function withoutPools<T>(urls: DatabaseUrls, use: () => Promise<T>): Promise<T> {
   try {
     return await use();
   } finally {
     clearAllPools();
+    await withClient(urls.rootUrl ?? urls.databaseUrl, async (client) => {
+      const areGone = async (): Promise<boolean> =>
+        (await client.query('select from pg_stat_activity where application_name = $1 limit 1', [sessionName])).rowCount === 0;
+      while (!(await areGone())) await new Promise((resolve) => setTimeout(resolve, 5));
+    });
   }
+}
+
+/** Tells our sessions from those of other processes. */
+const sessionName = `agentflow migrate ${process.pid}`;
+
+function named(url: string): string {
+  const withName = new URL(url);
+  withName.searchParams.set('application_name', sessionName);
+  return withName.toString();
 }
 
 /** `.gmrc` is shared with graphile-migrate's own command line; what depends on this process is set here. */
 function settings(urls: DatabaseUrls, say: Say = () => undefined): Settings {
   const shared = JSON.parse(readFileSync(path.join(projectFolder, '.gmrc'), 'utf8')) as Settings;
-  const owner = (url: string): string => actingAs(url, 'agentflow_owner');
+  const owner = (url: string): string => named(actingAs(url, 'agentflow_owner'));
   const launcher = path.join(projectFolder, 'bin', 'agentflow.mjs');
   return {
     ...shared,
     connectionString: owner(urls.databaseUrl),
     ...(urls.shadowUrl === undefined ? {} : { shadowConnectionString: owner(urls.shadowUrl) }),
-    ...(urls.rootUrl === undefined ? {} : { rootConnectionString: urls.rootUrl }),
-    migrationsFolder,
+    ...(urls.rootUrl === undefined ? {} : { rootConnectionString: named(urls.rootUrl) }),
+    migrationsFolder: folderOf(urls),
     beforeAllMigrations: [{ _: 'command', command: `"${process.execPath}" "${launcher}" db prepare` }],
     logger: new Logger(() => (_level, text) => say(text)),
   };

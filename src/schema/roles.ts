@@ -90,3 +90,33 @@ async function currentUser(client: pg.Client): Promise<string> {
   const { rows: [row] } = await client.query<{ name: string }>('select current_user as name');
   return row!.name;
 }
+
+/** Attributes and memberships that the contract does not give: each a sentence. Nobody needs to be able to mend them to be told. */
+export async function roleProblems(client: pg.Client): Promise<string[]> {
+  const { rows } = await client.query<{ name: string; super: boolean; login: boolean; bypass: boolean; create_role: boolean; inherits: boolean }>(`
+    select rolname::text as name, rolsuper as super, rolcanlogin as login, rolbypassrls as bypass, rolcreaterole as create_role, rolinherit as inherits
+    from pg_roles where rolname = any ($1)`, [roleNames]);
+  const missing = roleNames.filter((name) => !rows.some((row) => row.name === name)).map((name) => `role ${name} is missing`);
+  const attributesOf = rows.flatMap((row) => {
+    const isOwner = row.name === 'agentflow_owner';
+    return [
+      ...(row.super ? [`role ${row.name} is a superuser`] : []),
+      ...(row.bypass && !isOwner ? [`role ${row.name} bypasses row-level security`] : []),
+      ...(row.create_role && !isOwner ? [`role ${row.name} may create roles`] : []),
+      ...(row.login !== (attributes[row.name as RoleName].split(' ')[0] === 'login') ? [`role ${row.name} ${row.login ? 'may' : 'may not'} log in`] : []),
+      ...(row.name === 'agentflow_authenticator' && row.inherits ? [`role ${row.name} inherits`] : []),
+    ];
+  });
+  const { rows: members } = await client.query<{ role: string; member: string }>(`
+    select r.rolname::text as role, m.rolname::text as member
+    from pg_auth_members a
+    join pg_roles r on r.oid = a.roleid
+    join pg_roles m on m.oid = a.member
+    where m.rolname = any ($1) order by 1, 2`, [roleNames]);
+  const given = (one: { role: string; member: string }): boolean => memberships.some(({ role, member }) => role === one.role && member === one.member);
+  return [
+    ...missing, ...attributesOf,
+    ...members.filter((one) => !given(one)).map(({ role, member }) => `role ${member} is a member of ${role}`),
+    ...memberships.filter((one) => !members.some(({ role, member }) => role === one.role && member === one.member)).map(({ role, member }) => `role ${member} is no member of ${role}`),
+  ];
+}

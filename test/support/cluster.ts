@@ -6,6 +6,7 @@ import { mkdtempSync, rmSync } from 'node:fs';
 import os from 'node:os';
 import path from 'node:path';
 import { databaseName, startEmbedded, type EmbeddedPostgres, type LoginRole } from '../../src/embedded/index.ts';
+import { hashApiKey } from '../../src/keys.ts';
 import { withClient } from '../../src/schema/connection.ts';
 import { watchCurrent } from '../../src/schema/migrate.ts';
 import { ensureDatabaseSettings } from '../../src/schema/prepare.ts';
@@ -72,10 +73,9 @@ async function makeSamplesTemplate(embedded: EmbeddedPostgres, info: ClusterInfo
   await withClient(embedded.url('postgres', 'postgres'), (client) =>
     client.query(`create database ${templates.samples} template ${templates.schema} owner agentflow_owner`));
   try {
-    const { hashApiKey } = await import('../../src/server/identity.ts');
     const ownerUrl = embedded.url('agentflow_owner', templates.samples);
     await withClient(ownerUrl, ensureDatabaseSettings);
-    info.samples = await loadSamples(ownerUrl, makeSampleCredentials(), (key) => hashApiKey(key, info.secretKey));
+    info.samples = await loadSamples(ownerUrl, await makeSampleCredentials(), (key) => hashApiKey(key, info.secretKey));
   } catch (error) {
     info.samplesProblem = `The samples do not load: ${String(error)}`;
     return;
@@ -85,13 +85,5 @@ async function makeSamplesTemplate(embedded: EmbeddedPostgres, info: ClusterInfo
 
 /** Nobody may connect to a template: it could not be copied meanwhile. */
 async function asTemplate(embedded: EmbeddedPostgres, name: string): Promise<void> {
-  await withClient(embedded.url('postgres', 'postgres'), async (client) => {
-    await client.query(`alter database ${name} with is_template true allow_connections false`);
-    const isFree = async (): Promise<boolean> =>
-      (await client.query('select from pg_stat_activity where datname = $1', [name])).rowCount === 0;
-    for (let tries = 0; !(await isFree()); tries += 1) {
-      if (tries === 500) throw new Error(`Somebody stays connected to the template ${name}.`);
-      await new Promise((resolve) => setTimeout(resolve, 10));
-    }
-  });
+  await withClient(embedded.url('postgres', 'postgres'), (client) => client.query(`alter database ${name} with is_template true allow_connections false`));
 }

@@ -1,0 +1,24 @@
+import { Command } from 'commander';
+import { commitCommand } from './commit.ts';
+import { currentCommand } from './current.ts';
+import { historyCommand } from './history.ts';
+import { migrateCommand } from './migrate.ts';
+import { prepareCommand } from './prepare.ts';
+import { resetCommand } from './reset.ts';
+import { statusCommand } from './status.ts';
+import { uncommitCommand } from './uncommit.ts';
+import { watchCommand } from './watch.ts';
+
+export function dbCommands(): Command {
+  return new Command('db')
+    .description('The DBA\'s room: migrations are SQL, written in current.sql.')
+    .addCommand(migrateCommand())
+    .addCommand(statusCommand())
+    .addCommand(currentCommand())
+    .addCommand(historyCommand())
+    .addCommand(watchCommand())
+    .addCommand(commitCommand())
+    .addCommand(uncommitCommand())
+    .addCommand(resetCommand())
+    .addCommand(prepareCommand());
+}

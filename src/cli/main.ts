@@ -1,0 +1,34 @@
+/** The command line: `agentflow <room> <command>`. One command a file; this one only names them. */
+import { Command, CommanderError } from 'commander';
+import { exitCodeHelp, exitCodes } from './context.ts';
+import { dbCommands } from './db/index.ts';
+import { doctorCommand } from './doctor.ts';
+import { serverCommand } from './server.ts';
+import { startCommand } from './start.ts';
+import { workerCommand } from './worker.ts';
+import { version } from './version.ts';
+
+const program = new Command('agentflow')
+  .description('A PostgreSQL schema that is the source of truth for AI workflows, the API over it, and the worker that runs them.')
+  .version(version)
+  .addCommand(startCommand())
+  .addCommand(serverCommand())
+  .addCommand(workerCommand())
+  .addCommand(dbCommands())
+  .addCommand(doctorCommand())
+  .addHelpText('after', exitCodeHelp);
+
+prepare(program);
+try {
+  await program.parseAsync();
+} catch (error) {
+  if (!(error instanceof CommanderError)) throw error;
+  process.exitCode = error.exitCode === 0 ? exitCodes.ok : exitCodes.usage;
+}
+
+/** Every command takes --json, and a wrong call is never taken for a failure of the work. */
+function prepare(command: Command): void {
+  command.exitOverride().showHelpAfterError(true);
+  if (command.commands.length === 0) command.option('--json', 'answer in JSON');
+  for (const part of command.commands) prepare(part);
+}

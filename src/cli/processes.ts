@@ -1,0 +1,77 @@
+/** The API and the worker as parts of a service: what they are handed, and in which order they come up and go down. */
+import { demandVariables, type Config } from '../config.ts';
+import { withClient } from '../schema/connection.ts';
+import { committedMigrations, demandCurrentSchema } from '../schema/history.ts';
+import { migrationsFolder } from '../schema/migrate.ts';
+import type { Context } from './context.ts';
+import { openDatabase, type OpenDatabase } from './open-database.ts';
+import { removeServerFile, writeServerFile } from './server-file.ts';
+import type { Samples } from '../schema/samples.ts';
+import type { Part, Service } from './serve.ts';
+
+/** Requests and nodes get this long to finish; the rest of the five seconds is PostgreSQL's. */
+const graceMs = 3_000;
+const databaseGraceMs = 1_200;
+
+export type Role = 'server' | 'worker';
+
+/** Throws CONFIG_INVALID when DATABASE_URL is set and what these roles need beside it is not. */
+export function demandForRoles(config: Config, roles: readonly Role[]): void {
+  if (config.databaseUrl === null) return;
+  demandVariables(config, [
+    ...(roles.includes('server') ? ['authenticatorUrl', 'jwt'] as const : []),
+    ...(roles.includes('worker') ? ['workerUrl'] as const : []),
+    'secretKey',
+  ]);
+}
+
+/** Opens the database as the first part of the service, so that it is the last to stop. */
+export async function openForService(service: Service, context: Context): Promise<OpenDatabase> {
+  const database = await openDatabase(context.config);
+  await service.add({ name: 'database', close: () => database.close(databaseGraceMs) });
+  return database;
+}
+
+/** The configuration as the embedded start completes it: keys of its own where none are given. */
+export function completeConfig(config: Config, database: OpenDatabase, mockLlm: boolean): Config {
+  const secrets = database.embedded?.secrets;
+  return Object.freeze({
+    ...config,
+    mockLlm: config.mockLlm ?? mockLlm,
+    jwtSecret: config.jwtSecret ?? secrets?.jwtSecret ?? null,
+    secretKey: config.secretKey ?? secrets?.secretKey ?? null,
+  });
+}
+
+/** `server` and `worker` by themselves never migrate: DATABASE_BEHIND, DATABASE_AHEAD. */
+export async function demandMigrated(database: OpenDatabase): Promise<void> {
+  await withClient(database.databaseUrl, (client) => demandCurrentSchema(client, migrationsFolder));
+}
+
+export async function startServerPart(context: Context, config: Config, database: OpenDatabase): Promise<Part & { url: string }> {
+  const { startServer } = await import('../server/index.ts');
+  const expectedMigration = committedMigrations(migrationsFolder).at(-1)?.filename ?? null;
+  const server = await startServer({ config, authenticatorUrl: database.authenticatorUrl!, expectedMigration, log: context.log });
+  return { name: 'server', url: server.url, close: () => server.close(graceMs) };
+}
+
+export async function startWorkerPart(context: Context, config: Config, database: OpenDatabase): Promise<Part> {
+  const { startWorker } = await import('../runtime/index.ts');
+  const worker = await startWorker({ config, workerUrl: database.workerUrl!, log: context.log });
+  return { name: 'worker', close: () => worker.close(graceMs) };
+}
+
+/** Writes `server.json`; its removal is the first step of stopping. */
+export async function announce(service: Service, config: Config, database: OpenDatabase, url: string, samples: Samples | null): Promise<void> {
+  await service.add({ name: 'server.json', close: () => Promise.resolve(removeServerFile(config.dataDir)) });
+  if (service.isStopping) return;
+  writeServerFile(config.dataDir, {
+    url,
+    graphqlUrl: `${url}/graphql`,
+    graphiqlUrl: `${url}/graphiql`,
+    pid: process.pid,
+    databaseUrl: database.databaseUrl,
+    authenticatorUrl: database.authenticatorUrl!,
+    ...(samples ? { samples } : {}),
+  });
+}

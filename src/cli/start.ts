@@ -1,0 +1,44 @@
+/** `agentflow start`: everything in one process. */
+import { Command } from 'commander';
+import { providerVariables, type Config } from '../config.ts';
+import { hashApiKey } from '../keys.ts';
+import { migrateDatabase } from '../schema/migrate.ts';
+import { keepSampleCredentials, loadSamples, type Samples } from '../schema/samples.ts';
+import { banner } from './banner.ts';
+import { action, type Context } from './context.ts';
+import type { OpenDatabase } from './open-database.ts';
+import { announce, completeConfig, demandForRoles, openForService, startServerPart, startWorkerPart } from './processes.ts';
+import { clearServerFile } from './server-file.ts';
+import { serve, type Service } from './serve.ts';
+
+export function startCommand(): Command {
+  return new Command('start')
+    .description('Serve GraphQL and GraphiQL and run the worker, in one process, on DATABASE_URL or an embedded PostgreSQL; migrates first.')
+    .action(action((context) => serve(context.log, context.json, (service) => start(service, context))));
+}
+
+async function start(service: Service, context: Context): Promise<void> {
+  demandForRoles(context.config, ['server', 'worker']);
+  const database = await openForService(service, context);
+  if (database.embedded) clearServerFile(context.config.dataDir);
+  const migrations = await migrateDatabase(database.databaseUrl, { passwords: database.passwords });
+  if (migrations.length > 0) context.log.info({ migrations }, 'migrated');
+  const config = completeConfig(context.config, database, mocksByDefault(context.config));
+  const samples = await samplesFor(config, database);
+  if (service.isStopping) return;
+  const [server] = await service.addWhenUp(startServerPart(context, config, database), startWorkerPart(context, config, database));
+  await announce(service, config, database, server.url, samples);
+  if (service.isStopping) return;
+  context.answer({ url: server.url, pid: process.pid, dataDir: config.dataDir, mockLlm: config.mockLlm }, banner(config, database, server.url, samples));
+}
+
+/** The embedded start answers by itself where nothing else could. */
+function mocksByDefault(config: Config): boolean {
+  return config.databaseUrl === null && config.llmGateway === null && !providerVariables.some((name) => name in config.sourceValues);
+}
+
+async function samplesFor(config: Config, database: OpenDatabase): Promise<Samples | null> {
+  if (!database.embedded) return null;
+  const credentials = await keepSampleCredentials(config.dataDir);
+  return loadSamples(database.databaseUrl, credentials, (key) => hashApiKey(key, config.secretKey!));
+}

@@ -1,0 +1,225 @@
+/**
+ * The environment: read once, checked as a whole, frozen. Nothing else in AgentFlow reads it.
+ * What each variable means stands in docs/how-to; here are its shape and its default.
+ */
+import path from 'node:path';
+import { AgentFlowError } from './errors.ts';
+
+export const logLevels = ['fatal', 'error', 'warn', 'info', 'debug', 'trace', 'silent'] as const;
+export type LogLevel = (typeof logLevels)[number];
+export type LogFormat = 'pretty' | 'json';
+
+/** One entry of AGENTFLOW_SOURCE_ENV: sources may read this variable. */
+export interface SourceVariableRule {
+  name: string;
+  /** Slug of the only tenant that may; null for all. */
+  tenant: string | null;
+  /** The hosts that the value may be sent to; null: the hosts of the provider whose own variable it is. */
+  hosts: string[] | null;
+}
+
+export interface Config {
+  /** The owner's. Null: an embedded PostgreSQL in `dataDir`. */
+  databaseUrl: string | null;
+  rootDatabaseUrl: string | null;
+  shadowDatabaseUrl: string | null;
+  authenticatorUrl: string | null;
+  workerUrl: string | null;
+  readReplicaUrl: string | null;
+  host: string;
+  /** 0: any free one. */
+  port: number;
+  /** Absolute. */
+  dataDir: string;
+  jwtSecret: string | null;
+  jwksUrl: string | null;
+  jwtAudience: string | null;
+  jwtIssuer: string | null;
+  /** Encrypts stored secrets; the pepper of API keys is derived from it. */
+  secretKey: string | null;
+  /** Executions that one worker process drives at a time. */
+  workerConcurrency: number;
+  logLevel: LogLevel;
+  logFormat: LogFormat;
+  environment: 'production' | 'development' | 'test';
+  sourceVariables: readonly SourceVariableRule[];
+  /** Values of the variables that AGENTFLOW_SOURCE_ENV names and of the providers' own, those that are set. */
+  sourceValues: Readonly<Record<string, string>>;
+  /** `host:port` that sources may reach although private. */
+  allowHosts: readonly string[];
+  llmGateway: { readonly url: string; readonly key: string | null } | null;
+  /** Null: not said; the embedded sample start decides. */
+  mockLlm: boolean | null;
+  /** Not wrong, but worth a line in the log. */
+  warnings: readonly string[];
+}
+
+/** The variables in which the model providers' own libraries expect their keys. */
+export const providerVariables = ['OPENAI_API_KEY', 'ANTHROPIC_API_KEY', 'GOOGLE_GENERATIVE_AI_API_KEY', 'GROQ_API_KEY'] as const;
+
+const ownVariables = [
+  'AGENTFLOW_DATA_DIR', 'AGENTFLOW_SOURCE_ENV', 'AGENTFLOW_ALLOW_HOSTS', 'AGENTFLOW_SECRET_KEY',
+  'AGENTFLOW_LLM_GATEWAY_URL', 'AGENTFLOW_LLM_GATEWAY_KEY', 'AGENTFLOW_MOCK_LLM', 'AGENTFLOW_TEST_CLUSTER',
+];
+
+/** HS256 keys shorter than the digest can be guessed (RFC 7518, 3.2). */
+const minSecretLength = 32;
+
+/** Throws CONFIG_INVALID; `details.problems` lists every variable that is wrong. */
+export function readConfig(env: NodeJS.ProcessEnv = process.env, isTerminal: boolean = process.stdout.isTTY === true): Config {
+  const read = new Reader(env);
+  const rules = read.list('AGENTFLOW_SOURCE_ENV', parseSourceRule, 'NAME[@tenant-slug]=host[;host]');
+  const gatewayUrl = read.url('AGENTFLOW_LLM_GATEWAY_URL', ['http:', 'https:']);
+  const gatewayKey = read.text('AGENTFLOW_LLM_GATEWAY_KEY');
+  if (gatewayKey !== null && gatewayUrl === null) read.wrong('AGENTFLOW_LLM_GATEWAY_KEY', 'is set without AGENTFLOW_LLM_GATEWAY_URL');
+  const config: Config = {
+    // graphile-migrate tells its actions in GM_DBURL which database they are for, and puts a decoy into DATABASE_URL.
+    databaseUrl: read.url(env['GM_DBURL'] ? 'GM_DBURL' : 'DATABASE_URL', postgresProtocols),
+    rootDatabaseUrl: read.url('ROOT_DATABASE_URL', postgresProtocols),
+    shadowDatabaseUrl: read.url('SHADOW_DATABASE_URL', postgresProtocols),
+    authenticatorUrl: read.url('DATABASE_AUTHENTICATOR_URL', postgresProtocols),
+    workerUrl: read.url('DATABASE_WORKER_URL', postgresProtocols),
+    readReplicaUrl: read.url('READ_REPLICA_URL', postgresProtocols),
+    host: read.text('HOST') ?? '127.0.0.1',
+    port: read.integer('PORT', 5678, 0, 65_535),
+    dataDir: path.resolve(read.text('AGENTFLOW_DATA_DIR') ?? '.agentflow'),
+    jwtSecret: read.secret('JWT_SECRET'),
+    jwksUrl: read.url('JWKS_URL', ['https:', 'http:']),
+    jwtAudience: read.text('JWT_AUDIENCE'),
+    jwtIssuer: read.text('JWT_ISSUER'),
+    secretKey: read.secret('AGENTFLOW_SECRET_KEY'),
+    workerConcurrency: read.integer('WORKER_CONCURRENCY', 10, 1, 1_000),
+    logLevel: read.choice('LOG_LEVEL', logLevels, 'info'),
+    logFormat: read.choice('LOG_FORMAT', ['pretty', 'json'] as const, isTerminal ? 'pretty' : 'json'),
+    environment: read.choice('GRAPHILE_ENV', ['production', 'development', 'test'] as const, 'production'),
+    sourceVariables: rules,
+    sourceValues: valuesOf(env, [...providerVariables, ...rules.map(({ name }) => name)]),
+    allowHosts: read.list('AGENTFLOW_ALLOW_HOSTS', parseHostPort, 'host:port'),
+    llmGateway: gatewayUrl === null ? null : { url: gatewayUrl, key: gatewayKey },
+    mockLlm: read.flag('AGENTFLOW_MOCK_LLM'),
+    warnings: unknownVariables(env),
+  };
+  read.throwIfWrong();
+  return deepFreeze(config);
+}
+
+/** What a command cannot do without, each with the variable that gives it. Throws CONFIG_INVALID naming all that are missing. */
+export function demandVariables(config: Config, needed: readonly ('authenticatorUrl' | 'workerUrl' | 'jwt' | 'secretKey')[]): void {
+  const variables = { authenticatorUrl: 'DATABASE_AUTHENTICATOR_URL', workerUrl: 'DATABASE_WORKER_URL', jwt: 'JWT_SECRET (or JWKS_URL)', secretKey: 'AGENTFLOW_SECRET_KEY' };
+  const isThere = (what: (typeof needed)[number]): boolean => (what === 'jwt' ? config.jwtSecret !== null || config.jwksUrl !== null : config[what] !== null);
+  throwProblems(needed.filter((what) => !isThere(what)).map((what) => ({ variable: variables[what], message: 'is needed with DATABASE_URL and not set' })));
+}
+
+export interface ConfigProblem {
+  variable: string;
+  message: string;
+}
+
+const postgresProtocols = ['postgres:', 'postgresql:'];
+
+function throwProblems(problems: ConfigProblem[]): void {
+  if (problems.length === 0) return;
+  const lines = problems.map(({ variable, message }) => `  ${variable} ${message}`);
+  throw new AgentFlowError('CONFIG_INVALID', `The environment is not acceptable:\n${lines.join('\n')}`, { details: { problems } });
+}
+
+/** Reads variables and remembers what is wrong with them. Values never get into messages: they may be secrets. */
+class Reader {
+  readonly #env: NodeJS.ProcessEnv;
+  readonly #problems: ConfigProblem[] = [];
+
+  constructor(env: NodeJS.ProcessEnv) {
+    this.#env = env;
+  }
+
+  wrong(variable: string, message: string): null {
+    this.#problems.push({ variable, message });
+    return null;
+  }
+
+  throwIfWrong(): void {
+    throwProblems(this.#problems);
+  }
+
+  /** An empty variable counts as not set. */
+  text(name: string): string | null {
+    const value = this.#env[name]?.trim();
+    return value === undefined || value === '' ? null : value;
+  }
+
+  secret(name: string): string | null {
+    const value = this.text(name);
+    return value !== null && value.length < minSecretLength ? this.wrong(name, `must have at least ${minSecretLength} characters`) : value;
+  }
+
+  url(name: string, protocols: readonly string[]): string | null {
+    const value = this.text(name);
+    if (value === null) return null;
+    const url = URL.parse(value);
+    if (url === null || !protocols.includes(url.protocol)) return this.wrong(name, `must be a URL that starts with ${protocols.map((protocol) => `${protocol}//`).join(' or ')}`);
+    if (protocols === postgresProtocols && url.pathname.length < 2) return this.wrong(name, 'must name a database: postgres://user:password@host:port/database');
+    return value;
+  }
+
+  integer(name: string, otherwise: number, least: number, most: number): number {
+    const value = this.text(name);
+    if (value === null) return otherwise;
+    const number = Number(value);
+    if (/^\d+$/.test(value) && number >= least && number <= most) return number;
+    this.wrong(name, `must be a whole number from ${least} to ${most}`);
+    return otherwise;
+  }
+
+  choice<T extends string>(name: string, choices: readonly T[], otherwise: T): T {
+    const value = this.text(name);
+    if (value === null) return otherwise;
+    const chosen = choices.find((choice) => choice === value.toLowerCase());
+    if (chosen === undefined) this.wrong(name, `must be one of ${choices.join(', ')}`);
+    return chosen ?? otherwise;
+  }
+
+  flag(name: string): boolean | null {
+    const value = this.text(name)?.toLowerCase() ?? null;
+    if (value === null) return null;
+    if (value === '1' || value === 'true') return true;
+    return value === '0' || value === 'false' ? false : this.wrong(name, 'must be 1 or 0');
+  }
+
+  /** Comma-separated. */
+  list<T>(name: string, parse: (entry: string) => T | null, form: string): T[] {
+    const entries = (this.text(name) ?? '').split(',').map((entry) => entry.trim()).filter((entry) => entry !== '');
+    const parsed = entries.map(parse);
+    parsed.forEach((value, index) => {
+      if (value === null) this.wrong(name, `entry ${index + 1} is not of the form ${form}`);
+    });
+    return parsed.filter((value) => value !== null);
+  }
+}
+
+function parseSourceRule(entry: string): SourceVariableRule | null {
+  const match = /^(?<name>[A-Za-z_][A-Za-z0-9_]*)(?:@(?<tenant>[a-z0-9][a-z0-9-]*))?(?:=(?<hosts>[^=]+))?$/.exec(entry)?.groups;
+  if (!match) return null;
+  const hosts = match['hosts']?.split(';').map((host) => host.trim().toLowerCase()).filter((host) => host !== '') ?? null;
+  if (hosts !== null && (hosts.length === 0 || !hosts.every((host) => /^[a-z0-9.*:[\]-]+$/.test(host)))) return null;
+  const isProviders = providerVariables.some((name) => name === match['name']);
+  return hosts === null && !isProviders ? null : { name: match['name']!, tenant: match['tenant'] ?? null, hosts };
+}
+
+function parseHostPort(entry: string): string | null {
+  const match = /^(?:\[[0-9a-f:]+\]|[a-z0-9.-]+):(\d{1,5})$/i.exec(entry);
+  return match && Number(match[1]) >= 1 && Number(match[1]) <= 65_535 ? entry.toLowerCase() : null;
+}
+
+function valuesOf(env: NodeJS.ProcessEnv, names: readonly string[]): Record<string, string> {
+  return Object.fromEntries(names.flatMap((name) => (env[name] ? [[name, env[name]]] : [])));
+}
+
+function unknownVariables(env: NodeJS.ProcessEnv): string[] {
+  return Object.keys(env).filter((name) => name.startsWith('AGENTFLOW_') && !ownVariables.includes(name))
+    .map((name) => `${name} is set, and AgentFlow knows no such variable.`);
+}
+
+function deepFreeze<T extends object>(value: T): T {
+  for (const part of Object.values(value)) if (typeof part === 'object' && part !== null) deepFreeze(part as object);
+  return Object.freeze(value);
+}

@@ -1,0 +1,20 @@
+/** The log: one line an event on standard error, so that standard output stays for what a command was asked for. */
+import pino from 'pino';
+import pretty from 'pino-pretty';
+import type { Config } from './config.ts';
+
+export type Log = pino.Logger;
+
+/** Values under these names are never written. */
+const secretFields = ['password', 'jwt', 'token', 'apiKey', 'key', 'secret', 'authorization'];
+
+export function createLog(config: Pick<Config, 'logLevel' | 'logFormat'>): Log {
+  const options: pino.LoggerOptions = {
+    level: config.logLevel,
+    base: null,
+    timestamp: pino.stdTimeFunctions.isoTime,
+    redact: { paths: secretFields.flatMap((name) => [name, `*.${name}`]), censor: '[redacted]' },
+  };
+  if (config.logFormat === 'json') return pino(options, pino.destination({ dest: 2, sync: true }));
+  return pino(options, pretty({ destination: 2, sync: true, translateTime: 'SYS:HH:MM:ss.l', ignore: 'pid,hostname' }));
+}
