@@ -55,6 +55,11 @@ export const errorRegistry = {
   DATABASE_UNREACHABLE: entry(null, 503, 'The database does not answer.', 'Check DATABASE_URL and the server.'),
   DATABASE_BEHIND: entry(null, 500, 'The database lacks migrations that this version needs.', 'Run: agentflow db migrate'),
   DATABASE_AHEAD: entry(null, 500, 'The database has migrations that this version does not know.', 'Update AgentFlow, or use another database.'),
+  DATABASE_IN_USE: entry(null, 500, 'Somebody is connected to a database that must be made anew.', 'Disconnect those named, then repeat.'),
+  MIGRATION_INVALID: entry(null, 500, 'The migration or its fixtures are not well-formed.', 'Correct the places named; nothing was run.'),
+  MIGRATION_FAILED: entry(null, 500, 'A migration could not be run.', 'Correct the place named; the database is as it was before.'),
+  MIGRATION_EDITED: entry(null, 500, 'A committed migration was edited.', 'Restore the file from version control, and write the change as a new migration.'),
+  ROLLBACK_REFUSED: entry(null, 500, 'The rollback is not the exact inverse of its migration.', 'Correct the file in migrations/rollback; nothing was run on the database.'),
   ROLE_MISSING: entry(null, 500, 'A database role is missing.', 'Run the SQL printed, or db migrate as a role with CREATEROLE.'),
   USAGE: entry(null, 400, 'The command was called wrongly.', 'See --help.'),
   // executions and nodes

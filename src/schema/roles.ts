@@ -107,12 +107,14 @@ export async function roleProblems(client: pg.Client): Promise<string[]> {
       ...(row.name === 'agentflow_authenticator' && row.inherits ? [`role ${row.name} inherits`] : []),
     ];
   });
+  // From PostgreSQL 16 on, who creates a role may grant it, without having or becoming it.
   const { rows: members } = await client.query<{ role: string; member: string }>(`
-    select r.rolname::text as role, m.rolname::text as member
+    select distinct r.rolname::text as role, m.rolname::text as member
     from pg_auth_members a
     join pg_roles r on r.oid = a.roleid
     join pg_roles m on m.oid = a.member
-    where m.rolname = any ($1) order by 1, 2`, [roleNames]);
+    where m.rolname = any ($1) and coalesce((to_jsonb(a) ->> 'inherit_option')::boolean or (to_jsonb(a) ->> 'set_option')::boolean, true)
+    order by 1, 2`, [roleNames]);
   const given = (one: { role: string; member: string }): boolean => memberships.some(({ role, member }) => role === one.role && member === one.member);
   return [
     ...missing, ...attributesOf,
