@@ -118,7 +118,7 @@ export async function hasCurrentMigration(urls: DatabaseUrls): Promise<boolean> 
 async function locating<T>(urls: DatabaseUrls, url: string, use: () => Promise<T>): Promise<T> {
   const text = await currentText(folderOf(urls));
   try {
-    return await withoutPools(use);
+    return await withoutPools(urls, use);
   } catch (error) {
     throw await locateFailure(error, text, actingAs(url, 'agentflow_owner'));
   }
