@@ -474,12 +474,15 @@ create table if not exists app_private.workers (
 );
 
 -- Who drives an execution now. `attempt` is the fencing token: writes that name an older one are refused.
+-- `losses`: workers that died since the last progress; `driven`: how long it was driven under earlier claims (waits do not count).
 create table if not exists app_private.execution_leases (
   execution_id uuid primary key,
   tenant_id uuid not null,
   worker_id uuid null,
   attempt integer not null default 1,
   claimed_at timestamptz not null default now(),
+  losses integer not null default 0,
+  driven interval not null default '0',
   constraint fk_execution_leases_execution_id foreign key (tenant_id, execution_id)
     references app_public.executions (tenant_id, id) on delete cascade
 );

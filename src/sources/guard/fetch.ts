@@ -1,0 +1,147 @@
+/**
+ * The one way of sources to the outside over HTTP. Names are resolved once and the connection goes to the address that was checked;
+ * every redirect is checked like a first request; answers are cut at a size; proxy variables are not read.
+ */
+import dns from 'node:dns';
+import { isIP, type LookupFunction } from 'node:net';
+import { Agent, fetch as undiciFetch, type Dispatcher } from 'undici';
+import { NodeError } from '../../errors.ts';
+import { isPublicAddress } from './addresses.ts';
+
+export interface GuardOptions {
+  /** `host:port`, lower case: may be reached although private. */
+  allowHosts: readonly string[];
+  /** May reach anything: for the operator's own gateway only. */
+  trusted?: boolean;
+  maxBytes: number;
+  /** For tests: how names become addresses. */
+  lookup?: typeof dns.lookup;
+}
+
+export type Fetch = (input: string | URL | Request, init?: RequestInit) => Promise<Response>;
+
+const maxRedirects = 5;
+const connectTimeoutMs = 10_000;
+// Time is the caller's: the node's abort signal ends a call. These would end long answers before that.
+const agentOptions: Agent.Options = { headersTimeout: 0, bodyTimeout: 0, keepAliveTimeout: 10_000 };
+const droppedOnOtherOrigin = ['authorization', 'x-api-key', 'x-goog-api-key', 'cookie', 'idempotency-key'];
+
+/** A `fetch` that throws NodeError SOURCE_NOT_ALLOWED for what it refuses. `close` ends idle connections. */
+export function createGuardedFetch(options: GuardOptions): { fetch: Fetch; close(): Promise<void> } {
+  const open = new Agent({ ...agentOptions, connect: { timeout: connectTimeoutMs } });
+  const checked = new Agent({ ...agentOptions, connect: { timeout: connectTimeoutMs, lookup: checkingLookup(options.lookup ?? dns.lookup) } });
+  const agentFor = (url: URL): Dispatcher => {
+    checkUrl(url);
+    if (options.trusted || options.allowHosts.includes(hostPort(url))) return open;
+    const host = bareHost(url);
+    if (isIP(host) !== 0 && !isPublicAddress(host)) throw refused(url.host);
+    return checked;
+  };
+  return {
+    fetch: async (input, init = {}) => limited(await followed(asUrl(input), init, agentFor), options.maxBytes),
+    async close() {
+      await Promise.all([open.close(), checked.close()]);
+    },
+  };
+}
+
+async function followed(first: URL, init: RequestInit, agentFor: (url: URL) => Dispatcher): Promise<Response> {
+  let url = first;
+  let request: RequestInit = { ...init, redirect: 'manual' };
+  for (let redirects = 0; ; redirects += 1) {
+    const response = await send(url, request, agentFor(url));
+    const location = [301, 302, 303, 307, 308].includes(response.status) ? response.headers.get('location') : null;
+    if (location === null) return response;
+    await response.body?.cancel();
+    if (redirects === maxRedirects) throw new NodeError('SOURCE_FAILED', `${first.host} redirects more than ${maxRedirects} times.`);
+    const next = URL.parse(location, url.href);
+    if (next === null) throw new NodeError('SOURCE_FAILED', `${url.host} redirects to something that is no URL.`);
+    request = redirected(request, response.status, url, next);
+    url = next;
+  }
+}
+
+async function send(url: URL, request: RequestInit, dispatcher: Dispatcher): Promise<Response> {
+  try {
+    // undici's own types of fetch differ from those of the platform in name only.
+    return await undiciFetch(url, { ...request, dispatcher } as Parameters<typeof undiciFetch>[1]) as unknown as Response;
+  } catch (error) {
+    throw refusalIn(error) ?? error;
+  }
+}
+
+/** As browsers do: 303, and 301 and 302 after POST, become GET. What identifies us stays with the first origin. */
+function redirected(request: RequestInit, status: number, from: URL, to: URL): RequestInit {
+  const headers = new Headers(request.headers);
+  const next: RequestInit = { ...request, headers };
+  if (from.origin !== to.origin) for (const name of droppedOnOtherOrigin) headers.delete(name);
+  if (status === 303 || ((status === 301 || status === 302) && request.method === 'POST')) {
+    next.method = 'GET';
+    next.body = null;
+    for (const name of ['content-type', 'content-length']) headers.delete(name);
+  }
+  return next;
+}
+
+function checkUrl(url: URL): void {
+  if (url.protocol !== 'http:' && url.protocol !== 'https:') throw new NodeError('SOURCE_NOT_ALLOWED', `A source may use http and https only, not ${url.protocol}`);
+  if (url.username !== '' || url.password !== '') throw new NodeError('SOURCE_NOT_ALLOWED', `The URL of a source may not hold a user or password (${url.host}).`);
+}
+
+function refused(host: string): NodeError {
+  return new NodeError('SOURCE_NOT_ALLOWED', `${host} is not a public address; the operator may list it as host:port in AGENTFLOW_ALLOW_HOSTS.`);
+}
+
+/** Refuses the whole name when any of its addresses is closed: an attacker's name server could mix them. */
+function checkingLookup(lookup: typeof dns.lookup): LookupFunction {
+  return (hostname, options, callback) => {
+    lookup(hostname, { ...options, all: true }, (error, addresses) => {
+      if (error) return callback(error, '', 0);
+      if (addresses.length === 0 || !addresses.every(({ address }) => isPublicAddress(address))) return callback(refused(hostname), '', 0);
+      if (options.all) return callback(null, addresses);
+      return callback(null, addresses[0]!.address, addresses[0]!.family);
+    });
+  };
+}
+
+/** The refusal that a lookup gave arrives as the cause of the connection's error. */
+export function refusalIn(error: unknown): NodeError | null {
+  for (let current: unknown = error; current instanceof Error; current = current.cause) {
+    if (current instanceof NodeError) return current;
+    if (current instanceof AggregateError) for (const inner of current.errors) {
+      const found = refusalIn(inner);
+      if (found !== null) return found;
+    }
+  }
+  return null;
+}
+
+/** The body counts its bytes as they come, after decompression, and fails at the cap. */
+function limited(response: Response, maxBytes: number): Response {
+  if (response.body === null) return response;
+  let seen = 0;
+  const counter = new TransformStream<Uint8Array, Uint8Array>({
+    transform(chunk, controller) {
+      seen += chunk.byteLength;
+      if (seen > maxBytes) controller.error(new NodeError('LIMIT_OUTPUT', `The source answered with more than ${maxBytes} bytes.`));
+      else controller.enqueue(chunk);
+    },
+  });
+  const { status, statusText, headers } = response;
+  return new Response(response.body.pipeThrough(counter), { status, statusText, headers });
+}
+
+function asUrl(input: string | URL | Request): URL {
+  const url = URL.parse(typeof input === 'string' ? input : input instanceof URL ? input.href : input.url);
+  if (url === null) throw new NodeError('SOURCE_NOT_ALLOWED', 'The URL of a source is not a URL.');
+  return url;
+}
+
+function bareHost(url: URL): string {
+  return url.hostname.replace(/^\[|\]$/g, '');
+}
+
+/** `host:port` as AGENTFLOW_ALLOW_HOSTS writes it. */
+export function hostPort(url: URL): string {
+  return `${url.hostname}:${url.port || (url.protocol === 'https:' ? '443' : '80')}`;
+}

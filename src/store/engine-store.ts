@@ -1,0 +1,223 @@
+/**
+ * The engine's statements: claim, checkpoint, finish, release, each through a lane of its own, and the few reads.
+ * Writes answer whether the lease still held; false means that nothing was written and the driver must stop.
+ */
+import type pg from 'pg';
+import type { JsonObject } from '../engine/types.ts';
+import { Lane } from './lane.ts';
+import { withRetries } from './retry.ts';
+import type { StoreLog } from './pool.ts';
+import { endingJson, nodeRowJson, type ClaimedExecution, type Ending, type LeaseRef, type NodeRow, type StoredNode } from './rows.ts';
+
+export interface WorkflowVersion {
+  id: string;
+  tenantId: string;
+  tenantSlug: string;
+  spec: JsonObject;
+}
+
+export interface SourceRow {
+  name: string;
+  kind: string;
+  config: JsonObject;
+}
+
+/** US dollars per million tokens, or per image. */
+export interface ModelPrice {
+  model: string;
+  inputPerMillion: number;
+  outputPerMillion: number;
+  perImage: number;
+}
+
+interface NodeWrite { lease: LeaseRef; nodes: Map<string, string>; bytes: number }
+interface FinishWrite extends NodeWrite { ending: string }
+interface ReleaseWrite extends NodeWrite { runAt: string | null }
+
+const maxItems = 500;
+const maxBytes = 8 * 1024 * 1024;
+
+export class EngineStore {
+  readonly #pool: pg.Pool;
+  readonly #log: StoreLog;
+  readonly #closing = new AbortController();
+  readonly #claims: Lane<string, ClaimedExecution | null>;
+  readonly #checkpoints: Lane<NodeWrite, boolean>;
+  readonly #finishes: Lane<FinishWrite, boolean>;
+  readonly #releases: Lane<ReleaseWrite, boolean>;
+  readonly #versions: Lane<string, WorkflowVersion | null>;
+  readonly #sources: Lane<{ tenantId: string; name: string }, SourceRow | null>;
+
+  /** `workerId` is read at each statement: a worker that was taken for dead goes on under a new one. */
+  constructor(pool: pg.Pool, workerId: () => string, log: StoreLog) {
+    this.#pool = pool;
+    this.#log = log;
+    const weight = (write: { bytes: number }): number => write.bytes;
+    this.#claims = new Lane({ maxItems, maxWeight: maxBytes, send: (ids) => this.#claim(workerId(), ids) });
+    this.#checkpoints = new Lane<NodeWrite, boolean>({ maxItems, maxWeight: maxBytes, weight, send: (writes) => this.#checkpoint(workerId(), writes) });
+    this.#finishes = new Lane<FinishWrite, boolean>({ maxItems, maxWeight: maxBytes, weight, send: (writes) => this.#finish(workerId(), writes) });
+    this.#releases = new Lane<ReleaseWrite, boolean>({ maxItems, maxWeight: maxBytes, weight, send: (writes) => this.#release(workerId(), writes) });
+    this.#versions = new Lane({ maxItems: 100, maxWeight: maxBytes, send: (ids) => this.#loadVersions(ids) });
+    this.#sources = new Lane({ maxItems, maxWeight: maxBytes, send: (wanted) => this.#findSources(wanted) });
+  }
+
+  /** Null: unknown, over, or held by a living worker. */
+  claim(executionId: string): Promise<ClaimedExecution | null> {
+    return this.#claims.add(executionId);
+  }
+
+  checkpoint(lease: LeaseRef, rows: NodeRow[]): Promise<boolean> {
+    return this.#checkpoints.add(nodeWrite(lease, rows));
+  }
+
+  finish(lease: LeaseRef, rows: NodeRow[], ending: Ending): Promise<boolean> {
+    const write = nodeWrite(lease, rows);
+    const json = endingJson(lease, ending);
+    return this.#finishes.add({ ...write, bytes: write.bytes + json.length, ending: json });
+  }
+
+  /** Gives the lease back; a job goes on at `runAt` (ISO; null: only an event wakes it). */
+  release(lease: LeaseRef, rows: NodeRow[], runAt: string | null): Promise<boolean> {
+    return this.#releases.add({ ...nodeWrite(lease, rows), runAt });
+  }
+
+  loadVersion(versionId: string): Promise<WorkflowVersion | null> {
+    return this.#versions.add(versionId);
+  }
+
+  /** The tenant's active source of that name. */
+  findSource(tenantId: string, name: string): Promise<SourceRow | null> {
+    return this.#sources.add({ tenantId, name });
+  }
+
+  async currentPrices(): Promise<ModelPrice[]> {
+    const rows = await this.#query<{ model: string; input: string; output: string; image: string }>(
+      'select model, input_per_million as input, output_per_million as output, per_image as image from app_private.current_model_prices()', []);
+    return rows.map((row) => ({
+      model: row.model, inputPerMillion: Number(row.input), outputPerMillion: Number(row.output), perImage: Number(row.image),
+    }));
+  }
+
+  /** Which of these are no longer held under these attempts. */
+  async lostLeases(workerId: string, leases: LeaseRef[]): Promise<string[]> {
+    const rows = await this.#query<{ lost: string[] }>('select app_private.lost_leases($1, $2, $3) as lost',
+      [workerId, leases.map((lease) => lease.executionId), leases.map((lease) => lease.attempt)]);
+    return rows[0]!.lost;
+  }
+
+  async requeueOrphans(): Promise<number> {
+    const rows = await this.#query<{ count: number }>('select app_private.requeue_orphans() as count', []);
+    return rows[0]!.count;
+  }
+
+  /** Waits for what is under way; statements that fail from now on are not tried again. */
+  async close(): Promise<void> {
+    this.#closing.abort();
+    await Promise.all([this.#claims, this.#checkpoints, this.#finishes, this.#releases].map((lane) => lane.drained()));
+  }
+
+  async #query<Row extends pg.QueryResultRow>(text: string, values: unknown[], name?: string): Promise<Row[]> {
+    const result = await withRetries(
+      () => this.#pool.query<Row>({ text, values, ...(name === undefined ? {} : { name }) }),
+      this.#closing.signal,
+      (error, attempt) => this.#log.warn({ error: error.message, attempt }, 'the database does not answer; trying again'),
+    );
+    return result.rows;
+  }
+
+  async #claim(workerId: string, ids: string[]): Promise<(ClaimedExecution | null)[]> {
+    const rows = await this.#query<ClaimRow>('select * from app_private.claim_executions($1, $2)', [workerId, ids], 'claim');
+    const byId = new Map(rows.map((row) => [row.id, row]));
+    return ids.map((id) => {
+      const row = byId.get(id);
+      return row === undefined ? null : claimed(row);
+    });
+  }
+
+  async #checkpoint(workerId: string, writes: NodeWrite[]): Promise<boolean[]> {
+    const leases = distinctLeases(writes);
+    const rows = await this.#query<{ lost: string[] }>('select app_private.checkpoint_executions($1, $2, $3, $4) as lost',
+      [workerId, leases.map((lease) => lease.executionId), leases.map((lease) => lease.attempt), nodesJson(writes)], 'checkpoint');
+    return held(writes, rows[0]!.lost);
+  }
+
+  async #finish(workerId: string, writes: FinishWrite[]): Promise<boolean[]> {
+    const rows = await this.#query<{ lost: string[] }>('select app_private.finish_executions($1, $2, $3) as lost',
+      [workerId, `[${writes.map(({ ending }) => ending).join(',')}]`, nodesJson(writes)], 'finish');
+    return held(writes, rows[0]!.lost);
+  }
+
+  async #release(workerId: string, writes: ReleaseWrite[]): Promise<boolean[]> {
+    const rows = await this.#query<{ lost: string[] }>('select app_private.release_executions($1, $2, $3, $4, $5) as lost', [
+      workerId, writes.map(({ lease }) => lease.executionId), writes.map(({ lease }) => lease.attempt),
+      writes.map(({ runAt }) => runAt), nodesJson(writes),
+    ], 'release');
+    return held(writes, rows[0]!.lost);
+  }
+
+  async #loadVersions(ids: string[]): Promise<(WorkflowVersion | null)[]> {
+    const rows = await this.#query<{ id: string; tenant_id: string; tenant_slug: string; spec: JsonObject }>(
+      'select * from app_private.load_workflow_versions($1)', [[...new Set(ids)]]);
+    const byId = new Map(rows.map((row) => [row.id, { id: row.id, tenantId: row.tenant_id, tenantSlug: row.tenant_slug, spec: row.spec }]));
+    return ids.map((id) => byId.get(id) ?? null);
+  }
+
+  async #findSources(wanted: { tenantId: string; name: string }[]): Promise<(SourceRow | null)[]> {
+    const rows = await this.#query<SourceRow & { tenant_id: string }>('select * from app_private.find_sources($1, $2)',
+      [wanted.map(({ tenantId }) => tenantId), wanted.map(({ name }) => name)]);
+    return wanted.map(({ tenantId, name }) => {
+      const row = rows.find((found) => found.tenant_id === tenantId && found.name === name);
+      return row === undefined ? null : { name: row.name, kind: row.kind, config: row.config };
+    });
+  }
+}
+
+interface ClaimRow {
+  id: string;
+  attempt: number;
+  losses: number;
+  tenant_id: string;
+  user_id: string;
+  workflow_id: string;
+  workflow_version_id: string;
+  created_at: string;
+  now_ms: number;
+  driven_seconds: number;
+  initial_state: JsonObject;
+  nodes: StoredNode[] | null;
+}
+
+function claimed(row: ClaimRow): ClaimedExecution {
+  return {
+    executionId: row.id, attempt: row.attempt, createdAt: row.created_at, losses: row.losses, tenantId: row.tenant_id, userId: row.user_id,
+    workflowId: row.workflow_id, versionId: row.workflow_version_id, nowMs: row.now_ms, drivenSeconds: row.driven_seconds,
+    initialState: row.initial_state, nodes: row.nodes,
+  };
+}
+
+function nodeWrite(lease: LeaseRef, rows: NodeRow[]): NodeWrite {
+  const nodes = new Map<string, string>();
+  let bytes = 0;
+  for (const row of rows) {
+    const json = nodeRowJson(lease, row);
+    nodes.set(`${lease.executionId} ${row.nodeId}`, json);
+    bytes += json.length;
+  }
+  return { lease, nodes, bytes };
+}
+
+/** One statement may write a row once: the last of several forms of it counts. */
+function nodesJson(writes: NodeWrite[]): string {
+  const last = new Map<string, string>();
+  for (const { nodes } of writes) for (const [key, json] of nodes) last.set(key, json);
+  return `[${[...last.values()].join(',')}]`;
+}
+
+function distinctLeases(writes: NodeWrite[]): LeaseRef[] {
+  return [...new Map(writes.map(({ lease }) => [lease.executionId, lease])).values()];
+}
+
+function held(writes: NodeWrite[], lost: string[]): boolean[] {
+  const gone = new Set(lost);
+  return writes.map(({ lease }) => !gone.has(lease.executionId));
+}

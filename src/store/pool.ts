@@ -1,0 +1,15 @@
+/** Pools that survive a restart of PostgreSQL: a broken idle connection is logged and replaced, never thrown. */
+import pg from 'pg';
+
+export interface StoreLog {
+  warn(details: object, message: string): void;
+}
+
+export function makePool(connectionString: string, options: { max: number; name: string; log: StoreLog }): pg.Pool {
+  const { max, name, log } = options;
+  const pool = new pg.Pool({ connectionString, max, application_name: name, idleTimeoutMillis: 60_000, connectionTimeoutMillis: 10_000, query_timeout: 60_000 });
+  pool.on('error', (error) => log.warn({ error: error.message, pool: name }, 'a database connection broke'));
+  // Without a listener the event would end the process; the statement under way fails with the same error.
+  pool.on('connect', (client) => client.on('error', () => undefined));
+  return pool;
+}

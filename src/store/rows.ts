@@ -1,0 +1,138 @@
+/** What the worker writes and reads, and its form in SQL. Money is in units of 1e-10 US dollars, an integer. */
+import type { Json, JsonObject, NodeStatus } from '../engine/types.ts';
+
+/** A row of `node_executions`. */
+export interface NodeRow {
+  nodeId: string;
+  nodeType: string;
+  sequence: number | null;
+  finishOrder: number | null;
+  attempts: number;
+  status: NodeStatus;
+  input: Json | undefined;
+  output: Json | undefined;
+  writes: JsonObject | null;
+  routeTarget: string | null;
+  error: { code: string; message: string } | null;
+  tokens: number;
+  costUnits: number;
+  waitSeconds: number;
+  wait: { reason: string; until: string | null; details: JsonObject } | null;
+  logs: JsonObject[] | null;
+  /** Milliseconds since 1970, by the database's clock. */
+  startedMs: number | null;
+  completedMs: number | null;
+}
+
+/** A row as it is read back after a crash or a wait. */
+export interface StoredNode {
+  node_id: string;
+  status: NodeStatus;
+  sequence_number: number | null;
+  finish_order: number | null;
+  attempts: number;
+  output: Json;
+  writes: JsonObject | null;
+  route_target: string | null;
+  error_code: string | null;
+  error_message: string | null;
+  tokens_used: number;
+  /** US dollars, as text: `0.0012000000`. */
+  cost: string;
+  wait_reason: string | null;
+  wait_until: string | null;
+  wait_details: JsonObject | null;
+  started_ms: number | null;
+  completed_ms: number | null;
+}
+
+/** An execution that this worker holds; names the lease in every write. */
+export interface LeaseRef {
+  executionId: string;
+  attempt: number;
+  /** `executions.created_at` with all its digits: part of the key of node rows. */
+  createdAt: string;
+}
+
+export interface ClaimedExecution extends LeaseRef {
+  /** Workers that died while they ran it, since its last progress. */
+  losses: number;
+  tenantId: string;
+  userId: string;
+  workflowId: string;
+  versionId: string;
+  /** The database's clock at the claim. */
+  nowMs: number;
+  /** How long it was driven under earlier claims. */
+  drivenSeconds: number;
+  initialState: JsonObject;
+  /** Null on the first attempt. */
+  nodes: StoredNode[] | null;
+}
+
+export interface Ending {
+  status: 'completed' | 'failed' | 'cancelled';
+  finalState: JsonObject;
+  metrics: JsonObject;
+  tokens: number;
+  /** US dollars, rounded to 4 places. */
+  cost: number;
+  error: { code: string; message: string; nodeId: string | null } | null;
+}
+
+const unitsPerDollar = 10_000_000_000;
+
+export function costText(units: number): string {
+  const whole = Math.floor(units / unitsPerDollar);
+  return `${whole}.${String(Math.round(units - whole * unitsPerDollar)).padStart(10, '0')}`;
+}
+
+export function costUnits(text: string): number {
+  const [whole = '0', fraction = ''] = text.split('.');
+  return Number(whole) * unitsPerDollar + Number(fraction.padEnd(10, '0').slice(0, 10));
+}
+
+/** One node row as the JSON object that `app_private.write_nodes` reads. */
+export function nodeRowJson(lease: LeaseRef, row: NodeRow): string {
+  return JSON.stringify({
+    execution_id: lease.executionId,
+    attempt: lease.attempt,
+    execution_created_at: lease.createdAt,
+    node_id: row.nodeId,
+    node_type: row.nodeType,
+    sequence_number: row.sequence,
+    finish_order: row.finishOrder,
+    attempts: row.attempts,
+    status: row.status,
+    input: row.input,
+    output: row.output,
+    writes: row.writes,
+    route_target: row.routeTarget,
+    error_code: row.error?.code,
+    error_message: row.error?.message,
+    tokens_used: row.tokens,
+    cost: costText(row.costUnits),
+    wait_time: row.waitSeconds,
+    wait_reason: row.wait?.reason,
+    wait_until: row.wait?.until,
+    wait_details: row.wait?.details,
+    logs: row.logs,
+    started_ms: row.startedMs,
+    completed_ms: row.completedMs,
+  });
+}
+
+export function endingJson(lease: LeaseRef, ending: Ending): string {
+  return JSON.stringify({
+    execution_id: lease.executionId,
+    attempt: lease.attempt,
+    status: ending.status,
+    final_state: ending.finalState,
+    metrics: ending.metrics,
+    tokens_used: ending.tokens,
+    cost: ending.cost,
+    error_code: ending.error?.code,
+    error_message: ending.error?.message,
+    error_node_id: ending.error?.nodeId,
+  });
+}

@@ -1,0 +1,172 @@
+/**
+ * The worker's own session: it holds the advisory lock that says "alive", listens, and beats. When it breaks the worker is
+ * registered again on a new one; meanwhile others may have taken its executions, which the next beat tells.
+ */
+import { randomUUID } from 'node:crypto';
+import os from 'node:os';
+import pg from 'pg';
+import { pause } from './retry.ts';
+import type { StoreLog } from './pool.ts';
+import type { LeaseRef } from './rows.ts';
+
+export interface WorkerSessionOptions {
+  connectionString: string;
+  log: StoreLog & { info(details: object, message: string): void };
+  /** Ids of the job pools of this process, under which graphile-worker locks jobs. */
+  jobWorkerIds(): string[];
+  driven(): LeaseRef[];
+  /** These executions are no longer ours. */
+  onLost(executionIds: string[]): void;
+  /** Somebody changed these executions. `processId`: the PostgreSQL session that said so. */
+  onChanged(executionIds: string[], processId: number): void;
+}
+
+const beatEveryMs = 5_000;
+const answerWithinMs = 10_000;
+/** After a broken connection all workers come back at once: let them register before anybody is taken for dead. */
+const graceAfterReconnectMs = 3_000;
+
+export class WorkerSession {
+  readonly #options: WorkerSessionOptions;
+  readonly #closing = new AbortController();
+  #id: string = randomUUID();
+  #client: pg.Client | null = null;
+  #loop: Promise<void> = Promise.resolve();
+
+  constructor(options: WorkerSessionOptions) {
+    this.#options = options;
+  }
+
+  get id(): string {
+    return this.#id;
+  }
+
+  /** Resolves once registered; from then on the session looks after itself. Rejects when the first connection fails. */
+  async start(): Promise<void> {
+    await this.#connect();
+    await this.#sweep();
+    this.#loop = this.#keepAlive();
+  }
+
+  /** Registers what `jobWorkerIds` says now, before jobs are taken under a new id. */
+  async announce(): Promise<void> {
+    if (this.#client !== null) await this.#beat();
+  }
+
+  async close(): Promise<void> {
+    this.#closing.abort();
+    await this.#loop;
+    const client = this.#client;
+    this.#client = null;
+    if (client === null) return;
+    try {
+      await client.query('select app_private.unregister_worker($1)', [this.#id]);
+    } finally {
+      await client.end();
+    }
+  }
+
+  async #connect(): Promise<void> {
+    const client = new pg.Client({
+      connectionString: this.#options.connectionString, application_name: 'agentflow worker', keepAlive: true,
+      query_timeout: answerWithinMs, connectionTimeoutMillis: answerWithinMs,
+    });
+    client.on('error', (error) => {
+      this.#options.log.warn({ error: error.message }, 'the worker session broke');
+      if (this.#client === client) this.#client = null;
+    });
+    client.on('end', () => {
+      if (this.#client === client) this.#client = null;
+    });
+    client.on('notification', (message) => this.#heard(message));
+    await client.connect();
+    try {
+      await client.query('listen agentflow');
+      await client.query('select app_private.register_worker($1, $2, $3, $4)', [this.#id, os.hostname(), process.pid, this.#options.jobWorkerIds()]);
+    } catch (error) {
+      await client.end();
+      throw error;
+    }
+    this.#client = client;
+  }
+
+  async #keepAlive(): Promise<void> {
+    const { signal } = this.#closing;
+    let failures = 0;
+    for (;;) {
+      await pause(failures === 0 ? beatEveryMs : Math.min(2_000, 100 * 2 ** failures), signal);
+      if (signal.aborted) return;
+      try {
+        if (this.#client === null) {
+          await this.#connect();
+          await this.#beat();
+          await pause(graceAfterReconnectMs, signal);
+        } else {
+          await this.#beat();
+        }
+        await this.#sweep();
+        failures = 0;
+      } catch (error) {
+        failures += 1;
+        this.#drop();
+        this.#options.log.warn({ error: (error as Error).message, failures }, 'the worker session does not answer; trying again');
+      }
+    }
+  }
+
+  async #beat(): Promise<void> {
+    const driven = this.#options.driven();
+    const { rows } = await this.#current().query<{ registered: boolean; lost: string[] }>(
+      'select registered, lost from app_private.heartbeat($1, $2, $3, $4)',
+      [this.#id, this.#options.jobWorkerIds(), driven.map((lease) => lease.executionId), driven.map((lease) => lease.attempt)]);
+    const { registered, lost } = rows[0]!;
+    if (lost.length > 0) this.#options.onLost(lost);
+    if (!registered) await this.#registerAnew();
+  }
+
+  /** A new id, so that nothing of the old one is mistaken for ours. */
+  async #registerAnew(): Promise<void> {
+    this.#options.log.warn({ workerId: this.#id }, 'this worker was taken for dead; registering anew');
+    this.#options.onLost(this.#options.driven().map((lease) => lease.executionId));
+    this.#id = randomUUID();
+    const old = this.#current();
+    this.#client = null;
+    await old.end();
+    await this.#connect();
+  }
+
+  async #sweep(): Promise<void> {
+    const { rows } = await this.#current().query<{ dead: number }>('select app_private.sweep_workers($1) as dead', [this.#id]);
+    const { dead } = rows[0]!;
+    if (dead > 0) this.#options.log.info({ dead }, 'took over from workers that died');
+  }
+
+  /** A session that did not answer is not trusted again. */
+  #drop(): void {
+    const client = this.#client;
+    this.#client = null;
+    client?.end().catch((error: Error) => this.#options.log.warn({ error: error.message }, 'the broken worker session did not close'));
+  }
+
+  #current(): pg.Client {
+    if (this.#client === null) throw new Error('The worker session is not connected.');
+    return this.#client;
+  }
+
+  #heard(message: pg.Notification): void {
+    // Anybody who may connect may notify: what is not of the known form is not ours.
+    const ids = executionIds(message.payload ?? '');
+    if (ids.length > 0) this.#options.onChanged(ids, message.processId);
+  }
+}
+
+/** Ids in a payload `{"executions": [[tenant, id], ...]}`; none when it has another form. */
+export function executionIds(payload: string): string[] {
+  try {
+    const { executions } = JSON.parse(payload) as { executions?: unknown };
+    if (!Array.isArray(executions)) return [];
+    return executions.flatMap((pair: unknown) => (Array.isArray(pair) && typeof pair[1] === 'string' ? [pair[1]] : []));
+  } catch {
+    return [];
+  }
+}

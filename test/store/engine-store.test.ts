@@ -1,0 +1,265 @@
+/** The engine's statements against the real schema: what a lease allows, and what it refuses. */
+import { randomUUID } from 'node:crypto';
+import pg from 'pg';
+import { EngineStore } from '../../src/store/engine-store.ts';
+import { makePool } from '../../src/store/pool.ts';
+import type { ClaimedExecution, Ending, NodeRow } from '../../src/store/rows.ts';
+import { useTestDatabase } from '../support/database.ts';
+import { insertExecution, insertWorkflow } from '../support/executions.ts';
+
+const database = useTestDatabase({ samples: true });
+const log = { warn: () => undefined };
+let pool: pg.Pool;
+
+beforeAll(() => {
+  pool = makePool(database.url('agentflow_worker'), { max: 10, name: 'test', log });
+});
+afterAll(() => pool.end());
+
+const oneNode = { nodes: [{ id: 'input', type: 'input' }], edges: [], queues: [], sources: [], start_node: 'input' };
+
+async function makeWorker(): Promise<{ id: string; store: EngineStore; session: pg.PoolClient }> {
+  const id = randomUUID();
+  const session = await pool.connect();
+  await session.query('select app_private.register_worker($1, $2, $3, $4)', [id, 'test', 1, [`pool-${id}`]]);
+  return { id, store: new EngineStore(pool, () => id, log), session };
+}
+
+function row(over: Partial<NodeRow> = {}): NodeRow {
+  return {
+    nodeId: 'input', nodeType: 'input', sequence: 1, finishOrder: 1, attempts: 1, status: 'completed', input: 'x', output: { text: 'x' }, writes: { seen: true },
+    routeTarget: null, error: null, tokens: 3, costUnits: 12_345, waitSeconds: 0, wait: null, logs: null, startedMs: Date.now() - 5, completedMs: Date.now(), ...over,
+  };
+}
+
+const ending: Ending = { status: 'completed', finalState: { done: true }, metrics: { tokens_used: 3, cost: 0, node_execution_times: {} }, tokens: 3, cost: 0, error: null };
+
+async function pendingExecution(state: object = { user_input: 'hello' }): Promise<string> {
+  return insertExecution(database.owner, await insertWorkflow(database.owner, oneNode), state);
+}
+
+async function statusOf(id: string): Promise<string> {
+  const { rows } = await database.owner.query<{ status: string }>('select status from executions where id = $1', [id]);
+  return rows[0]!.status;
+}
+
+async function nodesOf(id: string): Promise<Record<string, unknown>[]> {
+  const { rows } = await database.owner.query<Record<string, unknown>>('select * from node_executions where execution_id = $1 order by sequence_number', [id]);
+  return rows;
+}
+
+async function claimed(store: EngineStore, id: string): Promise<ClaimedExecution> {
+  const claim = await store.claim(id);
+  if (claim === null) throw new Error('The execution could not be claimed.');
+  return claim;
+}
+
+test('a row and its job commit together, and the job holds the id alone', async () => {
+  const id = await pendingExecution();
+  const { rows } = await database.owner.query<{ payload: object; key: string }>(
+    'select payload, key from graphile_worker._private_jobs where key = $1', [id]);
+  expect(rows).toEqual([{ payload: { id }, key: id }]);
+});
+
+test('a claim marks the execution running and gives what is needed to drive it', async () => {
+  const { store, session } = await makeWorker();
+  const id = await pendingExecution({ user_input: 'hello', list: [1] });
+  expect(await store.claim(id)).toMatchObject({ executionId: id, attempt: 1, losses: 0, initialState: { user_input: 'hello', list: [1] }, nodes: null });
+  expect(await statusOf(id)).toBe('running');
+  session.release(true);
+});
+
+test('unknown ids and executions that are over or held are left out', async () => {
+  const [one, other] = [await makeWorker(), await makeWorker()];
+  const [held, over] = [await pendingExecution(), await pendingExecution()];
+  await claimed(one.store, held);
+  await one.store.finish(await claimed(one.store, over), [], ending);
+  expect(await Promise.all([held, over, randomUUID()].map((id) => other.store.claim(id)))).toEqual([null, null, null]);
+  one.session.release(true);
+  other.session.release(true);
+});
+
+test('a checkpoint keeps a node row with everything that a replay needs', async () => {
+  const { store, session } = await makeWorker();
+  const claim = await claimed(store, await pendingExecution());
+  expect(await store.checkpoint(claim, [row({ routeTarget: 'there' })])).toBe(true);
+  expect(await nodesOf(claim.executionId)).toMatchObject([{
+    node_id: 'input', node_type: 'input', sequence_number: 1, finish_order: 1, attempts: 1, status: 'completed', input: 'x', output: { text: 'x' },
+    writes: { seen: true }, route_target: 'there', tokens_used: 3, cost: '0.0000012345',
+  }]);
+  session.release(true);
+});
+
+test('a finished node is never overwritten', async () => {
+  const { store, session } = await makeWorker();
+  const claim = await claimed(store, await pendingExecution());
+  await store.checkpoint(claim, [row({ output: 'first' })]);
+  await store.checkpoint(claim, [row({ output: 'second', status: 'failed' })]);
+  expect(await nodesOf(claim.executionId)).toMatchObject([{ output: 'first', status: 'completed' }]);
+  session.release(true);
+});
+
+test('a stale attempt writes nothing: no checkpoint, no end, no release', async () => {
+  const [stale, fresh] = [await makeWorker(), await makeWorker()];
+  const old = await claimed(stale.store, await pendingExecution());
+  stale.session.release(true); // its lock goes free: it looks dead
+  await sweep(fresh);
+  const taken = await claimed(fresh.store, old.executionId);
+  expect(taken.attempt).toBe(2);
+
+  expect(await stale.store.checkpoint(old, [row()])).toBe(false);
+  expect(await stale.store.finish(old, [row()], ending)).toBe(false);
+  expect(await stale.store.release(old, [row()], null)).toBe(false);
+  expect(await nodesOf(old.executionId)).toEqual([]);
+  expect(await statusOf(old.executionId)).toBe('running');
+
+  expect(await fresh.store.finish(taken, [row()], ending)).toBe(true);
+  expect(await statusOf(old.executionId)).toBe('completed');
+  fresh.session.release(true);
+});
+
+test('the right worker with a stale attempt is refused as well', async () => {
+  const { id, store, session } = await makeWorker();
+  const first = await claimed(store, await pendingExecution());
+  await store.release(first, [], new Date().toISOString());
+  const second = await claimed(store, first.executionId);
+  expect(second.attempt).toBe(2);
+  expect(await store.checkpoint(first, [row()])).toBe(false);
+  expect(await store.lostLeases(id, [first, second])).toEqual([first.executionId]);
+  session.release(true);
+});
+
+test('one lost execution in a batch takes nothing from the others', async () => {
+  const { store, session } = await makeWorker();
+  const [kept, lost] = [await claimed(store, await pendingExecution()), await claimed(store, await pendingExecution())];
+  await store.finish(lost, [], ending);
+  expect(await Promise.all([store.checkpoint(kept, [row()]), store.checkpoint(lost, [row()])])).toEqual([true, false]);
+  expect(await nodesOf(kept.executionId)).toHaveLength(1);
+  session.release(true);
+});
+
+test('the end writes state, metrics and times, and takes the lease away', async () => {
+  const { store, session } = await makeWorker();
+  const claim = await claimed(store, await pendingExecution());
+  const error = { code: 'NODE_FAILED', message: "Node 'a' failed", nodeId: 'a' };
+  await store.finish(claim, [row()], { ...ending, status: 'failed', error, tokens: 7, cost: 0.0123 });
+  const { rows } = await database.owner.query<Record<string, unknown>>(
+    `select status, final_state, metrics, tokens_used, cost, execution_time, error_code, error_message, error_node_id, completed_at is not null as over,
+            (metrics ->> 'execution_time')::numeric = execution_time as same_time
+       from executions where id = $1`, [claim.executionId]);
+  expect(rows[0]).toMatchObject({
+    status: 'failed', final_state: { done: true }, tokens_used: 7, cost: '0.0123', error_code: 'NODE_FAILED', error_message: "Node 'a' failed", error_node_id: 'a',
+    over: true, same_time: true,
+  });
+  const { rowCount } = await database.owner.query('select from app_private.execution_leases where execution_id = $1', [claim.executionId]);
+  expect(rowCount).toBe(0);
+  session.release(true);
+});
+
+test('a release keeps the nodes and brings them back with the next claim, in order of finishing', async () => {
+  const { store, session } = await makeWorker();
+  const claim = await claimed(store, await pendingExecution());
+  await store.release(claim, [
+    row({ nodeId: 'late', sequence: 2, finishOrder: 2 }), row(),
+    row({ nodeId: 'waits', sequence: 3, finishOrder: null, status: 'waiting', wait: { reason: 'delay', until: '2031-01-01T00:00:00Z', details: { why: 'x' } } }),
+  ], '2031-01-01T00:00:00Z');
+  const { rows } = await database.owner.query<{ at: string }>('select run_at::text as at from graphile_worker.jobs where key = $1', [claim.executionId]);
+  expect(rows).toHaveLength(1);
+  expect(new Date(rows[0]!.at)).toEqual(new Date('2031-01-01T00:00:00Z'));
+  const again = await claimed(store, claim.executionId);
+  expect(again.nodes?.map((node) => [node.node_id, node.status, node.wait_reason])).toEqual(
+    [['input', 'completed', null], ['late', 'completed', null], ['waits', 'waiting', 'delay']]);
+  session.release(true);
+});
+
+test('a bad row fails alone, and says so', async () => {
+  const { store, session } = await makeWorker();
+  const [good, bad] = [await claimed(store, await pendingExecution()), await claimed(store, await pendingExecution())];
+  const [written, refused] = await Promise.allSettled([store.checkpoint(good, [row()]), store.checkpoint(bad, [row({ sequence: 0 })])]);
+  expect(written).toEqual({ status: 'fulfilled', value: true });
+  expect(refused).toMatchObject({ status: 'rejected', reason: { constraint: 'chk_node_executions_sequence_number' } });
+  session.release(true);
+});
+
+test('a sweep counts the loss, unlocks the jobs of the dead, and leaves the living alone', async () => {
+  const [dead, living, sweeper] = [await makeWorker(), await makeWorker(), await makeWorker()];
+  const [lost, kept] = [await claimed(dead.store, await pendingExecution()), await claimed(living.store, await pendingExecution())];
+  const waiting = await pendingExecution();
+  await database.owner.query(`update graphile_worker._private_jobs set locked_at = now(), locked_by = $2 where key = $1`, [waiting, `pool-${dead.id}`]);
+  dead.session.release(true);
+  await sweep(sweeper);
+
+  expect(await living.store.lostLeases(living.id, [kept])).toEqual([]);
+  const { rows } = await database.owner.query<{ locked_by: string | null }>('select locked_by from graphile_worker.jobs where key = $1', [waiting]);
+  expect(rows).toEqual([{ locked_by: null }]);
+  expect(await claimed(sweeper.store, lost.executionId)).toMatchObject({ attempt: 2, losses: 1 });
+  living.session.release(true);
+  sweeper.session.release(true);
+});
+
+test('a worker that was taken for dead is told so and can claim nothing', async () => {
+  const [paused, sweeper] = [await makeWorker(), await makeWorker()];
+  const id = await pendingExecution();
+  await database.owner.query(`update app_private.workers set heartbeat_at = now() - interval '1 minute' where id = $1`, [paused.id]);
+  await sweep(sweeper);
+  await expect(paused.store.claim(id)).rejects.toMatchObject({ code: 'AF510' });
+  const { rows } = await paused.session.query<{ registered: boolean }>('select registered from app_private.heartbeat($1, $2, $3, $4)', [paused.id, [], [], []]);
+  expect(rows).toEqual([{ registered: false }]);
+  paused.session.release(true);
+  sweeper.session.release(true);
+});
+
+test('an execution that nobody holds and no job wakes is found', async () => {
+  const { store, session } = await makeWorker();
+  const id = await pendingExecution();
+  await database.owner.query('delete from graphile_worker._private_jobs where key = $1', [id]);
+  expect(await store.requeueOrphans()).toBe(0); // a young one may be on its way
+  await database.owner.query('alter table executions disable trigger user');
+  await database.owner.query(`update executions set created_at = now() - interval '5 minutes' where id = $1`, [id]);
+  await database.owner.query('alter table executions enable trigger user');
+  expect(await store.requeueOrphans()).toBe(1);
+  const { rowCount } = await database.owner.query('select from graphile_worker.jobs where key = $1', [id]);
+  expect(rowCount).toBe(1);
+  session.release(true);
+});
+
+test('changes are told with ids and tenants only', async () => {
+  const listener = new pg.Client({ connectionString: database.url('agentflow_worker') });
+  await listener.connect();
+  const heard: string[] = [];
+  listener.on('notification', ({ payload }) => heard.push(payload ?? ''));
+  await listener.query('listen agentflow');
+  const { store, session } = await makeWorker();
+  const claim = await claimed(store, await pendingExecution());
+  await store.finish(claim, [row()], ending);
+  await listener.query('select 1');
+  expect(heard.map((payload) => JSON.parse(payload) as unknown)).toEqual(
+    [{ executions: [[claim.tenantId, claim.executionId]] }, { executions: [[claim.tenantId, claim.executionId]] }]);
+  await listener.end();
+  session.release(true);
+});
+
+test('a payload of NOTIFY stays below its limit however many executions changed', async () => {
+  const listener = new pg.Client({ connectionString: database.url('agentflow_owner') });
+  await listener.connect();
+  const heard: string[] = [];
+  listener.on('notification', ({ payload }) => heard.push(payload ?? ''));
+  await listener.query('listen agentflow');
+  const ids = Array.from({ length: 300 }, () => randomUUID());
+  await database.owner.query('select app_private.notify_executions($1, $1)', [ids]);
+  await listener.query('select 1');
+  expect(Math.max(...heard.map((payload) => payload.length))).toBeLessThan(7_900);
+  const told = heard.flatMap((payload) => (JSON.parse(payload) as { executions: [string, string][] }).executions.map(([, id]) => id));
+  expect(new Set(told)).toEqual(new Set(ids));
+  await listener.end();
+});
+
+async function sweep(worker: { id: string; session: pg.PoolClient }): Promise<void> {
+  // The server notices a closed connection, and lets its locks go, a moment later.
+  for (let tries = 0; tries < 100; tries += 1) {
+    const { rows } = await worker.session.query<{ dead: number }>('select app_private.sweep_workers($1) as dead', [worker.id]);
+    if (rows[0]!.dead > 0) return;
+    await new Promise((resolve) => setTimeout(resolve, 20));
+  }
+  throw new Error('No dead worker was found.');
+}
