@@ -5,6 +5,7 @@ import { tenantOf } from './identity.ts';
 import { currentScope, type RequestScope } from './scope.ts';
 import { type PgSettings, settingsOf } from './settings.ts';
 import type { SignIn } from './sign-in.ts';
+import type { WorkflowTools } from './workflow-tools.ts';
 
 declare global {
   namespace Grafast {
@@ -14,6 +15,7 @@ declare global {
       tenantId: string | null;
       signIn: SignIn;
       executionEvents: ExecutionEvents;
+      workflowTools: WorkflowTools;
     }
   }
 }
@@ -21,12 +23,13 @@ declare global {
 export interface Services {
   signIn: SignIn;
   executionEvents: ExecutionEvents;
+  workflowTools: WorkflowTools;
   statementTimeoutMs: number;
 }
 
 export function contextOf(services: Services): Partial<Grafast.Context> & { pgSettings: PgSettings } {
   const scope = currentScope();
   if (!scope) throw new Error('A GraphQL operation runs outside of a request scope');
-  const { signIn, executionEvents, statementTimeoutMs } = services;
-  return { scope, tenantId: tenantOf(scope.identity), signIn, executionEvents, pgSettings: settingsOf(scope, statementTimeoutMs) };
+  const { statementTimeoutMs, ...parts } = services;
+  return { ...parts, scope, tenantId: tenantOf(scope.identity), pgSettings: settingsOf(scope, statementTimeoutMs) };
 }

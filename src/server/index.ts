@@ -16,6 +16,7 @@ import { serverPreset } from './preset.ts';
 import { createReadiness } from './readiness.ts';
 import { SignIn } from './sign-in.ts';
 import { serveWebSockets } from './websocket.ts';
+import type { WorkflowTools } from './workflow-tools.ts';
 
 export { hashApiKey } from './identity.ts';
 
@@ -25,6 +26,7 @@ export interface ServerOptions {
   /** Login of agentflow_authenticator. */
   authenticatorUrl: string;
   log: Log;
+  workflowTools: WorkflowTools;
   /** File name of the newest committed migration, null for none; `/readyz` compares. Not given: not compared. */
   expectedMigration?: string | null;
 }
@@ -54,14 +56,16 @@ export async function startServer(options: ServerOptions): Promise<RunningServer
   }
 }
 
-async function open({ config, authenticatorUrl, log, expectedMigration }: ServerOptions, keys: IdentityKeys, opened: (() => Promise<void>)[]): Promise<RunningServer> {
+async function open(options: ServerOptions, keys: IdentityKeys, opened: (() => Promise<void>)[]): Promise<RunningServer> {
+  const { config, authenticatorUrl, log, workflowTools, expectedMigration } = options;
   const pool = openPool(authenticatorUrl, log);
   opened.push(() => pool.end());
   const executionEvents = new ExecutionEvents(authenticatorUrl, log);
   opened.push(() => executionEvents.close());
   await executionEvents.start();
   const signIn = new SignIn(pool, keys.jwtSecret);
-  const instance = postgraphile(serverPreset(pool, { signIn, executionEvents, statementTimeoutMs }, log, config.environment === 'development'));
+  const services = { signIn, executionEvents, workflowTools, statementTimeoutMs };
+  const instance = postgraphile(serverPreset(pool, services, log, config.environment === 'development'));
   opened.push(async () => {
     await instance.release();
     for (const service of instance.getResolvedPreset().pgServices ?? []) await service.release?.();

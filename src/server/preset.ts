@@ -6,6 +6,7 @@ import { makePgService } from 'postgraphile/adaptors/pg';
 import 'postgraphile/grafserv';
 import { PostGraphileAmberPreset } from 'postgraphile/presets/amber';
 import { PostGraphileConnectionFilterPreset } from 'postgraphile-plugin-connection-filter';
+import { errorRegistry } from '../errors.ts';
 import { contextOf, type Services } from './context.ts';
 import { type Log, makeErrorMask } from './errors.ts';
 import { graphiqlOptions } from './graphiql.ts';
@@ -18,7 +19,9 @@ import { FlowByIdPlugin } from './plugins/flow-by-id.ts';
 import { KeysPlugin } from './plugins/keys.ts';
 import { NamesPlugin } from './plugins/names.ts';
 import { PageSizePlugin } from './plugins/page-size.ts';
+import { PublishGatePlugin } from './plugins/publish-gate.ts';
 import { UpdatesPlugin } from './plugins/updates.ts';
+import { ValidationPlugin } from './plugins/validation.ts';
 
 /** The part that decides the schema; it needs a database, and nothing of a server. */
 export function schemaPreset(pool: Pool): GraphileConfig.Preset {
@@ -26,7 +29,7 @@ export function schemaPreset(pool: Pool): GraphileConfig.Preset {
     extends: [PostGraphileAmberPreset, PgSimplifyInflectionPreset, PostGraphileConnectionFilterPreset],
     plugins: [
       NamesPlugin, CheckEnumsPlugin, KeysPlugin, PageSizePlugin, DefaultOrderPlugin, FlowByIdPlugin, UpdatesPlugin,
-      AuthenticationPlugin, ExecutionUpdatedPlugin,
+      AuthenticationPlugin, ExecutionUpdatedPlugin, ValidationPlugin, PublishGatePlugin,
     ],
     disablePlugins: [
       // What does not fit ends the start, instead of leaving a hole in the API.
@@ -82,7 +85,7 @@ const ServingPlugin: GraphileConfig.Plugin = {
         const result = await next();
         if (result?.type !== 'json') return result;
         const { errors } = result.json as Payload;
-        for (const error of errors ?? []) error.extensions = { code: 'BAD_REQUEST', ...error.extensions };
+        for (const error of errors ?? []) error.extensions = { code: 'BAD_REQUEST', remedy: errorRegistry.BAD_REQUEST.remedy, ...error.extensions };
         const isUnavailable = errors?.some(({ extensions }) => extensions?.code === 'UNAVAILABLE') === true;
         return isUnavailable ? { ...result, statusCode: 503 } : result;
       },
