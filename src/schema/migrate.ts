@@ -55,13 +55,6 @@ export async function migrateDatabase(databaseUrl: string, options: MigrateOptio
   }));
 }
 
-export interface MigrateOptions {
-  passwords?: Passwords;
-  say?: Say;
-  /** As in DatabaseUrls. */
-  migrationsFolder?: string;
-}
-
 async function pendingMigrations(client: pg.Client, folder: string): Promise<CommittedMigration[]> {
   const history = await migrationHistory(client, folder);
   demandNotAhead(history);
@@ -72,14 +65,14 @@ async function pendingMigrations(client: pg.Client, folder: string): Promise<Com
 /** Runs `current.sql` once, or again after each change until the process ends. */
 export async function watchCurrent(urls: DatabaseUrls, options: { once: boolean; passwords?: Passwords; say?: Say }): Promise<void> {
   await migrateDatabase(urls.databaseUrl, { ...options, migrationsFolder: folderOf(urls) });
-  await locating(urls, urls.databaseUrl, () => watch(settings(urls, options.say), options.once));
+  await locating(urls, urls.databaseUrl, true, () => watch(settings(urls, options.say), options.once));
 }
 
 /** Turns `current.sql` into the next committed migration, and returns its file name. Makes the shadow database anew. */
 export async function commitCurrent(urls: DatabaseUrls, message: string | undefined, say?: Say): Promise<string> {
   await migrateDatabase(urls.databaseUrl, { say, migrationsFolder: folderOf(urls) });
   await demandShadowIsFree(urls);
-  await locating(urls, urls.shadowUrl ?? urls.databaseUrl, () => commit(settings(urls, say), message));
+  await locating(urls, urls.shadowUrl ?? urls.databaseUrl, false, () => commit(settings(urls, say), message));
   return committedMigrations(folderOf(urls)).at(-1)!.file;
 }
 
@@ -115,8 +108,8 @@ export async function hasCurrentMigration(urls: DatabaseUrls): Promise<boolean> 
 }
 
 /** A failure of `current.sql` is told with its place, found with the help of the database at `url`. */
-async function locating<T>(urls: DatabaseUrls, url: string, use: () => Promise<T>): Promise<T> {
-  const text = await currentText(folderOf(urls));
+async function locating<T>(urls: DatabaseUrls, url: string, withHeaders: boolean, use: () => Promise<T>): Promise<T> {
+  const text = await currentText(folderOf(urls), withHeaders);
   try {
     return await withoutPools(urls, use);
   } catch (error) {

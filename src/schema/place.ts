@@ -24,12 +24,13 @@ export interface Place {
   column: number;
 }
 
-/** `current.sql` with its includes in. Throws when an include cannot be followed. */
-export async function currentText(migrationsFolder: string): Promise<MigrationText> {
+/** `current.sql` with its includes in; its headers too, as when it is watched, or without, as when it is committed. Throws when an include cannot be followed. */
+export async function currentText(migrationsFolder: string, withHeaders: boolean): Promise<MigrationText> {
   const file = path.join(migrationsFolder, 'current.sql');
   const settings = { migrationsFolder } as Parameters<typeof compileIncludes>[0];
   const source = readFileSync(file, 'utf8');
-  return textOf('current.sql', await compileIncludes(settings, source, new Set([file])), migrationsFolder);
+  const whole = await compileIncludes(settings, source, new Set([file]));
+  return withHeaders ? { file: 'current.sql', sql: whole, firstLine: 1, migrationsFolder } : textOf('current.sql', whole, migrationsFolder);
 }
 
 export function committedText(file: string, migrationsFolder: string): MigrationText {
