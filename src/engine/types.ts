@@ -94,6 +94,11 @@ export interface WorkflowDocument {
 
 /* ---------- the plan: a document made ready to run; immutable, cached by version id ---------- */
 
+export interface PlanEdge extends EdgeSpec {
+  /** Position in the document. */
+  index: number;
+}
+
 export interface PlanNode extends NodeSpec {
   /** Position in the document: settles every tie. */
   index: number;
@@ -102,9 +107,10 @@ export interface PlanNode extends NodeSpec {
   /** Id of the document source this node uses; null when it uses none or only inline keys. */
   sourceId: string | null;
   sourceKind: SourceKind | null;
-  /** Distinct predecessors, in document order. */
+  /** Distinct neighbours, in document order. */
   predecessors: string[];
-  outgoing: EdgeSpec[];
+  successors: string[];
+  outgoing: PlanEdge[];
   /** Queue in front of this node, by incoming edge or queue.to. */
   queueId: string | null;
   /** State keys this node may write: its output key and what its type writes beside it. */
@@ -183,6 +189,8 @@ export interface RunState {
   costUnits: number;
   nodesRun: number;
   warnings: Problem[];
+  /** Asked to end: nothing new starts. */
+  cancelled: boolean;
   /** The first failure that ends the execution once running siblings are done. */
   failure: { code: string; message: string; nodeId: string | null } | null;
 }
@@ -213,8 +221,10 @@ export interface StepResult {
 export interface LlmRequest {
   prompt: string;
   system: string | null;
-  temperature: number;
-  maxTokens: number;
+  /** Null: what the source's config says, else 0.7. */
+  temperature: number | null;
+  /** Null: what the source's config says, else 4096. */
+  maxTokens: number | null;
   topP: number | null;
   /** Ask for a JSON answer; the schema, when given, is a JSON Schema that the answer must satisfy. */
   json: { schema: JsonObject | null } | null;
@@ -261,7 +271,10 @@ export interface NodeContext {
   log(level: 'info' | 'warn' | 'error', message: string): void;
   /** Present when the node type says it needs a source (and for nodes with an optional one). */
   source: SourcePort | null;
-  /** Result of what the node waited for (approval decision, child execution), when it is run again after waiting. */
+  /**
+   * Undefined on the first run. When the node is run again after waiting: what it waited for (approval `{decision, comment, decided_by, decided_at}`,
+   * child execution `{status, final_state, error_message, execution_id}`), or null when the time of its wait was up.
+   */
   resumedWith: Json | undefined;
 }
 
@@ -283,6 +296,8 @@ export interface NodeWaits {
   reason: 'delay' | 'approval' | 'child' | 'rate_limit';
   /** ISO time after which the node is run again even if nothing else wakes it; null waits for the event alone. */
   until: string | null;
+  /** The same as a span from now, in seconds, on the database's clock; at most one of the two is set. */
+  afterSeconds: number | null;
   /** Kept in the node row and shown to people (message, roles, child workflow ...). */
   details: JsonObject;
 }

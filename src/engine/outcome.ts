@@ -1,0 +1,50 @@
+/** From what a node returned or threw to the outcome that is stored and replayed. */
+import { AgentFlowError } from '../errors.ts';
+import { isObject, jsonBytes } from './json.ts';
+import { normalise } from './normalise.ts';
+import type { JsonObject, NodeDone, NodeOutcome, Plan, RunState } from './types.ts';
+
+/** How a node ended. A failure may have used tokens as well. */
+export type NodeEnd =
+  | { status: 'completed'; result: NodeDone }
+  | { status: 'failed' | 'timed_out' | 'cancelled'; error: { code: string; message: string }; tokens?: number; costUnits?: number };
+
+export interface Settled {
+  outcome: NodeOutcome;
+  /** What normalising changed, for the node's log. */
+  warnings: string[];
+}
+
+/** The outcome of a running node as of now. Store exactly this object, and hand it to `step`. */
+export function outcomeOf(plan: Plan, state: RunState, nodeId: string, end: NodeEnd): Settled {
+  const blank: NodeOutcome = {
+    nodeId, status: end.status, sequence: state.nodes.get(nodeId)?.sequence ?? null, finishOrder: state.nextFinishOrder,
+    output: null, writes: {}, error: null, routeTarget: null, tokens: 0, costUnits: 0,
+  };
+  if (end.status !== 'completed') return { outcome: { ...blank, error: end.error, ...used(end) }, warnings: [] };
+  const { result } = end;
+  try {
+    const output = normalise(result.output);
+    const writes = normalise(result.writes ?? {});
+    const limit = plan.document.limits.maxOutputBytes;
+    const bytes = jsonBytes(output.value);
+    if (bytes > limit) throw new AgentFlowError('LIMIT_OUTPUT', `the output is ${bytes} bytes large, ${limit} are allowed`);
+    return {
+      outcome: { ...blank, ...used(result), output: output.value, writes: isObject(writes.value) ? writes.value : {}, routeTarget: result.routeTarget ?? null },
+      warnings: [...new Set([...output.warnings, ...writes.warnings])],
+    };
+  } catch (error) {
+    if (!(error instanceof AgentFlowError)) throw error;
+    return { outcome: { ...blank, ...used(result), status: 'failed', error: { code: error.code, message: error.message } }, warnings: [] };
+  }
+}
+
+function used({ tokens, costUnits }: { tokens?: number; costUnits?: number }): { tokens: number; costUnits: number } {
+  return { tokens: tokens ?? 0, costUnits: costUnits ?? 0 };
+}
+
+/** Outcome of a node that can no longer be reached. */
+export function skippedOutcome(nodeId: string, finishOrder: number): NodeOutcome {
+  const writes: JsonObject = {};
+  return { nodeId, status: 'skipped', sequence: null, finishOrder, output: null, writes, error: null, routeTarget: null, tokens: 0, costUnits: 0 };
+}

@@ -1,0 +1,31 @@
+/** Secrets do not belong into documents: keys that hold one are refused wherever they appear. */
+import { isObject } from './json.ts';
+import type { Json, JsonObject } from './types.ts';
+
+const secretKeys: ReadonlySet<string> = new Set([
+  'api_key', 'apikey', 'x_api_key', 'secret', 'secret_key', 'client_secret', 'password', 'passwd', 'token', 'access_token', 'auth_token', 'bearer_token',
+  'refresh_token', 'authorization', 'proxy_authorization', 'private_key', 'credentials', 'connection_string', 'dsn', 'cookie',
+]);
+
+export function isSecretKey(key: string): boolean {
+  return secretKeys.has(key.replaceAll('-', '_').toLowerCase());
+}
+
+/** Paths of the keys, at any depth, whose value is a secret. */
+export function secretPaths(value: Json, path: readonly string[] = []): string[][] {
+  if (Array.isArray(value)) return value.flatMap((entry, i) => secretPaths(entry, [...path, String(i)]));
+  if (!isObject(value)) return [];
+  return Object.entries(value).flatMap(([key, entry]) => (holdsSecret(key, entry) ? [[...path, key]] : secretPaths(entry, [...path, key])));
+}
+
+/** Of a node's metadata: its own keys, and headers that are not filled from the state. */
+export function metadataSecretPaths(metadata: JsonObject): string[][] {
+  const own = Object.entries(metadata).filter(([key, value]) => holdsSecret(key, value)).map(([key]) => [key]);
+  const headers = isObject(metadata.headers) ? metadata.headers : {};
+  const inHeaders = Object.entries(headers).filter(([key, value]) => holdsSecret(key, value) && !(value as string).includes('{'));
+  return [...own, ...inHeaders.map(([key]) => ['headers', key])];
+}
+
+function holdsSecret(key: string, value: Json): boolean {
+  return isSecretKey(key) && typeof value === 'string' && value !== '';
+}

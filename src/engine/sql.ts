@@ -1,0 +1,44 @@
+/** Is a text exactly one SELECT? Answered by PostgreSQL's own parser. */
+import { loadModule, parseSync } from 'libpg-query';
+
+const writes: ReadonlySet<string> = new Set(['InsertStmt', 'UpdateStmt', 'DeleteStmt', 'MergeStmt']);
+const maxLength = 100_000;
+
+/** Loads the parser once; the function it gives says what is wrong with a statement, or null. */
+export async function loadSelectChecker(): Promise<(text: string) => string | null> {
+  await loadModule();
+  return selectProblem;
+}
+
+function selectProblem(text: string): string | null {
+  if (text.length > maxLength) return `a statement is at most ${maxLength} characters long`;
+  let statements: unknown[];
+  try {
+    statements = parseSync(text).stmts ?? [];
+  } catch (error) {
+    return (error as Error).message;
+  }
+  const [first] = statements as { stmt?: Record<string, unknown> }[];
+  if (statements.length !== 1) return `exactly one statement is allowed, these are ${statements.length}`;
+  if (!first?.stmt || !('SelectStmt' in first.stmt)) return 'only SELECT is allowed';
+  return forbiddenPart(first.stmt);
+}
+
+function forbiddenPart(node: unknown): string | null {
+  if (Array.isArray(node)) {
+    for (const entry of node) {
+      const found = forbiddenPart(entry);
+      if (found !== null) return found;
+    }
+    return null;
+  }
+  if (typeof node !== 'object' || node === null) return null;
+  for (const [key, value] of Object.entries(node)) {
+    if (writes.has(key)) return 'a SELECT must not write';
+    if (key === 'intoClause' && value) return 'SELECT INTO writes a table';
+    if (key === 'lockingClause' && value) return 'a SELECT must not lock rows';
+    const found = forbiddenPart(value);
+    if (found !== null) return found;
+  }
+  return null;
+}
