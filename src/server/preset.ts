@@ -15,6 +15,7 @@ import { AuthenticationPlugin } from './plugins/authentication.ts';
 import { CheckEnumsPlugin } from './plugins/check-enums.ts';
 import { DefaultOrderPlugin } from './plugins/default-order.ts';
 import { ExecutionUpdatedPlugin } from './plugins/execution-updated.ts';
+import { FiltersPlugin } from './plugins/filters.ts';
 import { FlowByIdPlugin } from './plugins/flow-by-id.ts';
 import { KeysPlugin } from './plugins/keys.ts';
 import { NamesPlugin } from './plugins/names.ts';
@@ -28,7 +29,7 @@ export function schemaPreset(pool: Pool): GraphileConfig.Preset {
   return {
     extends: [PostGraphileAmberPreset, PgSimplifyInflectionPreset, PostGraphileConnectionFilterPreset],
     plugins: [
-      NamesPlugin, CheckEnumsPlugin, KeysPlugin, PageSizePlugin, DefaultOrderPlugin, FlowByIdPlugin, UpdatesPlugin,
+      NamesPlugin, CheckEnumsPlugin, KeysPlugin, FiltersPlugin, PageSizePlugin, DefaultOrderPlugin, FlowByIdPlugin, UpdatesPlugin,
       AuthenticationPlugin, ExecutionUpdatedPlugin, ValidationPlugin, PublishGatePlugin,
     ],
     disablePlugins: [

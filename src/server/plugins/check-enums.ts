@@ -77,22 +77,6 @@ export const CheckEnumsPlugin: GraphileConfig.Plugin = {
       },
     },
   }),
-  schema: {
-    entityBehavior: {
-      pgCodecAttribute: {
-        inferred: {
-          after: ['inferred'],
-          before: ['postInferred'],
-          provides: ['checkEnums'],
-          // Such a column is text in the database, so it has an order; real enum types have none that means something.
-          callback(behavior, [codec, attributeName]) {
-            const isCheckEnum = codec.attributes[attributeName]?.codec.extensions?.isCheckEnum === true;
-            return isCheckEnum ? [behavior, 'orderBy', 'attribute:orderBy'] : behavior;
-          },
-        },
-      },
-    },
-  },
 };
 
 declare global {
