@@ -49,9 +49,10 @@ export async function demandMigrated(database: OpenDatabase): Promise<void> {
 }
 
 export async function startServerPart(context: Context, config: Config, database: OpenDatabase): Promise<Part & { url: string }> {
-  const { startServer } = await import('../server/index.ts');
+  const [{ startServer }, { loadWorkflowTools }] = await Promise.all([import('../server/index.ts'), import('./workflow-tools.ts')]);
   const expectedMigration = committedMigrations(migrationsFolder).at(-1)?.filename ?? null;
-  const server = await startServer({ config, authenticatorUrl: database.authenticatorUrl!, expectedMigration, log: context.log });
+  const workflowTools = await loadWorkflowTools();
+  const server = await startServer({ config, authenticatorUrl: database.authenticatorUrl!, workflowTools, expectedMigration, log: context.log });
   return { name: 'server', url: server.url, close: () => server.close(graceMs) };
 }
 

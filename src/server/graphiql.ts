@@ -22,11 +22,11 @@ query Workflows {
   }
 }
 
-# 3. Execute one: its id comes from the answer above.
+# 3. Execute one. This id is the sample workflow's; others come from the answer above.
 
 mutation Execute {
   executeWorkflow(input: {
-    workflowId: "00000000-0000-0000-0000-000000000000"
+    workflowId: "660e8400-e29b-41d4-a716-446655440000"
     initialState: { user_input: "Where is my order?" }
   }) {
     execution { id status }
@@ -44,7 +44,7 @@ query Execution {
   }
 }
 
-# ... or watch it while it runs.
+# ... or watch it while it runs: put the id from step 3 here.
 
 subscription Watch {
   executionUpdated(id: "00000000-0000-0000-0000-000000000000") {

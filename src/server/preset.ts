@@ -14,6 +14,7 @@ import { DocumentLimitsRule, maxBodyBytes } from './limits.ts';
 import { AuthenticationPlugin } from './plugins/authentication.ts';
 import { CheckEnumsPlugin } from './plugins/check-enums.ts';
 import { DefaultOrderPlugin } from './plugins/default-order.ts';
+import { DiagramsPlugin } from './plugins/diagrams.ts';
 import { ExecutionUpdatedPlugin } from './plugins/execution-updated.ts';
 import { FiltersPlugin } from './plugins/filters.ts';
 import { FlowByIdPlugin } from './plugins/flow-by-id.ts';
@@ -30,7 +31,7 @@ export function schemaPreset(pool: Pool): GraphileConfig.Preset {
     extends: [PostGraphileAmberPreset, PgSimplifyInflectionPreset, PostGraphileConnectionFilterPreset],
     plugins: [
       NamesPlugin, CheckEnumsPlugin, KeysPlugin, FiltersPlugin, PageSizePlugin, DefaultOrderPlugin, FlowByIdPlugin, UpdatesPlugin,
-      AuthenticationPlugin, ExecutionUpdatedPlugin, ValidationPlugin, PublishGatePlugin,
+      AuthenticationPlugin, ExecutionUpdatedPlugin, ValidationPlugin, PublishGatePlugin, DiagramsPlugin,
     ],
     disablePlugins: [
       // What does not fit ends the start, instead of leaving a hole in the API.

@@ -13,8 +13,8 @@ export type Problem = Validation['errors'][number];
 export interface WorkflowTools {
   /** Everything that can be said of a document without the tenant's sources. */
   validate(spec: unknown): Validation;
-  /** Mermaid; null when the document cannot be drawn. `nodes`: states to show, by node id. */
-  diagram(spec: unknown, nodes?: ReadonlyMap<string, string>): string | null;
+  /** Mermaid; null when the document cannot be drawn. `statuses`: of nodes, by id, to be shown. */
+  diagram(spec: unknown, statuses?: Readonly<Record<string, string>>): string | null;
 }
 
 /** Findings that depend on the tenant's source rows: SQL's word counts. */
