@@ -66,7 +66,7 @@ const ownVariables = [
 const minSecretLength = 32;
 
 /** Throws CONFIG_INVALID; `details.problems` lists every variable that is wrong. */
-export function readConfig(env: NodeJS.ProcessEnv = process.env, isTerminal: boolean = process.stdout.isTTY === true): Config {
+export function readConfig(env: NodeJS.ProcessEnv = process.env, isTerminal: boolean = process.stdout.isTTY): Config {
   const read = new Reader(env);
   const rules = read.list('AGENTFLOW_SOURCE_ENV', parseSourceRule, 'NAME[@tenant-slug]=host[;host]');
   const gatewayUrl = read.url('AGENTFLOW_LLM_GATEWAY_URL', ['http:', 'https:']);

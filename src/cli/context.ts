@@ -13,7 +13,7 @@ Exit codes: 0 done, 1 failed or the answer is no, 2 called wrongly, 3 something 
 /** Faults of what AgentFlow stands on, not of what it was asked to do. */
 const environmentCodes: ReadonlySet<ErrorCode> = new Set<ErrorCode>([
   'CONFIG_INVALID', 'PORT_IN_USE', 'DATA_DIR_IN_USE', 'DATA_DIR_VERSION', 'EMBEDDED_POSTGRES', 'POSTGRES_UNSUPPORTED',
-  'DATABASE_UNREACHABLE', 'DATABASE_BEHIND', 'DATABASE_AHEAD', 'ROLE_MISSING',
+  'DATABASE_UNREACHABLE', 'DATABASE_BEHIND', 'DATABASE_AHEAD', 'DATABASE_IN_USE', 'ROLE_MISSING',
 ]);
 
 export interface Context {
@@ -27,12 +27,12 @@ export interface Context {
 }
 
 /** Makes a commander action of a function that is handed the context and the command's options. */
-export function action<Options extends object>(run: (context: Context, options: Options) => Promise<number | void>) {
+export function action<Options extends object>(run: (context: Context, options: Options, ...args: string[]) => Promise<number | void>) {
   return async function act(this: Command): Promise<void> {
     const options = this.optsWithGlobals<Options & { json?: boolean }>();
     const json = options.json === true;
     try {
-      process.exitCode = (await run(createContext(json), options)) ?? exitCodes.ok;
+      process.exitCode = (await run(createContext(json), options, ...this.args)) ?? exitCodes.ok;
     } catch (error) {
       process.exitCode = report(error, json);
     }

@@ -37,7 +37,7 @@ export class Service {
   /** Adds parts that come up at the same time. When one fails, those that came up are still stopped with the rest. */
   async addWhenUp<T extends Part[]>(...coming: { [K in keyof T]: Promise<T[K]> }): Promise<T> {
     const settled = await Promise.allSettled(coming);
-    await this.add(...settled.filter((result) => result.status === 'fulfilled').map(({ value }) => value as Part));
+    await this.add(...settled.filter((result) => result.status === 'fulfilled').map(({ value }) => value));
     const failed = settled.find((result) => result.status === 'rejected');
     if (failed) throw failed.reason;
     return settled.map((result) => (result as PromiseFulfilledResult<Part>).value) as T;

@@ -93,7 +93,7 @@ async function withPasswordFile(password: string, account: Account | null, use: 
 
 /** Nothing of our environment is the server's business: it holds keys. */
 export function serverEnvironment(): NodeJS.ProcessEnv {
-  return { PATH: process.env['PATH'], LC_ALL: 'C', TZ: 'UTC' };
+  return { PATH: '/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin', LC_ALL: 'C', TZ: 'UTC' };
 }
 
 /** The major version, as the cluster itself says: `18`. */

@@ -35,7 +35,7 @@ const startSeconds = 60;
 const maxLogBytes = 10 * 1024 * 1024;
 
 export function bestLifeline(): Lifeline {
-  return process.platform === 'linux' && spawnSync('setpriv', ['--pdeathsig', 'INT', '--', 'true']).status === 0 ? 'pdeathsig' : 'watchdog';
+  return process.platform === 'linux' && spawnSync('setpriv', ['--pdeathsig', 'INT', '--', 'true'], { env: serverEnvironment() }).status === 0 ? 'pdeathsig' : 'watchdog';
 }
 
 export async function launch(options: LaunchOptions): Promise<Postmaster> {

@@ -1,6 +1,6 @@
 /** The committed migrations on disk against those that a database has. */
 import { createHash } from 'node:crypto';
-import { readdirSync, readFileSync } from 'node:fs';
+import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import path from 'node:path';
 import type pg from 'pg';
 import { AgentFlowError } from '../errors.ts';
@@ -34,6 +34,7 @@ export interface HistoryEntry {
 
 export function committedMigrations(migrationsFolder: string): CommittedMigration[] {
   const folder = path.join(migrationsFolder, 'committed');
+  if (!existsSync(folder)) return [];
   return readdirSync(folder).filter((name) => /^\d{6,}(-[-_a-zA-Z0-9]+)?\.sql$/.test(name)).sort()
     .map((file) => readMigration(path.join(folder, file)));
 }

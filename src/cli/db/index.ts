@@ -1,10 +1,13 @@
 import { Command } from 'commander';
 import { commitCommand } from './commit.ts';
 import { currentCommand } from './current.ts';
+import { driftCommand } from './drift.ts';
 import { historyCommand } from './history.ts';
 import { migrateCommand } from './migrate.ts';
+import { newCommand } from './new.ts';
 import { prepareCommand } from './prepare.ts';
 import { resetCommand } from './reset.ts';
+import { rollbackCommand } from './rollback.ts';
 import { statusCommand } from './status.ts';
 import { uncommitCommand } from './uncommit.ts';
 import { watchCommand } from './watch.ts';
@@ -12,6 +15,7 @@ import { watchCommand } from './watch.ts';
 export function dbCommands(): Command {
   return new Command('db')
     .description('The DBA\'s room: migrations are SQL, written in current.sql.')
+    .addCommand(newCommand())
     .addCommand(migrateCommand())
     .addCommand(statusCommand())
     .addCommand(currentCommand())
@@ -19,6 +23,8 @@ export function dbCommands(): Command {
     .addCommand(watchCommand())
     .addCommand(commitCommand())
     .addCommand(uncommitCommand())
+    .addCommand(rollbackCommand())
     .addCommand(resetCommand())
+    .addCommand(driftCommand())
     .addCommand(prepareCommand());
 }
