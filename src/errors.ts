@@ -60,6 +60,7 @@ export const errorRegistry = {
   MIGRATION_FAILED: entry(null, 500, 'A migration could not be run.', 'Correct the place named; the database is as it was before.'),
   MIGRATION_EDITED: entry(null, 500, 'A committed migration was edited.', 'Restore the file from version control, and write the change as a new migration.'),
   ROLLBACK_REFUSED: entry(null, 500, 'The rollback is not the exact inverse of its migration.', 'Correct the file in migrations/rollback; nothing was run on the database.'),
+  DATA_LOSS: entry(null, 500, 'This loses data.', 'Repeat with --accept-loss if that is what you want; a dump before it is the only way back.'),
   ROLE_MISSING: entry(null, 500, 'A database role is missing.', 'Run the SQL printed, or db migrate as a role with CREATEROLE.'),
   USAGE: entry(null, 400, 'The command was called wrongly.', 'See --help.'),
   // executions and nodes
