@@ -18,6 +18,7 @@ export interface DraftNode {
   description: string | null;
   /** Canonical names, nulls left out. */
   metadata: JsonObject;
+  metadataAsSent: JsonObject;
   sentAs: Map<string, string>;
   /** Metadata keys of the second dialect that stand beside the first. */
   overridden: string[];
@@ -50,6 +51,7 @@ export interface DraftSource {
   /** Null when none was sent or it is no object. */
   config: JsonObject | null;
   configIsBroken: boolean;
+  configAsSent: JsonObject;
   sentAs: Map<string, string>;
   ref: string | null;
   hasRef: boolean;
@@ -104,7 +106,7 @@ function readNode(raw: JsonObject, index: number, read: PartReader): DraftNode {
   const { values, sentAs, overridden } = canonical(sent, metadataAliases);
   read.unknownKeys(raw, knownKeys.node, field, id);
   const type = read.requiredText(raw, 'type', field, id);
-  return { index, field, id, idIsValid, type, description: read.text(raw, 'description', field, id), metadata: values, sentAs, overridden };
+  return { index, field, id, idIsValid, type, description: read.text(raw, 'description', field, id), metadata: values, metadataAsSent: sent, sentAs, overridden };
 }
 
 function readEdge(raw: JsonObject, index: number, read: PartReader): DraftEdge {
@@ -156,7 +158,7 @@ function readSource(raw: JsonObject, index: number, read: PartReader): DraftSour
   read.unknownKeys(raw, knownKeys.source, field);
   return {
     index, field, id: read.name(raw, 'id', field), kind: read.requiredText(raw, 'kind', field), config: sent === null ? null : values,
-    configIsBroken: hasConfig && sent === null, sentAs, ref: read.text(raw, 'ref', field), hasRef: (ownValue(raw, 'ref') ?? null) !== null,
+    configIsBroken: hasConfig && sent === null, configAsSent: sent ?? {}, sentAs, ref: read.text(raw, 'ref', field), hasRef: (ownValue(raw, 'ref') ?? null) !== null,
   };
 }
 

@@ -25,7 +25,7 @@ function checkMetadata(node: DraftNode, checking: Checking): void {
   if (node.type !== null && type === undefined) report.add('E004', `${node.field}.type`, `${node.field}.type names the unknown node type '${node.type}'`, node.id);
   const place = { field: `${node.field}.metadata`, sentAs: node.sentAs, nodeId: node.id };
   checkBySchema(node.metadata, commonSchema, place, report);
-  for (const path of metadataSecretPaths(node.metadata)) {
+  for (const path of metadataSecretPaths(node.metadataAsSent)) {
     report.at('E003', `${place.field}.${path.join('.')}`, 'holds a secret: name an environment variable or a stored secret instead', node.id);
   }
   if (type) checkParameters(node, type, checking);

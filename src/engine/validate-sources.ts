@@ -25,9 +25,8 @@ function checkSource(source: DraftSource, { report }: Checking): void {
   const { field, kind, config, sentAs } = source;
   if (kind !== null && !sourceKinds.includes(kind)) report.add('E004', `${field}.kind`, `${field}.kind names the unknown source kind '${kind}'; known are ${sourceKinds.join(', ')}`);
   const place = { field: `${field}.config`, sentAs };
-  for (const path of secretPaths(config ?? {})) {
-    const [first = '', ...rest] = path;
-    report.at('E003', [place.field, sentAs.get(first) ?? first, ...rest].join('.'), 'holds a secret: name an environment variable or a stored secret instead');
+  for (const path of secretPaths(source.configAsSent)) {
+    report.at('E003', [place.field, ...path].join('.'), 'holds a secret: name an environment variable or a stored secret instead');
   }
   if (kind === 'llm' || kind === 'image') checkBySchema(config ?? {}, modelConfigSchema, place, report);
   if (source.hasRef || source.configIsBroken) return;
