@@ -52,7 +52,7 @@ export async function startServerPart(context: Context, config: Config, database
   const [{ startServer }, { loadWorkflowTools }] = await Promise.all([import('../server/index.ts'), import('./workflow-tools.ts')]);
   const expectedMigration = committedMigrations(migrationsFolder).at(-1)?.filename ?? null;
   const workflowTools = await loadWorkflowTools();
-  const server = await startServer({ config, authenticatorUrl: database.authenticatorUrl!, workflowTools, expectedMigration, workflowTools, log: context.log });
+  const server = await startServer({ config, authenticatorUrl: database.authenticatorUrl!, workflowTools, expectedMigration, log: context.log });
   return { name: 'server', url: server.url, close: () => server.close(graceMs) };
 }
 
