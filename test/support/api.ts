@@ -1,0 +1,103 @@
+/** A running API server on a database of its own, and a client that speaks to it as the sample users do. */
+import pino from 'pino';
+import { loadWorkflowTools } from '../../src/cli/workflow-tools.ts';
+import { type RunningServer, startServer } from '../../src/server/index.ts';
+import { createTestDatabase, type TestDatabase } from './database.ts';
+
+/** `visitor`, a sample user by the part of the address before the @ (`john`: admin), a whole address, or `key`: the sample API key. */
+export type Caller = string;
+
+export interface Answer<Data = any> {
+  status: number;
+  headers: Headers;
+  data: Data;
+  errors: { message: string; path?: (string | number)[]; extensions: Record<string, any> }[] | undefined;
+  text: string;
+}
+
+export interface TestApi {
+  url: string;
+  db: TestDatabase;
+  server: RunningServer;
+  /** What the server wrote to its log, one JSON object a line. */
+  logged(): Record<string, any>[];
+  headersOf(caller: Caller): Promise<Record<string, string>>;
+  token(caller: Caller): Promise<string>;
+  query<Data = any>(caller: Caller, query: string, variables?: object): Promise<Answer<Data>>;
+  /** Like `query`, but an error in the answer fails the test. */
+  data<Data = any>(caller: Caller, query: string, variables?: object): Promise<Data>;
+  post(body: string | Uint8Array, headers?: Record<string, string>): Promise<Answer>;
+}
+
+export const sampleWorkflow = '660e8400-e29b-41d4-a716-446655440000';
+
+export function useApi(): TestApi {
+  const api = {} as TestApi;
+  beforeAll(async () => {
+    Object.assign(api, await startApi());
+  });
+  afterAll(async () => {
+    await api.server.close(1_000);
+    await api.db.drop();
+  });
+  return api;
+}
+
+export async function startApi(): Promise<TestApi> {
+  const db = await createTestDatabase({ samples: true });
+  const lines: string[] = [];
+  const log = pino({ level: 'debug', base: null }, { write: (line: string) => void lines.push(line) });
+  const server = await startServer({
+    config: { host: '127.0.0.1', port: 0, jwtSecret: db.jwtSecret, secretKey: db.secretKey, environment: 'test' },
+    authenticatorUrl: db.url('agentflow_authenticator'),
+    workflowTools: await loadWorkflowTools(),
+    log,
+  });
+  const tokens = new Map<Caller, Promise<string>>();
+  const post = (body: string | Uint8Array, headers: Record<string, string> = {}): Promise<Answer> => send(server.url, body, headers);
+  const token = (caller: Caller): Promise<string> => {
+    const known = tokens.get(caller) ?? signIn(post, db, caller);
+    tokens.set(caller, known);
+    return known;
+  };
+  const headersOf = async (caller: Caller): Promise<Record<string, string>> => {
+    if (caller === 'visitor') return {};
+    if (caller === 'key') return { 'x-api-key': db.samples.apiKey };
+    return { authorization: `Bearer ${await token(caller)}` };
+  };
+  const query = async (caller: Caller, text: string, variables: object = {}): Promise<Answer> =>
+    post(JSON.stringify({ query: text, variables }), await headersOf(caller));
+  return {
+    url: server.url, db, server, token, headersOf, post, query,
+    logged: () => lines.map((line) => JSON.parse(line) as Record<string, any>),
+    async data(caller, text, variables) {
+      const { data, errors } = await query(caller, text, variables);
+      if (errors) throw new Error(`${caller} got ${JSON.stringify(errors)}`);
+      return data;
+    },
+  };
+}
+
+async function send(url: string, body: string | Uint8Array, headers: Record<string, string>): Promise<Answer> {
+  const response = await fetch(`${url}/graphql`, {
+    method: 'POST', body: body as BodyInit, headers: { 'content-type': 'application/json', accept: 'application/json', ...headers },
+  });
+  const text = await response.text();
+  const { data, errors } = text.startsWith('{') ? (JSON.parse(text) as Answer) : { data: undefined, errors: undefined };
+  return { status: response.status, headers: response.headers, data, errors, text };
+}
+
+async function signIn(post: TestApi['post'], db: TestDatabase, caller: Caller): Promise<string> {
+  const user = db.samples.users.find(({ email }) => email === caller || email.startsWith(`${caller}@`));
+  if (!user) throw new Error(`There is no sample user ${caller}`);
+  const { data } = await post(JSON.stringify({
+    query: 'mutation ($input: AuthenticateInput!) { authenticate(input: $input) { jwt } }',
+    variables: { input: { email: user.email, password: user.password } },
+  }));
+  return (data as { authenticate: { jwt: string } }).authenticate.jwt;
+}
+
+/** The codes of an answer's errors, in order. */
+export function codesOf({ errors }: Answer): string[] {
+  return errors?.map(({ extensions }) => extensions.code as string) ?? [];
+}
