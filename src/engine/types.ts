@@ -271,8 +271,10 @@ export interface NodeContext {
   log(level: 'info' | 'warn' | 'error', message: string): void;
   /** Present when the node type says it needs a source (and for nodes with an optional one). */
   source: SourcePort | null;
+  /** Keeps bytes beside the execution and gives the id under which they are served. Absent where nothing is kept. */
+  saveArtifact?(bytes: Uint8Array, mediaType: string): Promise<string>;
   /**
-   * Undefined on the first run. When the node is run again after waiting: what it waited for (approval `{decision, comment, decided_by, decided_at}`,
+   * Undefined on the first run. When the node is run again after waiting: what it waited for (approval `{decision: approved | rejected, comment, decided_by, decided_at}`,
    * child execution `{status, final_state, error_message, execution_id}`), or null when the time of its wait was up.
    */
   resumedWith: Json | undefined;
