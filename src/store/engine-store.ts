@@ -41,6 +41,7 @@ export class EngineStore {
   readonly #pool: pg.Pool;
   readonly #log: StoreLog;
   readonly #closing = new AbortController();
+  readonly #ownSessions = new Set<number>();
   readonly #claims: Lane<string, ClaimedExecution | null>;
   readonly #checkpoints: Lane<NodeWrite, boolean>;
   readonly #finishes: Lane<FinishWrite, boolean>;
@@ -52,6 +53,8 @@ export class EngineStore {
   constructor(pool: pg.Pool, workerId: () => string, log: StoreLog) {
     this.#pool = pool;
     this.#log = log;
+    pool.on('connect', (client) => this.#ownSessions.add(sessionOf(client)));
+    pool.on('remove', (client) => this.#ownSessions.delete(sessionOf(client)));
     const weight = (write: { bytes: number }): number => write.bytes;
     this.#claims = new Lane({ maxItems, maxWeight: maxBytes, send: (ids) => this.#claim(workerId(), ids) });
     this.#checkpoints = new Lane<NodeWrite, boolean>({ maxItems, maxWeight: maxBytes, weight, send: (writes) => this.#checkpoint(workerId(), writes) });
@@ -108,6 +111,17 @@ export class EngineStore {
   async requeueOrphans(): Promise<number> {
     const rows = await this.#query<{ count: number }>('select app_private.requeue_orphans() as count', []);
     return rows[0]!.count;
+  }
+
+  /** Partitions of the coming months; returns how many were missing. */
+  async makePartitions(): Promise<number> {
+    const rows = await this.#query<{ count: number }>('select app_private.ensure_partitions() as count', []);
+    return rows[0]!.count;
+  }
+
+  /** Is this the PostgreSQL session of one of our own statements? */
+  isOwnConnection(processId: number): boolean {
+    return this.#ownSessions.has(processId);
   }
 
   /** Waits for what is under way; statements that fail from now on are not tried again. */
@@ -170,6 +184,11 @@ export class EngineStore {
       return row === undefined ? null : { name: row.name, kind: row.kind, config: row.config };
     });
   }
+}
+
+/** The driver knows it, its types do not say so. */
+function sessionOf(client: pg.ClientBase): number {
+  return (client as unknown as { processID: number }).processID;
 }
 
 interface ClaimRow {

@@ -1,7 +1,7 @@
 /** One model call: where it goes (the operator's gateway, else the mock, else the provider), what is sent, what it cost. */
 import { NodeError } from '../../errors.ts';
 import type { LlmAnswer, LlmRequest } from '../../engine/types.ts';
-import { textOf, type SourceBinding } from '../binding.ts';
+import { numberOf, textOf, type SourceBinding } from '../binding.ts';
 import type { Fetch } from '../guard/fetch.ts';
 import type { SourceSettings } from '../settings.ts';
 import { readVariable } from '../variables.ts';
@@ -22,6 +22,8 @@ type Generated = Awaited<ReturnType<LanguageModel['doGenerate']>>;
 
 /** Characters that one token has on the average, for providers that do not count. */
 const charactersPerToken = 4;
+const defaultTemperature = 0.7;
+const defaultMaxTokens = 4_096;
 
 export async function callModel(request: LlmRequest, binding: SourceBinding, ways: LlmWays): Promise<LlmAnswer> {
   const model = modelName(binding);
@@ -71,14 +73,15 @@ function modelName(binding: SourceBinding): string {
 }
 
 function callOptions(request: LlmRequest, binding: SourceBinding): CallOptions {
+  const topP = request.topP ?? numberOf(binding.config, 'top_p');
   return {
     prompt: [
       ...(request.system === null ? [] : [{ role: 'system' as const, content: request.system }]),
       { role: 'user' as const, content: [{ type: 'text' as const, text: request.prompt }] },
     ],
-    temperature: request.temperature,
-    maxOutputTokens: request.maxTokens,
-    ...(request.topP === null ? {} : { topP: request.topP }),
+    temperature: request.temperature ?? numberOf(binding.config, 'temperature') ?? defaultTemperature,
+    maxOutputTokens: request.maxTokens ?? numberOf(binding.config, 'max_tokens') ?? defaultMaxTokens,
+    ...(topP === null ? {} : { topP }),
     ...(request.json === null ? {} : { responseFormat: { type: 'json' as const, ...(request.json.schema === null ? {} : { schema: request.json.schema }) } }),
     abortSignal: binding.signal,
     headers: { 'Idempotency-Key': binding.idempotencyKey },

@@ -1,0 +1,269 @@
+/**
+ * Drives one execution under its lease: asks `step` what comes next, runs those nodes, and writes what happened.
+ * Nodes without effect cost no round trip: they are deterministic, and are written with the next checkpoint. What a node with an effect did is
+ * durable before anything with an effect that depends on it starts.
+ */
+import { initialRun, outcomeOf, restoreRun, step } from '../engine/index.ts';
+import type { NodeEnd } from '../engine/index.ts';
+import type { Plan, RunCommand, RunEvent, RunState } from '../engine/types.ts';
+import { AgentFlowError } from '../errors.ts';
+import type { ClaimedExecution, NodeRow, StoredNode } from '../store/rows.ts';
+import { clockFrom, type DatabaseClock } from './clock.ts';
+import { endingOf } from './ending.ts';
+import { skippedRow } from './node-record.ts';
+import { runEffectNode, runPureNode, type RunEnd } from './node-run.ts';
+import { leftOverWait, startedNode, type NodeSetting, type RunNodeCommand, type StartedNode } from './node-task.ts';
+import { storedOutcomes, storedSeconds, unfinished } from './stored-nodes.ts';
+import { Waits } from './waits.ts';
+import type { ExecutionWorld } from './world.ts';
+
+/** Why a driver lets go of an execution before its end. */
+export type StopReason = 'lost' | 'shutdown';
+
+type Work = { event: RunEvent } | { started: StartedNode; end: NodeEnd };
+
+/** A node that takes longer gets a row that says so. */
+const showRunningAfterMs = 500;
+
+export class Execution implements NodeSetting {
+  readonly claim: ClaimedExecution;
+  readonly plan: Plan;
+  readonly tenantSlug: string;
+  readonly world: ExecutionWorld;
+  readonly clock: DatabaseClock;
+  readonly #abort = new AbortController();
+  readonly #over = Promise.withResolvers<void>();
+  /** Nodes that an earlier claim left unfinished. */
+  readonly #leftOver: Map<string, StoredNode>;
+  readonly #seconds: Map<string, number>;
+  readonly #running = new Map<string, StartedNode>();
+  readonly #waits: Waits;
+  #state: RunState;
+  #rows: NodeRow[] = [];
+  /** Rows hold what a node with an effect did. */
+  #mustSave = false;
+  #saving: Promise<void> = Promise.resolve();
+  #startsPending = 0;
+  #isOver = false;
+  #timeLimit: NodeJS.Timeout | null = null;
+
+  constructor(claim: ClaimedExecution, ready: { plan: Plan; tenantSlug: string }, world: ExecutionWorld) {
+    this.claim = claim;
+    this.plan = ready.plan;
+    this.tenantSlug = ready.tenantSlug;
+    this.world = world;
+    this.clock = clockFrom(claim.nowMs);
+    const stored = claim.nodes ?? [];
+    this.#leftOver = unfinished(stored);
+    this.#seconds = storedSeconds(stored);
+    this.#waits = new Waits(this.clock, (started, result) => this.#guarded(() => this.#resume(started, result)));
+    this.#state = initialRun(this.plan, claim.initialState);
+  }
+
+  get signal(): AbortSignal {
+    return this.#abort.signal;
+  }
+
+  /** Resolves when the execution has ended, waits, or was let go. Never rejects. */
+  async drive(): Promise<void> {
+    this.#guarded(() => {
+      this.#limitTime();
+      if (this.claim.nodes === null) {
+        this.#advance([{ event: { type: 'start' } }], []);
+      } else {
+        const restored = restoreRun(this.plan, this.claim.initialState, storedOutcomes(this.claim.nodes));
+        this.#state = restored.state;
+        this.#advance([], restored.commands);
+      }
+    });
+    await this.#over.promise;
+  }
+
+  /** Lets go: nodes get an abort signal. `shutdown` gives the lease back with what is finished; `lost` writes nothing more. */
+  stop(reason: StopReason): void {
+    if (this.#isOver) return;
+    if (reason === 'shutdown') this.#release(this.clock.now());
+    else this.#end(Promise.resolve(true));
+    this.#abort.abort(new AgentFlowError('UNAVAILABLE', reason === 'lost' ? 'The execution was cancelled or taken over.' : 'The worker stops.'));
+  }
+
+  /** Steps through events, running nodes without effect on the way, until only the outside can go on. */
+  #advance(work: Work[], commands: RunCommand[]): void {
+    const starts: StartedNode[] = [];
+    const obey = (command: RunCommand): void => {
+      if (command.type === 'skip') this.#rows.push(skippedRow(this.plan.nodes.get(command.outcome.nodeId)!, command.outcome, this.clock));
+      else if (command.type === 'abort') this.#cut(work);
+      else if (command.type === 'run') this.#prepare(command, work, starts);
+      else this.#finish(command);
+    };
+    commands.forEach(obey);
+    for (let next = work.shift(); next !== undefined && !this.#isOver; next = work.shift()) {
+      const stepped = 'event' in next ? step(this.plan, this.#state, next.event).commands : this.#stepFinished(next.started, next.end);
+      stepped.forEach(obey);
+      // Whoever only waits is not let finish once the execution fails: nobody knows when that would be.
+      if (this.#state.failure !== null) this.#cutWaits(work);
+    }
+    if (!this.#isOver) this.#startSaved(starts);
+  }
+
+  #prepare(command: RunNodeCommand, work: Work[], starts: StartedNode[]): void {
+    const stored = this.#leftOver.get(command.nodeId) ?? null;
+    this.#leftOver.delete(command.nodeId);
+    const started = startedNode(this, command, stored);
+    const left = leftOverWait(stored, this.clock);
+    if (left !== null && 'wait' in left) return this.#waits.add(started, left.wait);
+    if (left !== null) started.task.resumedWith = left.result;
+    if (started.task.node.hasEffect) {
+      starts.push(started);
+      return;
+    }
+    const end = runPureNode(started.task);
+    if (end instanceof Promise || 'kind' in end) this.#track(started, Promise.resolve(end));
+    else work.push({ started, end });
+  }
+
+  #stepFinished({ record }: StartedNode, end: NodeEnd): RunCommand[] {
+    const { node } = record;
+    const { outcome, warnings } = outcomeOf(this.plan, this.#state, node.id, end);
+    const known = this.#state.warnings.length;
+    const { commands } = step(this.plan, this.#state, { type: 'node_finished', outcome });
+    const said = [...(end.status === 'completed' ? end.result.warnings ?? [] : []), ...warnings, ...this.#state.warnings.slice(known).map(({ code, message }) => `${code}: ${message}`)];
+    for (const warning of said) record.log.add('warn', warning);
+    this.#seconds.set(node.id, record.seconds());
+    this.#rows.push(record.finished(outcome, end.status === 'completed' ? end.result.input : undefined));
+    this.#mustSave ||= node.hasEffect;
+    return commands;
+  }
+
+  #startSaved(starts: StartedNode[]): void {
+    const start = (): void => {
+      for (const started of starts) this.#track(started, runEffectNode(started.task));
+      this.#suspendIfIdle();
+    };
+    if (!this.#mustSave) return start();
+    this.#startsPending += 1;
+    this.#save().then(() => {
+      this.#startsPending -= 1;
+      if (!this.#isOver) this.#guarded(start);
+    }, (error: unknown) => this.#fail(error));
+  }
+
+  #track(started: StartedNode, end: Promise<RunEnd>): void {
+    const { node } = started.record;
+    this.#running.set(node.id, started);
+    const timer = setTimeout(() => this.#show(started), showRunningAfterMs);
+    end.then((result) => {
+      clearTimeout(timer);
+      this.#running.delete(node.id);
+      if (this.#isOver) return;
+      if ('kind' in result) this.#wait(started, result);
+      else this.#advance([{ started, end: result }], []);
+    }).catch((error: unknown) => this.#fail(error));
+  }
+
+  #show({ record }: StartedNode): void {
+    if (this.#isOver) return;
+    this.#rows.push(record.running());
+    this.#save().catch((error: unknown) => this.#fail(error));
+  }
+
+  #wait(started: StartedNode, result: Extract<RunEnd, { kind: 'wait' }>): void {
+    const wait = this.#waits.begin(started, result);
+    this.#rows.push(started.record.waiting(wait));
+    if (this.#running.size > 0 || this.#startsPending > 0) this.#save().catch((error: unknown) => this.#fail(error));
+    this.#suspendIfIdle();
+  }
+
+  #resume(started: StartedNode, result: null): void {
+    if (this.#isOver) return;
+    started.task.resumedWith = result;
+    started.task.earlierAttempts = started.record.attempts;
+    this.#track(started, started.task.node.hasEffect ? runEffectNode(started.task) : Promise.resolve(runPureNode(started.task)));
+  }
+
+  /** Nothing runs and something waits for long: the worker is free for others. */
+  #suspendIfIdle(): void {
+    if (this.#isOver || this.#running.size > 0 || this.#startsPending > 0 || !this.#waits.areLong()) return;
+    this.#release(this.#waits.firstMs());
+  }
+
+  /** The time is up: what runs is aborted, what waits ends. Their ends come as those of any node. */
+  #cut(work: Work[]): void {
+    const { code, message } = this.#state.failure ?? { code: 'NODE_FAILED', message: 'The execution was cancelled.' };
+    this.#cutWaits(work);
+    this.#abort.abort(new AgentFlowError(code as 'LIMIT_TIME', message));
+  }
+
+  #cutWaits(work: Work[]): void {
+    const error = { code: this.#state.failure?.code ?? 'NODE_FAILED', message: 'The execution ended while the node waited.' };
+    for (const started of this.#waits.clear()) work.push({ started, end: { status: 'cancelled', error } });
+  }
+
+  #limitTime(): void {
+    const { maxSeconds } = this.plan.document.limits;
+    const leftMs = Math.max(0, (maxSeconds - this.claim.drivenSeconds) * 1_000);
+    this.#timeLimit = setTimeout(() => this.#guarded(() => {
+      this.#advance([{ event: { type: 'limit_hit', code: 'LIMIT_TIME', message: `the execution took longer than ${maxSeconds} s` } }], []);
+    }), Math.min(leftMs, 2 ** 31 - 1));
+  }
+
+  /** Writes what is known by now. Rejects when that cannot be written; a lost lease ends the drive instead. */
+  #save(): Promise<void> {
+    const rows = this.#rows;
+    this.#rows = [];
+    this.#mustSave = false;
+    const saved = this.world.store.checkpoint(this.claim, rows).then((isHeld) => {
+      if (!isHeld) this.stop('lost');
+    });
+    // What follows must not overtake it; whether it failed is said to whoever asked for it.
+    this.#saving = Promise.allSettled([this.#saving, saved]).then(() => undefined);
+    return saved;
+  }
+
+  #finish(command: Extract<RunCommand, { type: 'finish' }>): void {
+    const ending = endingOf(this.#state, command, Object.fromEntries(this.#seconds));
+    const rows = this.#rows;
+    this.#end(this.#saving.then(() => this.world.store.finish(this.claim, rows, ending)));
+  }
+
+  /** `atMs`: when to go on, by the database's clock; null: when an event wakes it. */
+  #release(atMs: number | null): void {
+    const rows = this.#rows;
+    const runAt = atMs === null ? null : new Date(atMs).toISOString();
+    this.#end(this.#saving.then(() => this.world.store.release(this.claim, rows, runAt)));
+  }
+
+  /** Nothing is driven from here on; the promise is the last thing that is written. */
+  #end(written: Promise<boolean>): void {
+    this.#isOver = true;
+    this.#rows = [];
+    this.#waits.clear();
+    if (this.#timeLimit !== null) clearTimeout(this.#timeLimit);
+    written.then(() => this.#over.resolve(), (error: unknown) => this.#lastResort(error));
+  }
+
+  #guarded(work: () => void): void {
+    try {
+      work();
+    } catch (error) {
+      this.#fail(error);
+    }
+  }
+
+  /** A fault of ours, or a value that the database refuses: the execution fails cleanly instead of being tried for ever. */
+  #fail(error: unknown): void {
+    if (this.#isOver) return;
+    this.#end(Promise.reject(error as Error));
+    this.#abort.abort(new AgentFlowError('INTERNAL'));
+  }
+
+  #lastResort(error: unknown): void {
+    const { executionId } = this.claim;
+    this.world.log.error({ err: error, executionId }, 'an execution could not go on');
+    const failure = { code: 'INTERNAL', message: 'Something went wrong inside AgentFlow; the server log says what.', nodeId: null };
+    const ending = endingOf({ ...this.#state, data: this.claim.initialState }, { type: 'finish', status: 'failed', error: failure }, {});
+    this.world.store.finish(this.claim, [], ending)
+      .catch((last: unknown) => this.world.log.error({ err: last, executionId }, 'the failure of an execution could not be written'))
+      .finally(() => this.#over.resolve());
+  }
+}

@@ -1,0 +1,84 @@
+/** What is known of one node while it runs, and the row that is made of it. */
+import type { Json, JsonObject, NodeOutcome, NodeStatus, PlanNode } from '../engine/types.ts';
+import type { NodeRow, StoredNode } from '../store/rows.ts';
+import type { DatabaseClock } from './clock.ts';
+import type { NodeLog } from './node-log.ts';
+
+export interface Wait {
+  reason: string;
+  /** ISO time; null: only an event ends it. */
+  until: string | null;
+  details: JsonObject;
+}
+
+export class NodeRecord {
+  readonly node: PlanNode;
+  readonly log: NodeLog;
+  readonly #clock: DatabaseClock;
+  readonly sequence: number;
+  readonly #startedMs: number;
+  /** Tries that were begun, earlier claims of the execution included. */
+  attempts: number;
+  #waitedSeconds = 0;
+  #waitingSinceMs: number | null;
+
+  /** `stored`: what an earlier claim of the execution left of this node. */
+  constructor(node: PlanNode, sequence: number, options: { clock: DatabaseClock; log: NodeLog; stored: StoredNode | null }) {
+    const { clock, log, stored } = options;
+    this.node = node;
+    this.log = log;
+    this.#clock = clock;
+    this.sequence = sequence;
+    this.#startedMs = stored?.started_ms ?? clock.now();
+    this.#waitingSinceMs = stored?.status === 'waiting' ? this.#startedMs : null;
+    this.attempts = stored?.attempts ?? 0;
+  }
+
+  waitBegins(): void {
+    this.#waitingSinceMs ??= this.#clock.now();
+  }
+
+  waitEnds(): void {
+    if (this.#waitingSinceMs === null) return;
+    this.#waitedSeconds += Math.max(0, this.#clock.now() - this.#waitingSinceMs) / 1_000;
+    this.#waitingSinceMs = null;
+  }
+
+  running(): NodeRow {
+    return this.#row('running', {});
+  }
+
+  waiting(wait: Wait): NodeRow {
+    return this.#row(wait.reason === 'rate_limit' ? 'rate_limited' : 'waiting', { wait });
+  }
+
+  finished(outcome: NodeOutcome, input: Json | undefined): NodeRow {
+    return this.#row(outcome.status, {
+      finishOrder: outcome.finishOrder, input, output: outcome.output, writes: outcome.writes, routeTarget: outcome.routeTarget,
+      error: outcome.error, tokens: outcome.tokens, costUnits: outcome.costUnits, completedMs: this.#clock.now(),
+    });
+  }
+
+  /** Seconds since it started, waits included. */
+  seconds(): number {
+    return Math.max(0, this.#clock.now() - this.#startedMs) / 1_000;
+  }
+
+  #row(status: NodeStatus, over: Partial<NodeRow>): NodeRow {
+    return {
+      nodeId: this.node.id, nodeType: this.node.type, sequence: this.sequence, attempts: this.attempts, status,
+      waitSeconds: Math.round(this.#waitedSeconds * 1_000) / 1_000, logs: this.log.lines(), startedMs: this.#startedMs,
+      finishOrder: null, input: undefined, output: undefined, writes: null, routeTarget: null, error: null, tokens: 0, costUnits: 0, wait: null, completedMs: null,
+      ...over,
+    };
+  }
+}
+
+/** A node that can no longer be reached never started. */
+export function skippedRow(node: PlanNode, outcome: NodeOutcome, clock: DatabaseClock): NodeRow {
+  return {
+    nodeId: node.id, nodeType: node.type, sequence: null, finishOrder: outcome.finishOrder, attempts: 0, status: outcome.status,
+    input: undefined, output: undefined, writes: null, routeTarget: null, error: outcome.error, tokens: 0, costUnits: 0,
+    waitSeconds: 0, wait: null, logs: null, startedMs: null, completedMs: clock.now(),
+  };
+}

@@ -1,0 +1,48 @@
+/** Finds the source of a node: in the document, else by name among the tenant's active ones, else the node's own inline keys. */
+import { NodeError } from '../errors.ts';
+import type { JsonObject, Plan, PlanNode, SourcePort } from '../engine/types.ts';
+import type { SourceBinding, Sources } from '../sources/index.ts';
+import type { SourceRow } from '../store/engine-store.ts';
+
+export interface SourceFinder {
+  sources: Sources;
+  findSource(tenantId: string, name: string): Promise<SourceRow | null>;
+}
+
+export interface SourceUse extends Omit<SourceBinding, 'nodeId' | 'sourceName' | 'config'> {
+  plan: Plan;
+  node: PlanNode;
+  tenantId: string;
+}
+
+const inlineKeys = ['provider', 'model', 'api_key_env', 'base_url'] as const;
+
+/** Null when the node names no source at all. Looking it up happens at the first call, and again at each: it may be switched off meanwhile. */
+export function sourcePortFor(use: SourceUse, finder: SourceFinder): SourcePort | null {
+  const { node } = use;
+  const name = node.sourceId ?? (typeof node.parameters['source'] === 'string' ? node.parameters['source'] : null);
+  const inline = Object.fromEntries(inlineKeys.flatMap((key) => (node.parameters[key] === undefined ? [] : [[key, node.parameters[key]]]))) as JsonObject;
+  if (name === null && Object.keys(inline).length === 0) return null;
+  const bound = async (): Promise<SourcePort> => {
+    const config = name === null ? inline : { ...await configOf(name, use, finder), ...inline };
+    const { tenantSlug, signal, idempotencyKey, costUnits } = use;
+    return finder.sources.port({ nodeId: node.id, tenantSlug, sourceName: name ?? `of node '${node.id}'`, config, signal, idempotencyKey, costUnits });
+  };
+  return {
+    llm: async (request) => (await bound()).llm(request),
+    image: async (request) => (await bound()).image(request),
+    db: async (request) => (await bound()).db(request),
+    api: async (request) => (await bound()).api(request),
+  };
+}
+
+async function configOf(name: string, { plan, node, tenantId }: SourceUse, finder: SourceFinder): Promise<JsonObject> {
+  const inDocument = plan.document.sources.find((source) => source.id === name);
+  if (inDocument !== undefined && inDocument.ref === null) return inDocument.config ?? {};
+  const wanted = inDocument?.ref ?? name;
+  const row = await finder.findSource(tenantId, wanted);
+  if (row === null || (inDocument !== undefined && row.kind !== inDocument.kind)) {
+    throw new NodeError('SOURCE_MISSING', `Node '${node.id}': there is no active source '${wanted}'${inDocument ? ` of kind ${inDocument.kind}` : ''}.`);
+  }
+  return { ...row.config, ...inDocument?.config };
+}

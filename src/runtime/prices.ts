@@ -1,0 +1,32 @@
+/** What models cost, read again every minute while somebody asks. */
+import type { ModelPrice } from '../store/engine-store.ts';
+
+const keepMs = 60_000;
+
+export class PriceBook {
+  readonly #load: () => Promise<ModelPrice[]>;
+  #prices = new Map<string, ModelPrice>();
+  #loadedAt = -Infinity;
+  #loading: Promise<void> | null = null;
+
+  constructor(load: () => Promise<ModelPrice[]>) {
+    this.#load = load;
+  }
+
+  /** Resolves when prices of the last minute are there. */
+  async refresh(): Promise<void> {
+    if (performance.now() - this.#loadedAt < keepMs) return;
+    this.#loading ??= this.#load().then((prices) => {
+      this.#prices = new Map(prices.map((price) => [price.model, price]));
+      this.#loadedAt = performance.now();
+    }).finally(() => {
+      this.#loading = null;
+    });
+    await this.#loading;
+  }
+
+  /** By name; a dated name (`gpt-4o-2024-08-06`) that is not listed costs what its model does. Null: not known. */
+  of(model: string): ModelPrice | null {
+    return this.#prices.get(model) ?? this.#prices.get(model.replace(/-(?:\d{4}-\d{2}-\d{2}|\d{8}|latest)$/, '')) ?? null;
+  }
+}

@@ -1,0 +1,164 @@
+/** One worker process: its session, its job runner, and the executions that it drives. */
+import type pg from 'pg';
+import { nodeTypes } from '../nodes/index.ts';
+import { createSources, type Sources, type SourceSettings } from '../sources/index.ts';
+import { EngineStore } from '../store/engine-store.ts';
+import { makePool } from '../store/pool.ts';
+import type { ClaimedExecution } from '../store/rows.ts';
+import { WorkerSession } from '../store/worker-session.ts';
+import { endingOf } from './ending.ts';
+import { Execution, type StopReason } from './execution.ts';
+import type { WorkerLog } from './log.ts';
+import { redactor } from './node-log.ts';
+import { PlanCache } from './plans.ts';
+import { PriceBook } from './prices.ts';
+import { superviseRunner, type SupervisedRunner } from './runner.ts';
+import type { TaskRuntime } from './tasks.ts';
+import type { ExecutionWorld } from './world.ts';
+
+export interface WorkerSettings extends SourceSettings {
+  /** Executions driven at a time. */
+  workerConcurrency: number;
+}
+
+/** Workers that may die over an execution without any progress before it is given up. */
+const mostLosses = 10;
+const orphanSearchEveryMs = 60_000;
+/** The lanes, one statement each, and a little more. */
+const storeConnections = 8;
+
+export class Worker implements TaskRuntime {
+  readonly #log: WorkerLog;
+  readonly #pool: pg.Pool;
+  readonly #jobPool: pg.Pool;
+  readonly #session: WorkerSession;
+  readonly #store: EngineStore;
+  readonly #sources: Sources;
+  readonly #plans: PlanCache;
+  readonly #world: ExecutionWorld;
+  readonly #settings: WorkerSettings;
+  /** By id; null while it is being claimed. */
+  readonly #executions = new Map<string, Execution | null>();
+  #runner: SupervisedRunner | null = null;
+  #poolIds: string[] = [];
+  #orphanSearch: NodeJS.Timeout | null = null;
+  #isStopping = false;
+
+  constructor(settings: WorkerSettings, workerUrl: string, log: WorkerLog) {
+    this.#settings = settings;
+    this.#log = log;
+    this.#pool = makePool(workerUrl, { max: storeConnections, name: 'agentflow engine', log });
+    this.#jobPool = makePool(workerUrl, { max: 6, name: 'agentflow jobs', log });
+    this.#session = new WorkerSession({
+      connectionString: workerUrl, log,
+      jobWorkerIds: () => this.#poolIds,
+      driven: () => this.#driven().map(({ claim }) => claim),
+      onLost: (ids) => this.#stop(ids, 'lost'),
+      onChanged: (ids, processId) => this.#changed(ids, processId),
+    });
+    this.#store = new EngineStore(this.#pool, () => this.#session.id, log);
+    this.#sources = createSources(settings);
+    this.#plans = new PlanCache((id) => this.#store.loadVersion(id));
+    this.#world = {
+      log, store: this.#store, sources: this.#sources,
+      prices: new PriceBook(() => this.#store.currentPrices()),
+      nodeTypes: new Map(nodeTypes.map((type) => [type.type, type])),
+      redact: redactor([...Object.values(settings.sourceValues), settings.llmGateway?.key ?? '']),
+    };
+  }
+
+  /** Rejects when the database cannot be reached; from then on restarts of it are survived. */
+  async start(): Promise<void> {
+    await this.#session.start();
+    this.#runner = await superviseRunner({
+      pool: this.#jobPool, concurrency: this.#settings.workerConcurrency, runtime: this, log: this.#log,
+      onPools: async (poolIds) => {
+        this.#poolIds = poolIds;
+        await this.#session.announce();
+      },
+    });
+    this.#orphanSearch = setInterval(() => void this.#searchOrphans(), orphanSearchEveryMs);
+  }
+
+  /** Nodes are told, leases and jobs given back. Resolves when all is written, at the latest after `graceMs`. */
+  async close(graceMs: number): Promise<void> {
+    this.#isStopping = true;
+    if (this.#orphanSearch !== null) clearInterval(this.#orphanSearch);
+    const stopped = this.#stopAll();
+    const late = new Promise<'late'>((resolve) => {
+      setTimeout(() => resolve('late'), graceMs).unref();
+    });
+    if (await Promise.race([stopped, late]) === 'late') this.#log.warn({ graceMs }, 'the worker did not stop in time; others will take over what it held');
+  }
+
+  async runExecution(executionId: string): Promise<void> {
+    if (this.#isStopping || this.#executions.has(executionId)) return;
+    this.#executions.set(executionId, null);
+    try {
+      const claim = await this.#store.claim(executionId);
+      if (claim !== null) await this.#drive(claim);
+    } finally {
+      this.#executions.delete(executionId);
+    }
+  }
+
+  async makePartitions(): Promise<void> {
+    const made = await this.#store.makePartitions();
+    if (made > 0) this.#log.info({ made }, 'made partitions for the coming months');
+  }
+
+  async #drive(claim: ClaimedExecution): Promise<void> {
+    const failure = claim.losses >= mostLosses ? lostTooOften(claim) : null;
+    const ready = failure === null ? await this.#plans.get(claim.versionId) : null;
+    if (failure === null && ready !== null && ready.plan !== null) {
+      await this.#world.prices.refresh();
+      const execution = new Execution(claim, { plan: ready.plan, tenantSlug: ready.tenantSlug }, this.#world);
+      this.#executions.set(claim.executionId, execution);
+      if (this.#isStopping) execution.stop('shutdown');
+      return execution.drive();
+    }
+    const error = failure ?? ready?.problem ?? { code: 'INVALID_WORKFLOW', message: 'The version of the workflow is gone.' };
+    const nothingRan = { data: claim.initialState, tokens: 0, costUnits: 0 };
+    await this.#store.finish(claim, [], endingOf(nothingRan, { status: 'failed', error: { code: error.code, message: error.message, nodeId: null } }, {}));
+  }
+
+  #driven(): Execution[] {
+    return [...this.#executions.values()].filter((execution) => execution !== null);
+  }
+
+  #stop(ids: string[], reason: StopReason): void {
+    for (const id of ids) this.#executions.get(id)?.stop(reason);
+  }
+
+  /** Somebody else changed executions: those that we drive may have been cancelled. */
+  #changed(ids: string[], processId: number): void {
+    if (this.#store.isOwnConnection(processId)) return;
+    const leases = ids.flatMap((id) => this.#executions.get(id)?.claim ?? []);
+    if (leases.length === 0) return;
+    this.#store.lostLeases(this.#session.id, leases)
+      .then((lost) => this.#stop(lost, 'lost'))
+      .catch((error: Error) => this.#log.warn({ error: error.message }, 'could not ask which executions were cancelled; the next heartbeat will'));
+  }
+
+  async #searchOrphans(): Promise<void> {
+    try {
+      const found = await this.#store.requeueOrphans();
+      if (found > 0) this.#log.warn({ found }, 'executions had no job; they have one now');
+    } catch (error) {
+      this.#log.warn({ error: (error as Error).message }, 'could not look for executions without a job');
+    }
+  }
+
+  async #stopAll(): Promise<void> {
+    const runner = this.#runner?.stop();
+    for (const execution of this.#driven()) execution.stop('shutdown');
+    await runner;
+    await this.#store.close();
+    await this.#session.close();
+    await Promise.all([this.#pool.end(), this.#jobPool.end(), this.#sources.close()]);
+  }
+}
+
+function lostTooOften(claim: ClaimedExecution): { code: string; message: string } {
+  return { code: 'WORKER_LOST', message: `${claim.losses} worker processes died while they ran this execution, without any progress.` };
+}

@@ -1,0 +1,16 @@
+/** What every execution of a worker process shares. */
+import type { NodeType } from '../engine/types.ts';
+import type { EngineStore } from '../store/engine-store.ts';
+import type { Sources } from '../sources/index.ts';
+import type { WorkerLog } from './log.ts';
+import type { PriceBook } from './prices.ts';
+
+export interface ExecutionWorld {
+  store: EngineStore;
+  sources: Sources;
+  prices: PriceBook;
+  nodeTypes: ReadonlyMap<string, NodeType>;
+  log: WorkerLog;
+  /** Takes the values of secrets out of a text. */
+  redact(text: string): string;
+}
