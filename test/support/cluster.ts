@@ -15,7 +15,7 @@ import { loadSamples, makeSampleCredentials, type Samples } from '../../src/sche
 /** What the test processes learn about the cluster, as JSON in this variable. */
 export const clusterVariable = 'AGENTFLOW_TEST_CLUSTER';
 
-/** The folder of another PostgreSQL package to run the tests on; see test/matrix.ts. */
+/** The folder of another PostgreSQL package to run the tests on; see test/tools/matrix.ts. */
 export const testPostgresVariable = 'AGENTFLOW_TEST_POSTGRES';
 
 export interface ClusterInfo {
