@@ -45,7 +45,8 @@ const started = async (workflow: string): Promise<number> =>
 /** Until a session waits for the lock of another. */
 async function someoneWaits(): Promise<void> {
   for (;;) {
-    const { rowCount } = await db.owner.query(`select from pg_stat_activity where datname = current_database() and wait_event_type = 'Lock'`);
+    const { rowCount } = await db.owner.query(`
+      select from pg_locks join pg_stat_activity using (pid) where not granted and pg_stat_activity.datname = current_database()`);
     if (rowCount! > 0) return;
     await new Promise((resolve) => setTimeout(resolve, 5));
   }
