@@ -112,7 +112,10 @@ export class Execution implements NodeSetting {
     const started = startedNode(this, command, stored);
     const left = leftOverWait(stored, this.clock);
     if (left !== null && 'wait' in left) return this.#waits.add(started, left.wait);
-    if (left !== null) started.task.resumedWith = left.result;
+    if (left !== null) {
+      started.record.waitEnds();
+      started.task.resumedWith = left.result;
+    }
     if (started.task.node.hasEffect) {
       starts.push(started);
       return;
