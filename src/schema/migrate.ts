@@ -158,6 +158,8 @@ function settings(urls: DatabaseUrls, say: Say = () => undefined): Settings {
     ...(urls.shadowUrl === undefined ? {} : { shadowConnectionString: owner(urls.shadowUrl) }),
     ...(urls.rootUrl === undefined ? {} : { rootConnectionString: named(urls.rootUrl) }),
     migrationsFolder: folderOf(urls),
+    // Rather fail than let everybody queue behind a statement that itself waits for somebody.
+    pgSettings: { lock_timeout: '5s' },
     beforeAllMigrations: [{ _: 'command', command: `"${process.execPath}" "${launcher}" db prepare` }],
     logger: new Logger(() => (_level, text) => say(text)),
   };

@@ -3,6 +3,7 @@ import { commitCommand } from './commit.ts';
 import { currentCommand } from './current.ts';
 import { driftCommand } from './drift.ts';
 import { historyCommand } from './history.ts';
+import { lintCommand } from './lint.ts';
 import { migrateCommand } from './migrate.ts';
 import { newCommand } from './new.ts';
 import { prepareCommand } from './prepare.ts';
@@ -25,6 +26,7 @@ export function dbCommands(): Command {
     .addCommand(uncommitCommand())
     .addCommand(rollbackCommand())
     .addCommand(resetCommand())
+    .addCommand(lintCommand())
     .addCommand(driftCommand())
     .addCommand(prepareCommand());
 }
