@@ -124,12 +124,20 @@ function builtInQuestion(text: string, routes: Route[]): string {
   return `Which one of these intents fits the text best?\n${list}\n\nText:\n${text}\n\nAnswer with the name of the intent alone.`;
 }
 
-/** The intent that is the answer, else the one named first in it. */
+/** The intent that is the answer, else the one that stands first in it as a word of its own. */
 function namedIn(answer: string, routes: Route[]): Route | undefined {
   const lower = answer.toLowerCase();
   const exact = lower.replace(/^[\s"'`.*]+|[\s"'`.*]+$/g, '');
-  const found = routes.map((route) => ({ route, at: lower.indexOf(route.intent.toLowerCase()) })).filter(({ at }) => at >= 0);
+  const found = routes.map((route) => ({ route, at: wordAt(lower, route.intent.toLowerCase()) })).filter(({ at }) => at >= 0);
   return routes.find(({ intent }) => intent.toLowerCase() === exact) ?? found.sort((a, b) => a.at - b.at || b.route.intent.length - a.route.intent.length)[0]?.route;
+}
+
+function wordAt(text: string, word: string): number {
+  const letter = /[\p{L}\p{N}_]/u;
+  for (let at = text.indexOf(word); at >= 0; at = text.indexOf(word, at + 1)) {
+    if (!letter.test(text[at - 1] ?? ' ') && !letter.test(text[at + word.length] ?? ' ')) return at;
+  }
+  return -1;
 }
 
 function checkRouter(node: NodeSpec): Problem[] {
