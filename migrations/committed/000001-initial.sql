@@ -1,0 +1,5417 @@
+--! Previous: -
+--! Hash: sha1:989aebff191a682c213120595a8ef0fc75d6bbf0
+--! Message: initial
+
+--! Included before.sql
+--! Included app_private/schemas.sql
+-- What the API shows, and what it never shows. Nothing is executable by everyone: each function names who may call it.
+create schema if not exists app_public;
+create schema if not exists app_private;
+
+alter default privileges revoke execute on functions from public;
+
+grant usage on schema app_public to agentflow_visitor, agentflow_user, agentflow_operator, agentflow_worker;
+-- USAGE alone: the functions that CHECKs, defaults and policies call are reached through it, tables are not.
+grant usage on schema app_private to agentflow_authenticator, agentflow_visitor, agentflow_user, agentflow_worker;
+--! EndIncluded app_private/schemas.sql
+--! Included app_private/functions/is_json_object.sql
+create or replace function app_private.is_json_object(value jsonb, max_bytes integer) returns boolean
+  language sql immutable parallel safe
+  return pg_catalog.jsonb_typeof(value) = 'object' and pg_catalog.octet_length(value::pg_catalog.text) <= max_bytes;
+
+comment on function app_private.is_json_object(jsonb, integer) is
+  'Is the value a JSON object whose text is at most max_bytes long? For CHECKs.';
+grant execute on function app_private.is_json_object(jsonb, integer) to agentflow_user, agentflow_worker;
+--! EndIncluded app_private/functions/is_json_object.sql
+--! Included app_private/functions/is_metrics.sql
+create or replace function app_private.is_metrics(value jsonb) returns boolean
+  language sql immutable parallel safe
+  return pg_catalog.jsonb_typeof(value) = 'object'
+    and coalesce(pg_catalog.jsonb_typeof(value -> 'execution_time') in ('number', 'null'), true)
+    and coalesce(pg_catalog.jsonb_typeof(value -> 'tokens_used') in ('number', 'null'), true)
+    and coalesce(pg_catalog.jsonb_typeof(value -> 'cost') in ('number', 'null'), true)
+    and coalesce(pg_catalog.jsonb_typeof(value -> 'node_execution_times') in ('object', 'null'), true)
+    and coalesce(not pg_catalog.jsonb_path_exists(value, 'lax $.node_execution_times.* ? (@.type() != "number")'), true);
+
+comment on function app_private.is_metrics(jsonb) is
+  'Has the value the shape of execution metrics: seconds, tokens, US dollars, and seconds by node? Other keys may be there. For CHECKs.';
+grant execute on function app_private.is_metrics(jsonb) to agentflow_user, agentflow_worker;
+--! EndIncluded app_private/functions/is_metrics.sql
+--! Included app_private/functions/is_permissions.sql
+create or replace function app_private.is_permissions(value jsonb) returns boolean
+  language sql immutable parallel safe
+  return pg_catalog.jsonb_typeof(value) = 'object'
+    and not pg_catalog.jsonb_path_exists(value, 'strict $.keyvalue() ? (
+      !(@.key == "workflows" || @.key == "flows" || @.key == "executions" || @.key == "sources")
+      || @.value.type() != "array"
+      || exists (@.value[*] ? (@.type() != "string" || !(@ == "read" || @ == "write" || @ == "execute"))))', silent => true);
+
+comment on function app_private.is_permissions(jsonb) is
+  'Has the value the shape of an API key''s permissions: areas (workflows, flows, executions, sources), each with a list of read, write, execute? For CHECKs.';
+grant execute on function app_private.is_permissions(jsonb) to agentflow_user, agentflow_worker;
+--! EndIncluded app_private/functions/is_permissions.sql
+--! Included app_private/functions/has_inline_secret.sql
+-- The list of names is the one of the validators: app_private.workflow_problems and src/engine/validate.
+create or replace function app_private.has_inline_secret(value jsonb) returns boolean
+  language sql immutable parallel safe
+  return pg_catalog.jsonb_path_exists(value, 'strict $.** ? (@.type() == "object").keyvalue() ? (
+    @.key like_regex "^(x[-_])?api[-_]key$|^apikey$|^secret([-_]key)?$|^client[-_]secret$|^password$|^passwd$|^(access[-_]|auth[-_]|bearer[-_]|refresh[-_])?token$|^(proxy[-_])?authorization$|^private[-_]key$|^credentials$|^connection[-_]string$|^dsn$|^cookie$" flag "i"
+    && @.value.type() == "string" && @.value != "")', silent => true);
+
+comment on function app_private.has_inline_secret(jsonb) is
+  'Does the value hold, at any depth, a non-empty text under a name that secrets go by (api_key, password, token ...)? For CHECKs and the audit log.';
+grant execute on function app_private.has_inline_secret(jsonb) to agentflow_user, agentflow_worker;
+--! EndIncluded app_private/functions/has_inline_secret.sql
+--! EndIncluded before.sql
+
+/*
+ * Tables. The seeds' tables stand as the two documents write them; what is added is marked "added".
+ * Keys across tables carry the tenant, so that a reference into another tenant is impossible and not merely invisible.
+ */
+
+-- ---------------------------------------------------------------- tenants
+
+create table if not exists app_public.tenants (
+  id uuid primary key default gen_random_uuid(),
+  slug varchar(63) not null,
+  name varchar(255) not null,
+  status varchar(50) not null default 'active',
+  settings jsonb not null default '{}',
+  quotas jsonb not null default '{}',
+  created_at timestamptz not null default now(),
+  updated_at timestamptz not null default now(),
+  deleted_at timestamptz null,
+  created_by uuid null,
+  updated_by uuid null,
+  deleted_by uuid null,
+  constraint idx_tenants_slug unique (slug),
+  constraint chk_tenants_slug check (slug ~ '^[a-z0-9]([a-z0-9-]*[a-z0-9])?$'),
+  constraint chk_tenants_status check (status in ('active', 'suspended', 'deleted')),
+  constraint chk_tenants_deleted_at check ((status = 'deleted') = (deleted_at is not null)),
+  constraint chk_tenants_settings check (jsonb_typeof(settings) = 'object'),
+  constraint chk_tenants_quotas check (jsonb_typeof(quotas) = 'object')
+);
+
+-- ---------------------------------------------------------------- users
+
+create table if not exists app_public.users (
+  id uuid primary key default gen_random_uuid(),
+  email varchar(255) not null,
+  name varchar(255) not null,
+  password_hash varchar(255) not null,
+  tenant_id uuid not null,
+  status varchar(50) not null default 'active',
+  created_at timestamptz not null default now(),
+  updated_at timestamptz not null default now(),
+  deleted_at timestamptz null,
+  created_by uuid null,
+  updated_by uuid null,
+  deleted_by uuid null,
+  role varchar(50) not null default 'viewer', -- added
+  constraint idx_users_email unique (email),
+  constraint idx_users_tenant_id_id unique (tenant_id, id),
+  constraint fk_users_tenant_id foreign key (tenant_id) references app_public.tenants (id) on delete cascade,
+  constraint chk_users_status check (status in ('active', 'inactive', 'deleted')),
+  constraint chk_users_role check (role in ('admin', 'architect', 'developer', 'operator', 'viewer')),
+  constraint chk_users_email check (email = lower(email) and position('@' in email) > 1),
+  constraint chk_users_deleted_at check ((status = 'deleted') = (deleted_at is not null))
+);
+
+create index if not exists idx_users_tenant_id on app_public.users (tenant_id);
+create index if not exists idx_users_status on app_public.users (status);
+
+-- ---------------------------------------------------------------- workflows
+
+create table if not exists app_public.workflows (
+  id uuid primary key default gen_random_uuid(),
+  name varchar(255) not null,
+  description text null,
+  spec jsonb not null,
+  user_id uuid not null,
+  tenant_id uuid not null,
+  status varchar(50) not null default 'draft',
+  version integer not null default 1,
+  created_at timestamptz not null default now(),
+  updated_at timestamptz not null default now(),
+  deleted_at timestamptz null,
+  created_by uuid null,
+  updated_by uuid null,
+  deleted_by uuid null,
+  constraint idx_workflows_tenant_id_id unique (tenant_id, id),
+  constraint fk_workflows_tenant_id foreign key (tenant_id) references app_public.tenants (id) on delete cascade,
+  constraint fk_workflows_user_id foreign key (tenant_id, user_id)
+    references app_public.users (tenant_id, id) on delete cascade,
+  constraint chk_workflows_status check (status in ('draft', 'published', 'archived', 'deleted')),
+  constraint chk_workflows_deleted_at check ((status = 'deleted') = (deleted_at is not null)),
+  constraint chk_workflows_name check (btrim(name) <> ''),
+  constraint chk_workflows_version check (version >= 1),
+  constraint chk_workflows_spec check (app_private.is_json_object(spec, 3145728))
+);
+
+create index if not exists idx_workflows_user_id on app_public.workflows (user_id);
+create index if not exists idx_workflows_tenant_id on app_public.workflows (tenant_id);
+create index if not exists idx_workflows_status on app_public.workflows (status);
+create index if not exists idx_workflows_created_at on app_public.workflows (created_at desc);
+create index if not exists idx_workflows_spec_gin on app_public.workflows using gin (spec);
+-- added: led by the tenant, ended by the key that every order is completed with
+create index if not exists idx_workflows_tenant_id_created_at on app_public.workflows (tenant_id, created_at desc, id desc);
+create index if not exists idx_workflows_tenant_id_status on app_public.workflows (tenant_id, status, id);
+create index if not exists idx_workflows_tenant_id_name on app_public.workflows (tenant_id, name, id);
+create index if not exists idx_workflows_tenant_id_user_id on app_public.workflows (tenant_id, user_id, id);
+
+-- ---------------------------------------------------------------- workflow_versions (added)
+
+create table if not exists app_public.workflow_versions (
+  id uuid primary key default gen_random_uuid(),
+  workflow_id uuid not null,
+  tenant_id uuid not null,
+  version integer not null,
+  spec jsonb not null,
+  created_at timestamptz not null default now(),
+  created_by uuid null,
+  constraint idx_workflow_versions_tenant_id_id unique (tenant_id, id),
+  constraint idx_workflow_versions_workflow_id_version unique (tenant_id, workflow_id, version),
+  constraint fk_workflow_versions_tenant_id foreign key (tenant_id) references app_public.tenants (id) on delete cascade,
+  constraint fk_workflow_versions_workflow_id foreign key (tenant_id, workflow_id)
+    references app_public.workflows (tenant_id, id) on delete cascade,
+  constraint chk_workflow_versions_version check (version >= 1),
+  constraint chk_workflow_versions_spec check (app_private.is_json_object(spec, 3145728))
+);
+
+-- ---------------------------------------------------------------- executions
+
+create table if not exists app_public.executions (
+  id uuid primary key default gen_random_uuid(),
+  workflow_id uuid not null,
+  user_id uuid not null,
+  tenant_id uuid not null,
+  status varchar(50) not null default 'pending',
+  initial_state jsonb not null,
+  final_state jsonb null,
+  error_message text null,
+  metrics jsonb null,
+  tokens_used integer null default 0,
+  cost decimal(10, 4) null default 0,
+  execution_time decimal(10, 3) null,
+  started_at timestamptz not null default now(),
+  completed_at timestamptz null,
+  created_at timestamptz not null default now(),
+  updated_at timestamptz not null default now(),
+  -- added
+  workflow_version_id uuid not null,
+  idempotency_key varchar(255) null,
+  parent_execution_id uuid null,
+  parent_node_id varchar(100) null,
+  retry_of_execution_id uuid null,
+  depth integer not null default 0,
+  is_test boolean not null default false,
+  error_code varchar(50) null,
+  error_node_id varchar(100) null,
+  deleted_at timestamptz null,
+  deleted_by uuid null,
+  constraint idx_executions_tenant_id_id unique (tenant_id, id),
+  constraint fk_executions_tenant_id foreign key (tenant_id) references app_public.tenants (id) on delete cascade,
+  constraint fk_executions_workflow_id foreign key (tenant_id, workflow_id)
+    references app_public.workflows (tenant_id, id) on delete cascade,
+  constraint fk_executions_user_id foreign key (tenant_id, user_id)
+    references app_public.users (tenant_id, id) on delete cascade,
+  constraint fk_executions_workflow_version_id foreign key (tenant_id, workflow_version_id)
+    references app_public.workflow_versions (tenant_id, id) on delete cascade,
+  constraint fk_executions_parent_execution_id foreign key (tenant_id, parent_execution_id)
+    references app_public.executions (tenant_id, id) on delete cascade,
+  constraint fk_executions_retry_of_execution_id foreign key (tenant_id, retry_of_execution_id)
+    references app_public.executions (tenant_id, id) on delete cascade,
+  constraint chk_executions_status check (status in ('pending', 'running', 'completed', 'failed', 'cancelled')),
+  constraint chk_executions_completed_at
+    check ((status in ('completed', 'failed', 'cancelled')) = (completed_at is not null)),
+  constraint chk_executions_deleted_at check (deleted_at is null or completed_at is not null),
+  constraint chk_executions_error_message check (error_message is null or status in ('failed', 'cancelled')),
+  constraint chk_executions_failed check (status <> 'failed' or error_message is not null),
+  constraint chk_executions_initial_state check (app_private.is_json_object(initial_state, 1048576)),
+  constraint chk_executions_final_state check (final_state is null or jsonb_typeof(final_state) = 'object'),
+  constraint chk_executions_metrics check (metrics is null or app_private.is_metrics(metrics)),
+  constraint chk_executions_tokens_used check (tokens_used >= 0),
+  constraint chk_executions_cost check (cost >= 0),
+  constraint chk_executions_execution_time check (execution_time >= 0),
+  constraint chk_executions_parent check ((parent_execution_id is null) = (parent_node_id is null)),
+  constraint chk_executions_depth check (depth between 0 and 5)
+);
+
+create index if not exists idx_executions_workflow_id on app_public.executions (workflow_id);
+create index if not exists idx_executions_user_id on app_public.executions (user_id);
+create index if not exists idx_executions_tenant_id on app_public.executions (tenant_id);
+create index if not exists idx_executions_status on app_public.executions (status);
+create index if not exists idx_executions_started_at on app_public.executions (started_at desc);
+create index if not exists idx_executions_completed_at on app_public.executions (completed_at desc nulls last);
+-- added
+create unique index if not exists idx_executions_idempotency_key on app_public.executions (tenant_id, idempotency_key)
+  where idempotency_key is not null;
+create index if not exists idx_executions_tenant_id_created_at on app_public.executions (tenant_id, created_at desc, id desc);
+create index if not exists idx_executions_tenant_id_status on app_public.executions (tenant_id, status, created_at desc, id desc);
+create index if not exists idx_executions_tenant_id_workflow_id on app_public.executions (tenant_id, workflow_id, created_at desc, id desc);
+create index if not exists idx_executions_parent_execution_id on app_public.executions (tenant_id, parent_execution_id)
+  where parent_execution_id is not null;
+create index if not exists idx_executions_retry_of_execution_id on app_public.executions (tenant_id, retry_of_execution_id)
+  where retry_of_execution_id is not null;
+create index if not exists idx_executions_workflow_version_id on app_public.executions (tenant_id, workflow_version_id);
+
+-- ---------------------------------------------------------------- node_executions (added), by month of the execution
+
+create table if not exists app_public.node_executions (
+  execution_id uuid not null,
+  node_id varchar(100) not null,
+  execution_created_at timestamptz not null,
+  tenant_id uuid not null,
+  node_type varchar(50) not null,
+  sequence_number integer null,
+  finish_order integer null,
+  attempts integer not null default 0,
+  status varchar(50) not null,
+  input jsonb null,
+  output jsonb null,
+  writes jsonb null,
+  route_target varchar(100) null,
+  error_code varchar(50) null,
+  error_message text null,
+  tokens_used integer not null default 0,
+  cost numeric(20, 10) not null default 0,
+  wait_time numeric(12, 3) not null default 0,
+  wait_reason varchar(50) null,
+  wait_until timestamptz null,
+  wait_details jsonb null,
+  logs jsonb null,
+  started_at timestamptz null,
+  completed_at timestamptz null,
+  constraint node_executions_pkey primary key (execution_id, node_id, execution_created_at),
+  constraint fk_node_executions_execution_id foreign key (tenant_id, execution_id)
+    references app_public.executions (tenant_id, id) on delete cascade,
+  constraint chk_node_executions_status check (status in ('pending', 'running', 'waiting', 'rate_limited',
+    'completed', 'failed', 'skipped', 'timed_out', 'cancelled')),
+  constraint chk_node_executions_finish_order
+    check ((status in ('completed', 'failed', 'skipped', 'timed_out', 'cancelled')) = (finish_order is not null)),
+  constraint chk_node_executions_sequence_number check (sequence_number >= 1),
+  constraint chk_node_executions_tokens_used check (tokens_used >= 0),
+  constraint chk_node_executions_cost check (cost >= 0)
+) partition by range (execution_created_at);
+
+-- ---------------------------------------------------------------- sources
+
+create table if not exists app_public.sources (
+  id uuid primary key default gen_random_uuid(),
+  name varchar(255) not null,
+  kind varchar(50) not null,
+  config jsonb not null,
+  user_id uuid not null,
+  tenant_id uuid not null,
+  status varchar(50) not null default 'active',
+  created_at timestamptz not null default now(),
+  updated_at timestamptz not null default now(),
+  deleted_at timestamptz null,
+  created_by uuid null,
+  updated_by uuid null,
+  deleted_by uuid null,
+  constraint idx_sources_tenant_id_id unique (tenant_id, id),
+  constraint fk_sources_tenant_id foreign key (tenant_id) references app_public.tenants (id) on delete cascade,
+  constraint fk_sources_user_id foreign key (tenant_id, user_id)
+    references app_public.users (tenant_id, id) on delete cascade,
+  constraint chk_sources_kind check (kind in ('llm', 'image', 'db', 'api')),
+  constraint chk_sources_status check (status in ('active', 'inactive', 'deleted')),
+  constraint chk_sources_deleted_at check ((status = 'deleted') = (deleted_at is not null)),
+  constraint chk_sources_name check (btrim(name) <> ''),
+  constraint chk_sources_config check (app_private.is_json_object(config, 65536)),
+  constraint chk_sources_config_secrets check (not app_private.has_inline_secret(config))
+);
+
+create index if not exists idx_sources_user_id on app_public.sources (user_id);
+create index if not exists idx_sources_tenant_id on app_public.sources (tenant_id);
+create index if not exists idx_sources_kind on app_public.sources (kind);
+create index if not exists idx_sources_status on app_public.sources (status);
+create index if not exists idx_sources_config_gin on app_public.sources using gin (config);
+-- added: a document refers to a source by its name, so living names are unique within a tenant
+create unique index if not exists idx_sources_tenant_id_name on app_public.sources (tenant_id, name) where deleted_at is null;
+create index if not exists idx_sources_tenant_id_created_at on app_public.sources (tenant_id, created_at desc, id desc);
+create index if not exists idx_sources_tenant_id_kind on app_public.sources (tenant_id, kind, id);
+create index if not exists idx_sources_tenant_id_user_id on app_public.sources (tenant_id, user_id, id);
+
+-- ---------------------------------------------------------------- api_keys
+
+create table if not exists app_public.api_keys (
+  id uuid primary key default gen_random_uuid(),
+  user_id uuid not null,
+  tenant_id uuid not null,
+  name varchar(255) not null,
+  key_hash varchar(255) not null,
+  permissions jsonb null,
+  status varchar(50) not null default 'active',
+  last_used_at timestamptz null,
+  expires_at timestamptz null,
+  created_at timestamptz not null default now(),
+  updated_at timestamptz not null default now(),
+  deleted_at timestamptz null,
+  created_by uuid null,
+  deleted_by uuid null,
+  updated_by uuid null, -- added
+  key_prefix varchar(20) null, -- added: what people recognise a key by
+  constraint idx_api_keys_key_hash unique (key_hash),
+  constraint idx_api_keys_tenant_id_id unique (tenant_id, id),
+  constraint fk_api_keys_tenant_id foreign key (tenant_id) references app_public.tenants (id) on delete cascade,
+  constraint fk_api_keys_user_id foreign key (tenant_id, user_id)
+    references app_public.users (tenant_id, id) on delete cascade,
+  constraint chk_api_keys_status check (status in ('active', 'revoked', 'expired')),
+  constraint chk_api_keys_deleted_at check (deleted_at is null or status = 'revoked'),
+  constraint chk_api_keys_permissions check (permissions is null or app_private.is_permissions(permissions))
+);
+
+create index if not exists idx_api_keys_user_id on app_public.api_keys (user_id);
+create index if not exists idx_api_keys_tenant_id on app_public.api_keys (tenant_id);
+create index if not exists idx_api_keys_status on app_public.api_keys (status);
+create index if not exists idx_api_keys_expires_at on app_public.api_keys (expires_at);
+-- added
+create index if not exists idx_api_keys_tenant_id_user_id on app_public.api_keys (tenant_id, user_id, id);
+
+-- ---------------------------------------------------------------- audit_logs, by month
+
+create table if not exists app_public.audit_logs (
+  id uuid not null default gen_random_uuid(),
+  user_id uuid null,
+  tenant_id uuid not null,
+  action varchar(100) not null,
+  entity_type varchar(100) not null,
+  entity_id uuid null,
+  old_value jsonb null,
+  new_value jsonb null,
+  ip_address inet null,
+  user_agent text null,
+  created_at timestamptz not null default now(),
+  -- added
+  api_key_id uuid null,
+  request_id varchar(100) null,
+  entity_key varchar(255) null,
+  constraint audit_logs_pkey primary key (id, created_at),
+  constraint fk_audit_logs_user_id foreign key (user_id) references app_public.users (id) on delete set null
+) partition by range (created_at);
+
+create index if not exists idx_audit_logs_user_id on app_public.audit_logs (user_id);
+create index if not exists idx_audit_logs_tenant_id on app_public.audit_logs (tenant_id);
+create index if not exists idx_audit_logs_action on app_public.audit_logs (action);
+create index if not exists idx_audit_logs_entity_type on app_public.audit_logs (entity_type);
+create index if not exists idx_audit_logs_entity_id on app_public.audit_logs (entity_id);
+create index if not exists idx_audit_logs_created_at on app_public.audit_logs (created_at desc);
+
+-- ---------------------------------------------------------------- flows
+
+do $$ begin
+  if to_regtype('app_public.flow_execution_status') is null then
+    create type app_public.flow_execution_status as enum ('PENDING', 'RUNNING', 'SUCCESS', 'FAILURE', 'COMPLETED');
+  end if;
+  if to_regtype('app_public.task_execution_status') is null then
+    create type app_public.task_execution_status as enum ('PENDING', 'RUNNING', 'SUCCESS', 'FAILURE');
+  end if;
+end $$;
+
+create table if not exists app_public.flows (
+  id varchar(100) not null,
+  name varchar(255) not null,
+  description text null,
+  start_task varchar(100) not null,
+  definition jsonb not null,
+  is_active integer not null default 1,
+  version integer not null default 1,
+  created_at timestamptz not null default now(),
+  updated_at timestamptz not null default now(),
+  -- added
+  tenant_id uuid not null,
+  deleted_at timestamptz null,
+  created_by uuid null,
+  updated_by uuid null,
+  deleted_by uuid null,
+  constraint flows_pkey primary key (tenant_id, id),
+  constraint fk_flows_tenant_id foreign key (tenant_id) references app_public.tenants (id) on delete cascade,
+  constraint chk_flows_is_active check (is_active in (0, 1)),
+  constraint chk_flows_version check (version >= 1),
+  constraint chk_flows_definition check (app_private.is_json_object(definition, 1048576))
+);
+
+create index if not exists idx_flows_name on app_public.flows (name);
+create index if not exists idx_flows_tenant_id_name on app_public.flows (tenant_id, name, id);
+create index if not exists idx_flows_tenant_id_created_at on app_public.flows (tenant_id, created_at desc, id desc);
+
+create table if not exists app_public.flow_executions (
+  id bigint generated by default as identity primary key,
+  flow_id varchar(100) not null,
+  status app_public.flow_execution_status not null default 'PENDING',
+  input_context jsonb null,
+  output_data jsonb null,
+  error_message text null,
+  error_task varchar(100) null,
+  total_tasks_executed integer not null default 0,
+  started_at timestamptz not null default now(),
+  completed_at timestamptz null,
+  -- added
+  tenant_id uuid not null,
+  user_id uuid null,
+  flow_version integer not null default 1,
+  definition jsonb not null,
+  idempotency_key varchar(255) null,
+  retry_of_flow_execution_id bigint null,
+  created_at timestamptz not null default now(),
+  updated_at timestamptz not null default now(),
+  constraint idx_flow_executions_tenant_id_id unique (tenant_id, id),
+  constraint fk_flow_executions_tenant_id foreign key (tenant_id) references app_public.tenants (id) on delete cascade,
+  constraint fk_flow_executions_flow_id foreign key (tenant_id, flow_id)
+    references app_public.flows (tenant_id, id) on delete cascade,
+  constraint fk_flow_executions_user_id foreign key (tenant_id, user_id)
+    references app_public.users (tenant_id, id) on delete cascade,
+  constraint fk_flow_executions_retry_of_flow_execution_id foreign key (tenant_id, retry_of_flow_execution_id)
+    references app_public.flow_executions (tenant_id, id) on delete cascade,
+  constraint chk_flow_executions_completed_at
+    check ((status in ('SUCCESS', 'FAILURE', 'COMPLETED')) = (completed_at is not null)),
+  constraint chk_flow_executions_input_context
+    check (input_context is null or app_private.is_json_object(input_context, 1048576)),
+  constraint chk_flow_executions_total_tasks_executed check (total_tasks_executed >= 0)
+);
+
+create index if not exists idx_flow_executions_flow_id on app_public.flow_executions (flow_id);
+create index if not exists idx_flow_executions_status on app_public.flow_executions (status);
+create index if not exists idx_flow_executions_started_at on app_public.flow_executions (started_at);
+-- added
+create unique index if not exists idx_flow_executions_idempotency_key on app_public.flow_executions (tenant_id, idempotency_key)
+  where idempotency_key is not null;
+create index if not exists idx_flow_executions_tenant_id_started_at on app_public.flow_executions (tenant_id, started_at desc, id desc);
+create index if not exists idx_flow_executions_tenant_id_flow_id on app_public.flow_executions (tenant_id, flow_id, started_at desc, id desc);
+create index if not exists idx_flow_executions_tenant_id_user_id on app_public.flow_executions (tenant_id, user_id);
+create index if not exists idx_flow_executions_retry_of on app_public.flow_executions (tenant_id, retry_of_flow_execution_id)
+  where retry_of_flow_execution_id is not null;
+
+create table if not exists app_public.task_executions (
+  id bigint generated by default as identity primary key,
+  flow_execution_id bigint not null,
+  task_name varchar(100) not null,
+  task_description varchar(500) null,
+  sequence_number integer not null,
+  status app_public.task_execution_status not null default 'PENDING',
+  input_data jsonb null,
+  output_data jsonb null,
+  error_message text null,
+  error_traceback text null,
+  started_at timestamptz not null default now(),
+  completed_at timestamptz null,
+  tenant_id uuid not null, -- added
+  constraint idx_task_executions_flow_execution_id_sequence_number unique (tenant_id, flow_execution_id, sequence_number),
+  constraint fk_task_executions_tenant_id foreign key (tenant_id) references app_public.tenants (id) on delete cascade,
+  constraint fk_task_executions_flow_execution_id foreign key (tenant_id, flow_execution_id)
+    references app_public.flow_executions (tenant_id, id) on delete cascade,
+  constraint chk_task_executions_sequence_number check (sequence_number >= 1),
+  constraint chk_task_executions_completed_at check ((status in ('SUCCESS', 'FAILURE')) = (completed_at is not null))
+);
+
+create index if not exists idx_task_executions_flow_execution_id on app_public.task_executions (flow_execution_id);
+create index if not exists idx_task_executions_task_name on app_public.task_executions (task_name);
+create index if not exists idx_task_executions_status on app_public.task_executions (status);
+
+-- ---------------------------------------------------------------- app_private: what the API never shows
+
+create table if not exists app_private.sessions (
+  id uuid primary key default gen_random_uuid(),
+  user_id uuid not null,
+  tenant_id uuid not null,
+  created_at timestamptz not null default now(),
+  expires_at timestamptz not null,
+  revoked_at timestamptz null,
+  constraint fk_sessions_user_id foreign key (tenant_id, user_id)
+    references app_public.users (tenant_id, id) on delete cascade
+);
+
+create index if not exists idx_sessions_tenant_id_user_id on app_private.sessions (tenant_id, user_id);
+create index if not exists idx_sessions_expires_at on app_private.sessions (expires_at);
+
+-- One row a living worker process. `lock_key` is held as a session-level advisory lock: a free lock means a dead process.
+create table if not exists app_private.workers (
+  id uuid primary key,
+  lock_key bigint not null,
+  job_worker_ids text[] not null default '{}',
+  host text not null,
+  process_id integer not null,
+  started_at timestamptz not null default now(),
+  heartbeat_at timestamptz not null default now(),
+  constraint idx_workers_lock_key unique (lock_key)
+);
+
+-- Who drives an execution now. `attempt` is the fencing token: writes that name an older one are refused.
+-- `losses`: workers that died since the last progress; `driven`: how long it was driven under earlier claims (waits do not count).
+create table if not exists app_private.execution_leases (
+  execution_id uuid primary key,
+  tenant_id uuid not null,
+  worker_id uuid null,
+  attempt integer not null default 1,
+  claimed_at timestamptz not null default now(),
+  losses integer not null default 0,
+  driven interval not null default '0',
+  constraint fk_execution_leases_execution_id foreign key (tenant_id, execution_id)
+    references app_public.executions (tenant_id, id) on delete cascade
+);
+
+create index if not exists idx_execution_leases_worker_id on app_private.execution_leases (worker_id);
+create index if not exists idx_execution_leases_tenant_id on app_private.execution_leases (tenant_id, execution_id);
+
+-- US dollars per million tokens (or per image), by model, from a day on.
+create table if not exists app_private.model_prices (
+  model varchar(255) not null,
+  valid_from date not null,
+  input_per_million numeric(14, 6) not null default 0,
+  output_per_million numeric(14, 6) not null default 0,
+  per_image numeric(14, 6) not null default 0,
+  constraint model_prices_pkey primary key (model, valid_from),
+  constraint chk_model_prices_values check (input_per_million >= 0 and output_per_million >= 0 and per_image >= 0)
+);
+
+--! Included after.sql
+-- The order is: functions, triggers, policies, grants, comments. Each file once.
+--! Included app_public/functions/current_tenant_id.sql
+create or replace function app_public.current_tenant_id() returns uuid
+  language sql stable parallel safe
+  return case
+    when pg_catalog.current_setting('jwt.claims.tenant_id', true)
+      ~ '^[0-9A-Fa-f]{8}-[0-9A-Fa-f]{4}-[0-9A-Fa-f]{4}-[0-9A-Fa-f]{4}-[0-9A-Fa-f]{12}$'
+    then pg_catalog.current_setting('jwt.claims.tenant_id', true)::pg_catalog.uuid
+  end;
+
+comment on function app_public.current_tenant_id() is
+  E'@behavior -*\nThe tenant of this transaction, or null. A malformed setting is null, never an error.';
+grant execute on function app_public.current_tenant_id() to agentflow_visitor, agentflow_user, agentflow_worker;
+--! EndIncluded app_public/functions/current_tenant_id.sql
+--! Included app_public/functions/current_user_id.sql
+create or replace function app_public.current_user_id() returns uuid
+  language sql stable parallel safe
+  return case
+    when pg_catalog.current_setting('jwt.claims.user_id', true)
+      ~ '^[0-9A-Fa-f]{8}-[0-9A-Fa-f]{4}-[0-9A-Fa-f]{4}-[0-9A-Fa-f]{4}-[0-9A-Fa-f]{12}$'
+    then pg_catalog.current_setting('jwt.claims.user_id', true)::pg_catalog.uuid
+  end;
+
+comment on function app_public.current_user_id() is
+  E'@behavior -*\nThe user of this transaction (for an API key: its owner), or null.';
+grant execute on function app_public.current_user_id() to agentflow_visitor, agentflow_user, agentflow_worker;
+--! EndIncluded app_public/functions/current_user_id.sql
+--! Included app_public/functions/current_user_role.sql
+create or replace function app_public.current_user_role() returns text
+  language sql stable parallel safe
+  return nullif(pg_catalog.current_setting('jwt.claims.role', true), '');
+
+comment on function app_public.current_user_role() is
+  E'@behavior -*\nThe role within the tenant (viewer, operator, developer, architect, admin) of this transaction, or null.';
+grant execute on function app_public.current_user_role() to agentflow_visitor, agentflow_user, agentflow_worker;
+--! EndIncluded app_public/functions/current_user_role.sql
+--! Included app_private/functions/current_api_key_id.sql
+create or replace function app_private.current_api_key_id() returns uuid
+  language sql stable parallel safe
+  return case
+    when pg_catalog.current_setting('jwt.claims.api_key_id', true)
+      ~ '^[0-9A-Fa-f]{8}-[0-9A-Fa-f]{4}-[0-9A-Fa-f]{4}-[0-9A-Fa-f]{4}-[0-9A-Fa-f]{12}$'
+    then pg_catalog.current_setting('jwt.claims.api_key_id', true)::pg_catalog.uuid
+  end;
+
+comment on function app_private.current_api_key_id() is 'The API key that this transaction acts by, or null.';
+grant execute on function app_private.current_api_key_id() to agentflow_visitor, agentflow_user, agentflow_worker;
+--! EndIncluded app_private/functions/current_api_key_id.sql
+--! Included app_private/functions/acts_by_key.sql
+-- A malformed key id still means a key: rights are narrowed, not widened.
+create or replace function app_private.acts_by_key() returns boolean
+  language sql stable parallel safe
+  return coalesce(pg_catalog.current_setting('jwt.claims.api_key_id', true), '') <> '';
+
+comment on function app_private.acts_by_key() is 'Does this transaction act by an API key?';
+grant execute on function app_private.acts_by_key() to agentflow_visitor, agentflow_user, agentflow_worker;
+--! EndIncluded app_private/functions/acts_by_key.sql
+--! Included app_private/functions/current_permissions.sql
+create or replace function app_private.current_permissions() returns jsonb
+  language sql stable parallel safe
+  return case
+    when pg_catalog.current_setting('jwt.claims.permissions', true)
+      ~ '^\s*\{(\s*|\s*"[a-z_]+"\s*:\s*\[(\s*|\s*"[a-z_]+"\s*(,\s*"[a-z_]+"\s*)*)\]\s*(,\s*"[a-z_]+"\s*:\s*\[(\s*|\s*"[a-z_]+"\s*(,\s*"[a-z_]+"\s*)*)\]\s*)*)\}\s*$'
+    then pg_catalog.current_setting('jwt.claims.permissions', true)::pg_catalog.jsonb
+    else '{}'::pg_catalog.jsonb
+  end;
+
+comment on function app_private.current_permissions() is
+  'The permissions of the API key that this transaction acts by. Missing or malformed ones allow nothing.';
+grant execute on function app_private.current_permissions() to agentflow_visitor, agentflow_user, agentflow_worker;
+--! EndIncluded app_private/functions/current_permissions.sql
+--! Included app_private/functions/role_rank.sql
+create or replace function app_private.role_rank(role text) returns integer
+  language sql immutable parallel safe
+  return case role
+    when 'viewer' then 1
+    when 'operator' then 2
+    when 'developer' then 3
+    when 'architect' then 4
+    when 'admin' then 5
+  end;
+
+comment on function app_private.role_rank(text) is 'Each role may do what those of a lower rank may. Null for an unknown role.';
+grant execute on function app_private.role_rank(text) to agentflow_visitor, agentflow_user, agentflow_worker;
+--! EndIncluded app_private/functions/role_rank.sql
+--! Included app_private/functions/least_role.sql
+create or replace function app_private.least_role(wanted text) returns text
+  language sql immutable parallel safe
+  return case wanted
+    when 'workflows:read' then 'viewer'
+    when 'flows:read' then 'viewer'
+    when 'executions:read' then 'viewer'
+    when 'sources:read' then 'viewer'
+    when 'workflows:execute' then 'operator'
+    when 'flows:execute' then 'operator'
+    when 'executions:execute' then 'operator'
+    when 'workflows:write' then 'developer'
+    when 'workflows:test' then 'developer'
+    when 'flows:write' then 'developer'
+    when 'flows:test' then 'developer'
+    when 'workflows:publish' then 'architect'
+    when 'flows:publish' then 'architect'
+    when 'executions:restore' then 'architect'
+    when 'sources:write' then 'architect'
+    when 'admin' then 'admin'
+  end;
+
+comment on function app_private.least_role(text) is 'The least role that has this right. Null for an unknown right.';
+grant execute on function app_private.least_role(text) to agentflow_visitor, agentflow_user, agentflow_worker;
+--! EndIncluded app_private/functions/least_role.sql
+--! Included app_private/functions/key_permission.sql
+create or replace function app_private.key_permission(wanted text) returns text[]
+  language sql immutable parallel safe
+  return case pg_catalog.split_part(wanted, ':', 2)
+    when 'read' then array['read']
+    when 'execute' then array['execute']
+    when 'write' then array['write']
+    when 'publish' then array['write']
+    when 'restore' then array['write']
+    when 'test' then array['write', 'execute']
+  end;
+
+comment on function app_private.key_permission(text) is
+  'What an API key must be permitted in the area of this right. Null when no key can have the right.';
+grant execute on function app_private.key_permission(text) to agentflow_visitor, agentflow_user, agentflow_worker;
+--! EndIncluded app_private/functions/key_permission.sql
+--! Included app_private/functions/may.sql
+create or replace function app_private.may(wanted text) returns boolean
+  language sql stable parallel safe
+  return coalesce(
+    app_private.role_rank(app_public.current_user_role()) >= app_private.role_rank(app_private.least_role(wanted))
+      and (not app_private.acts_by_key()
+        or app_private.current_permissions() -> pg_catalog.split_part(wanted, ':', 1) ?& app_private.key_permission(wanted)),
+    false);
+
+comment on function app_private.may(text) is
+  'Has who acts in this transaction the right (workflows:read, sources:write ..., admin)? The role must grant it, and an API key must permit it too.';
+grant execute on function app_private.may(text) to agentflow_visitor, agentflow_user, agentflow_worker;
+--! EndIncluded app_private/functions/may.sql
+--! Included app_private/functions/registered_errors.sql
+-- The part of the registry (src/errors.ts) that SQL raises. A test holds the two equal.
+create or replace function app_private.registered_errors()
+  returns table (code text, sqlstate text, summary text, remedy text)
+  language sql immutable parallel safe
+  begin atomic
+    values
+      ('UNAUTHENTICATED', 'AF401', 'No valid identity came with the request.', 'Call authenticate, or send a valid X-API-Key.'),
+      ('INVALID_CREDENTIALS', 'AF402', 'E-mail or password is wrong.', 'Check both; an admin can issue a reset link.'),
+      ('PERMISSION_DENIED', 'AF403', 'This role or key may not do that.', 'Ask an admin of the tenant for the right named in the message.'),
+      ('NOT_FOUND', 'AF404', 'There is no such object, or it is not yours to see.', 'Check the id.'),
+      ('VERSION_CONFLICT', 'AF409', 'Somebody changed the object meanwhile.', 'Read it again and repeat the change on the new version.'),
+      ('IDEMPOTENCY_CONFLICT', 'AF410', 'This idempotency key was used with another input.', 'Use a new key, or send the same input.'),
+      ('ILLEGAL_TRANSITION', 'AF411', 'The object is in a state that does not allow this.', 'Look at its status.'),
+      ('SOURCE_IN_USE', 'AF412', 'A published workflow uses this source.', 'Archive those workflows, or repeat with force: true.'),
+      ('INVALID_VALUE', 'AF400', 'A value is not acceptable.', 'See the message.'),
+      ('TOO_LARGE', 'AF413', 'The value is larger than allowed.', 'Send less.'),
+      ('INVALID_WORKFLOW', 'AF422', 'The workflow is not valid.', 'validateWorkflow lists every problem.'),
+      ('WORKFLOW_NOT_RUNNABLE', 'AF423', 'This workflow cannot be executed in its present status.', 'Publish it, or run a draft as a developer.'),
+      ('WORKER_UNKNOWN', 'AF510', 'The worker process was taken for dead.', 'It registers anew by itself.');
+  end;
+
+comment on function app_private.registered_errors() is 'Codes that app_private.fail raises, with SQLSTATE, default message and remedy.';
+--! EndIncluded app_private/functions/registered_errors.sql
+--! Included app_private/functions/fail.sql
+create or replace function app_private.fail(
+  code text,
+  message text default null,
+  field text default null,
+  remedy text default null,
+  detail jsonb default null
+) returns void
+  language plpgsql stable
+  set search_path = pg_catalog, pg_temp
+as $$
+declare
+  registered record;
+begin
+  select * into registered from app_private.registered_errors() as error where error.code = fail.code;
+  if not found then
+    raise exception 'Error code % is not registered', fail.code using errcode = 'XX000';
+  end if;
+  raise exception using
+    errcode = registered.sqlstate,
+    message = coalesce(fail.message, registered.summary),
+    column = coalesce(fail.field, ''),
+    hint = coalesce(fail.remedy, registered.remedy),
+    detail = coalesce(fail.detail::text, '');
+end $$;
+
+comment on function app_private.fail(text, text, text, text, jsonb) is
+  'Raises a registered error: SQLSTATE of the code, message, column = the field at fault, hint = the remedy, detail = JSON with more.';
+grant execute on function app_private.fail(text, text, text, text, jsonb) to agentflow_visitor, agentflow_user, agentflow_worker;
+grant execute on function app_private.registered_errors() to agentflow_visitor, agentflow_user, agentflow_worker;
+--! EndIncluded app_private/functions/fail.sql
+--! Included app_private/functions/demand.sql
+create or replace function app_private.demand(wanted text) returns void
+  language plpgsql stable
+  set search_path = pg_catalog, pg_temp
+as $$
+declare
+  least_role text := app_private.least_role(wanted);
+begin
+  if least_role is null then
+    raise exception 'Right % is not known', wanted using errcode = 'XX000';
+  end if;
+  if app_public.current_tenant_id() is null or app_public.current_user_id() is null then
+    perform app_private.fail('UNAUTHENTICATED');
+  end if;
+  if not app_private.may(wanted) then
+    perform app_private.fail('PERMISSION_DENIED', pg_catalog.format('This needs the right %s: role %s or higher%s.', wanted, least_role,
+      case
+        when not app_private.acts_by_key() then ''
+        when app_private.key_permission(wanted) is null then ', and cannot be done by an API key'
+        else pg_catalog.format(', and an API key with %s: %s', pg_catalog.split_part(wanted, ':', 1),
+          pg_catalog.array_to_string(app_private.key_permission(wanted), ', '))
+      end));
+  end if;
+end $$;
+
+comment on function app_private.demand(text) is
+  'Fails with UNAUTHENTICATED or PERMISSION_DENIED unless who acts in this transaction has the right.';
+grant execute on function app_private.demand(text) to agentflow_visitor, agentflow_user, agentflow_worker;
+--! EndIncluded app_private/functions/demand.sql
+--! Included app_private/functions/audit/redact.sql
+create or replace function app_private.redact(value jsonb) returns jsonb
+  language plpgsql immutable parallel safe
+  set search_path = pg_catalog, pg_temp
+as $$
+begin
+  if not app_private.has_inline_secret(value) then
+    return value;
+  end if;
+  return case jsonb_typeof(value)
+    when 'object' then (
+      select jsonb_object_agg(entry.key, case
+        when jsonb_typeof(entry.value) = 'string' and app_private.has_inline_secret(jsonb_build_object(entry.key, entry.value))
+          then '"[redacted]"'
+        else app_private.redact(entry.value)
+      end)
+      from jsonb_each(value) as entry)
+    when 'array' then (
+      select jsonb_agg(app_private.redact(element.value) order by element.ordinality)
+      from jsonb_array_elements(value) with ordinality as element)
+    else value
+  end;
+end $$;
+
+comment on function app_private.redact(jsonb) is 'The value with every text under a name that secrets go by replaced by [redacted].';
+--! EndIncluded app_private/functions/audit/redact.sql
+--! Included app_private/functions/audit/redact_row.sql
+create or replace function app_private.redact_row(value jsonb) returns jsonb
+  language sql immutable parallel safe
+  return app_private.redact(value
+    || case when value ? 'password_hash' then '{"password_hash": "[redacted]"}'::pg_catalog.jsonb else '{}'::pg_catalog.jsonb end
+    || case when value ? 'key_hash' then '{"key_hash": "[redacted]"}'::pg_catalog.jsonb else '{}'::pg_catalog.jsonb end);
+
+comment on function app_private.redact_row(jsonb) is 'A row for the audit log: no hashes, and no secrets inside JSON columns.';
+--! EndIncluded app_private/functions/audit/redact_row.sql
+--! Included app_private/functions/audit/current_request_ip.sql
+create or replace function app_private.current_request_ip() returns inet
+  language plpgsql stable
+  set search_path = pg_catalog, pg_temp
+as $$
+begin
+  return coalesce(nullif(current_setting('request.ip', true), '')::inet, inet_client_addr());
+exception when invalid_text_representation then
+  return null;
+end $$;
+
+comment on function app_private.current_request_ip() is 'The address that the request came from, else that of the database client; null when the setting is malformed.';
+--! EndIncluded app_private/functions/audit/current_request_ip.sql
+--! Included app_private/functions/audit/audit_context.sql
+-- The user may be erased in this very transaction: then the log names nobody, as its foreign key wants.
+create or replace function app_private.audit_context(
+  out user_id uuid,
+  out api_key_id uuid,
+  out ip_address inet,
+  out user_agent text,
+  out request_id varchar
+)
+  language sql stable
+  begin atomic
+    select
+      (select users.id from app_public.users where users.id = app_public.current_user_id()),
+      app_private.current_api_key_id(),
+      app_private.current_request_ip(),
+      coalesce(nullif(pg_catalog.current_setting('request.user_agent', true), ''), 'database role ' || session_user),
+      pg_catalog.left(nullif(pg_catalog.current_setting('request.id', true), ''), 100);
+  end;
+
+comment on function app_private.audit_context() is 'Who acts and from where, for the audit log.';
+--! EndIncluded app_private/functions/audit/audit_context.sql
+--! Included app_private/functions/audit/audit_action.sql
+create or replace function app_private.audit_action(old_row jsonb, new_row jsonb) returns text
+  language sql immutable parallel safe
+  return case
+    when old_row ->> 'deleted_at' is null and new_row ->> 'deleted_at' is not null then 'delete'
+    when old_row ->> 'deleted_at' is not null and new_row ->> 'deleted_at' is null then 'restore'
+    when old_row ->> 'status' is distinct from new_row ->> 'status' then
+      case new_row ->> 'status'
+        when 'published' then 'publish'
+        when 'archived' then 'archive'
+        when 'draft' then 'unpublish'
+        when 'active' then 'activate'
+        when 'inactive' then 'deactivate'
+        when 'suspended' then 'suspend'
+        when 'revoked' then 'revoke'
+        when 'expired' then 'expire'
+        when 'cancelled' then 'cancel'
+        else 'update'
+      end
+    when old_row ->> 'is_active' is distinct from new_row ->> 'is_active' then
+      case new_row ->> 'is_active' when '1' then 'activate' else 'deactivate' end
+    else 'update'
+  end;
+
+comment on function app_private.audit_action(jsonb, jsonb) is 'The name in the audit log for a change of a row.';
+--! EndIncluded app_private/functions/audit/audit_action.sql
+--! Included app_private/functions/audit/audited_tenant.sql
+create or replace function app_private.audited_tenant(row_value jsonb) returns uuid
+  language sql immutable parallel safe
+  return coalesce(row_value ->> 'tenant_id', row_value ->> 'id')::pg_catalog.uuid;
+
+comment on function app_private.audited_tenant(jsonb) is 'The tenant of an audited row; a tenant is its own.';
+--! EndIncluded app_private/functions/audit/audited_tenant.sql
+--! Included app_private/functions/audit/audited_id.sql
+create or replace function app_private.audited_id(row_value jsonb) returns uuid
+  language sql immutable parallel safe
+  return case
+    when row_value ->> 'id' ~ '^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$'
+    then (row_value ->> 'id')::pg_catalog.uuid
+  end;
+
+comment on function app_private.audited_id(jsonb) is 'The id of an audited row where it is a UUID.';
+--! EndIncluded app_private/functions/audit/audited_id.sql
+--! Included app_private/functions/audit/audited_key.sql
+create or replace function app_private.audited_key(row_value jsonb) returns text
+  language sql immutable parallel safe
+  return case when app_private.audited_id(row_value) is null then row_value ->> 'id' end;
+
+comment on function app_private.audited_key(jsonb) is 'The id of an audited row where it is no UUID: the slug of a flow.';
+--! EndIncluded app_private/functions/audit/audited_key.sql
+--! Included app_private/functions/audit/record_audit.sql
+create or replace function app_private.record_audit(
+  tenant_id uuid,
+  user_id uuid,
+  action text,
+  entity_type text,
+  entity_id uuid default null,
+  old_value jsonb default null,
+  new_value jsonb default null,
+  entity_key text default null
+) returns void
+  language sql security definer
+  set search_path = pg_catalog, pg_temp
+as $$
+  insert into app_public.audit_logs (tenant_id, user_id, action, entity_type, entity_id, entity_key, old_value, new_value,
+    api_key_id, ip_address, user_agent, request_id)
+  select record_audit.tenant_id, users.id, record_audit.action, record_audit.entity_type, record_audit.entity_id, record_audit.entity_key,
+    app_private.redact_row(record_audit.old_value), app_private.redact_row(record_audit.new_value),
+    context.api_key_id, context.ip_address, context.user_agent, context.request_id
+  from app_private.audit_context() as context
+  left join app_public.users on users.id = record_audit.user_id
+$$;
+
+comment on function app_private.record_audit(uuid, uuid, text, text, uuid, jsonb, jsonb, text) is
+  'Writes one audit row for what is no change of a row: a sign-in, a denied attempt. For other functions of the owner only.';
+--! EndIncluded app_private/functions/audit/record_audit.sql
+--! Included app_private/functions/audit/audit_rows.sql
+-- Statement-level: a thousand rows cost one INSERT. The argument is the entity's type.
+create or replace function app_private.audit_rows() returns trigger
+  language plpgsql security definer
+  set search_path = pg_catalog, pg_temp
+as $$
+begin
+  if tg_op = 'INSERT' then
+    insert into app_public.audit_logs (tenant_id, user_id, action, entity_type, entity_id, entity_key, new_value,
+      api_key_id, ip_address, user_agent, request_id)
+    select app_private.audited_tenant(changed.new_row), context.user_id, 'create', tg_argv[0],
+      app_private.audited_id(changed.new_row), app_private.audited_key(changed.new_row), app_private.redact_row(changed.new_row),
+      context.api_key_id, context.ip_address, context.user_agent, context.request_id
+    from (select to_jsonb(new_rows) as new_row from new_rows) as changed, app_private.audit_context() as context;
+  elsif tg_op = 'UPDATE' then
+    insert into app_public.audit_logs (tenant_id, user_id, action, entity_type, entity_id, entity_key, old_value, new_value,
+      api_key_id, ip_address, user_agent, request_id)
+    select app_private.audited_tenant(pair.new_row), context.user_id, app_private.audit_action(pair.old_row, pair.new_row), tg_argv[0],
+      app_private.audited_id(pair.new_row), app_private.audited_key(pair.new_row),
+      app_private.redact_row(difference.old_value), app_private.redact_row(difference.new_value),
+      context.api_key_id, context.ip_address, context.user_agent, context.request_id
+    from (
+      select to_jsonb(old_rows) as old_row, to_jsonb(new_rows) as new_row
+      from old_rows join new_rows on new_rows.id = old_rows.id
+    ) as pair
+    cross join lateral (
+      select jsonb_object_agg(entry.key, pair.old_row -> entry.key) as old_value, jsonb_object_agg(entry.key, entry.value) as new_value
+      from jsonb_each(pair.new_row) as entry
+      where entry.value is distinct from pair.old_row -> entry.key
+        and entry.key not in ('updated_at', 'updated_by', 'last_used_at')
+    ) as difference
+    cross join app_private.audit_context() as context
+    where app_private.audited_tenant(pair.old_row) = app_private.audited_tenant(pair.new_row)
+      and difference.new_value is not null;
+  else
+    insert into app_public.audit_logs (tenant_id, user_id, action, entity_type, entity_id, entity_key, old_value,
+      api_key_id, ip_address, user_agent, request_id)
+    select app_private.audited_tenant(changed.old_row), context.user_id, 'erase', tg_argv[0],
+      app_private.audited_id(changed.old_row), app_private.audited_key(changed.old_row), app_private.redact_row(changed.old_row),
+      context.api_key_id, context.ip_address, context.user_agent, context.request_id
+    from (select to_jsonb(old_rows) as old_row from old_rows) as changed, app_private.audit_context() as context;
+  end if;
+  return null;
+end $$;
+
+comment on function app_private.audit_rows() is
+  'Writes an audit row for each row that a statement inserted, changed or erased: old and new values (of a change, the changed columns only), without secrets.';
+--! EndIncluded app_private/functions/audit/audit_rows.sql
+--! Included app_private/functions/audit/audit_executions.sql
+-- Starting an execution is a person's action. What the engine starts itself (child executions) and its checkpoints are history of their own.
+create or replace function app_private.audit_executions() returns trigger
+  language plpgsql security definer
+  set search_path = pg_catalog, pg_temp
+as $$
+begin
+  insert into app_public.audit_logs (tenant_id, user_id, action, entity_type, entity_id, new_value,
+    api_key_id, ip_address, user_agent, request_id)
+  select new_rows.tenant_id, context.user_id, 'execute', 'execution', new_rows.id,
+    jsonb_strip_nulls(jsonb_build_object('workflow_id', new_rows.workflow_id, 'workflow_version_id', new_rows.workflow_version_id,
+      'user_id', new_rows.user_id, 'status', new_rows.status, 'is_test', new_rows.is_test,
+      'idempotency_key', new_rows.idempotency_key, 'retry_of_execution_id', new_rows.retry_of_execution_id)),
+    context.api_key_id, context.ip_address, context.user_agent, context.request_id
+  from new_rows, app_private.audit_context() as context
+  where new_rows.parent_execution_id is null;
+  return null;
+end $$;
+
+comment on function app_private.audit_executions() is 'Writes an audit row for each execution that somebody starts, without its state.';
+--! EndIncluded app_private/functions/audit/audit_executions.sql
+--! Included app_private/functions/audit/audit_execution_change.sql
+-- Row-level, behind a WHEN: the engine updates executions all the time and must not pay for transition tables.
+create or replace function app_private.audit_execution_change() returns trigger
+  language plpgsql security definer
+  set search_path = pg_catalog, pg_temp
+as $$
+begin
+  perform app_private.record_audit(new.tenant_id, app_public.current_user_id(),
+    app_private.audit_action(
+      jsonb_build_object('status', old.status, 'deleted_at', old.deleted_at),
+      jsonb_build_object('status', new.status, 'deleted_at', new.deleted_at)),
+    'execution', new.id,
+    jsonb_build_object('status', old.status, 'deleted_at', old.deleted_at),
+    jsonb_build_object('status', new.status, 'deleted_at', new.deleted_at));
+  return null;
+end $$;
+
+comment on function app_private.audit_execution_change() is 'Writes an audit row when somebody cancels, deletes or restores an execution.';
+--! EndIncluded app_private/functions/audit/audit_execution_change.sql
+--! Included app_private/functions/audit/audit_erased_executions.sql
+create or replace function app_private.audit_erased_executions() returns trigger
+  language plpgsql security definer
+  set search_path = pg_catalog, pg_temp
+as $$
+begin
+  insert into app_public.audit_logs (tenant_id, user_id, action, entity_type, entity_id, old_value,
+    api_key_id, ip_address, user_agent, request_id)
+  select old_rows.tenant_id, context.user_id, 'erase', 'execution', old_rows.id,
+    jsonb_build_object('workflow_id', old_rows.workflow_id, 'status', old_rows.status),
+    context.api_key_id, context.ip_address, context.user_agent, context.request_id
+  from old_rows, app_private.audit_context() as context;
+  return null;
+end $$;
+
+comment on function app_private.audit_erased_executions() is 'Writes an audit row for each execution that is erased.';
+--! EndIncluded app_private/functions/audit/audit_erased_executions.sql
+--! Included app_private/functions/audit/audit_flow_executions.sql
+create or replace function app_private.audit_flow_executions() returns trigger
+  language plpgsql security definer
+  set search_path = pg_catalog, pg_temp
+as $$
+begin
+  insert into app_public.audit_logs (tenant_id, user_id, action, entity_type, entity_key, new_value,
+    api_key_id, ip_address, user_agent, request_id)
+  select new_rows.tenant_id, context.user_id, 'execute', 'flow_execution', new_rows.id::text,
+    jsonb_strip_nulls(jsonb_build_object('flow_id', new_rows.flow_id, 'flow_version', new_rows.flow_version,
+      'user_id', new_rows.user_id, 'status', new_rows.status,
+      'idempotency_key', new_rows.idempotency_key, 'retry_of_flow_execution_id', new_rows.retry_of_flow_execution_id)),
+    context.api_key_id, context.ip_address, context.user_agent, context.request_id
+  from new_rows, app_private.audit_context() as context;
+  return null;
+end $$;
+
+comment on function app_private.audit_flow_executions() is 'Writes an audit row for each flow execution that somebody starts, without its context.';
+--! EndIncluded app_private/functions/audit/audit_flow_executions.sql
+--! Included app_private/functions/triggers/fill_owner.sql
+create or replace function app_private.fill_owner() returns trigger
+  language plpgsql
+  set search_path = pg_catalog, pg_temp
+as $$
+begin
+  new.tenant_id := coalesce(new.tenant_id, app_public.current_tenant_id());
+  new.user_id := coalesce(new.user_id, app_public.current_user_id());
+  return new;
+end $$;
+
+comment on function app_private.fill_owner() is 'Gives a new row the tenant and the user of the transaction where it names none.';
+--! EndIncluded app_private/functions/triggers/fill_owner.sql
+--! Included app_private/functions/triggers/fill_tenant.sql
+create or replace function app_private.fill_tenant() returns trigger
+  language plpgsql
+  set search_path = pg_catalog, pg_temp
+as $$
+begin
+  new.tenant_id := coalesce(new.tenant_id, app_public.current_tenant_id());
+  return new;
+end $$;
+
+comment on function app_private.fill_tenant() is 'Gives a new row the tenant of the transaction where it names none.';
+--! EndIncluded app_private/functions/triggers/fill_tenant.sql
+--! Included app_private/functions/triggers/normalise_email.sql
+-- Addresses are unique over all tenants, so a deleted user gives his up: it keeps the old one as '<address>#deleted-<id>' for a restoration.
+create or replace function app_private.normalise_email() returns trigger
+  language plpgsql
+  set search_path = pg_catalog, pg_temp
+as $$
+declare
+  suffix text := '#deleted-' || new.id;
+begin
+  new.email := lower(btrim(new.email));
+  if new.email like '%' || suffix then
+    new.email := left(new.email, -length(suffix));
+  end if;
+  if position('#deleted-' in new.email) > 0 then
+    perform app_private.fail('INVALID_VALUE', 'An e-mail address cannot contain "#deleted-".', 'email');
+  end if;
+  if new.status = 'deleted' then
+    -- One that is too long to keep is forgotten: who is restored then needs a new one.
+    new.email := case when length(new.email || suffix) <= 255 then new.email else 'forgotten@' end || suffix;
+  end if;
+  return new;
+end $$;
+
+comment on function app_private.normalise_email() is 'Stores e-mail addresses in lower case, and frees those of deleted users.';
+--! EndIncluded app_private/functions/triggers/normalise_email.sql
+--! Included app_private/functions/triggers/keep_identity.sql
+create or replace function app_private.keep_identity() returns trigger
+  language plpgsql
+  set search_path = pg_catalog, pg_temp
+as $$
+declare
+  changed text;
+begin
+  select entry.key into changed
+  from jsonb_each(to_jsonb(new)) as entry
+  where entry.value is distinct from to_jsonb(old) -> entry.key and entry.key = any (tg_argv)
+  order by entry.key
+  limit 1;
+  if found then
+    perform app_private.fail('INVALID_VALUE', format('%s of %s never changes.', changed, tg_table_name), changed);
+  end if;
+  return new;
+end $$;
+
+comment on function app_private.keep_identity() is 'Refuses a change of the columns named by the trigger: what a row is, whose it is and what it refers to.';
+--! EndIncluded app_private/functions/triggers/keep_identity.sql
+--! Included app_private/functions/triggers/check_transition.sql
+create or replace function app_private.check_transition() returns trigger
+  language plpgsql
+  set search_path = pg_catalog, pg_temp
+as $$
+begin
+  if not (old.status || '>' || new.status) = any (tg_argv) then
+    perform app_private.fail('ILLEGAL_TRANSITION',
+      format('%s cannot go from %s to %s.', tg_table_name, old.status, new.status), 'status');
+  end if;
+  return new;
+end $$;
+
+comment on function app_private.check_transition() is 'Refuses a change of status that the trigger does not list as from>to.';
+--! EndIncluded app_private/functions/triggers/check_transition.sql
+--! Included app_private/functions/triggers/keep_finished.sql
+create or replace function app_private.keep_finished() returns trigger
+  language plpgsql
+  set search_path = pg_catalog, pg_temp
+as $$
+begin
+  if to_jsonb(old) - tg_argv is distinct from to_jsonb(new) - tg_argv then
+    perform app_private.fail('ILLEGAL_TRANSITION', format('A finished row of %s does not change.', tg_table_name));
+  end if;
+  return new;
+end $$;
+
+comment on function app_private.keep_finished() is 'Refuses changes of a finished row, except of the columns named by the trigger.';
+--! EndIncluded app_private/functions/triggers/keep_finished.sql
+--! Included app_private/functions/triggers/refuse_change.sql
+create or replace function app_private.refuse_change() returns trigger
+  language plpgsql
+  set search_path = pg_catalog, pg_temp
+as $$
+begin
+  perform app_private.fail('ILLEGAL_TRANSITION', format('Rows of %s are never changed.', tg_argv[0]));
+  return null;
+end $$;
+
+comment on function app_private.refuse_change() is 'Refuses every change of a table that only grows.';
+--! EndIncluded app_private/functions/triggers/refuse_change.sql
+--! Included app_private/functions/triggers/keep_audit.sql
+-- The foreign key empties user_id when a user is erased: by then that user is gone. Nothing else ever changes.
+create or replace function app_private.keep_audit() returns trigger
+  language plpgsql security definer
+  set search_path = pg_catalog, pg_temp
+as $$
+begin
+  if tg_op = 'UPDATE'
+    and new.user_id is null
+    and to_jsonb(old) - 'user_id' = to_jsonb(new) - 'user_id'
+    and not exists (select from app_public.users where users.id = old.user_id)
+  then
+    return new;
+  end if;
+  perform app_private.fail('ILLEGAL_TRANSITION', 'The audit log is never changed.');
+  return null;
+end $$;
+
+comment on function app_private.keep_audit() is 'Refuses every change of the audit log but the one that erasing a user makes.';
+--! EndIncluded app_private/functions/triggers/keep_audit.sql
+--! Included app_private/functions/triggers/touch.sql
+create or replace function app_private.touch() returns trigger
+  language plpgsql
+  set search_path = pg_catalog, pg_temp
+as $$
+begin
+  new.updated_at := now();
+  return new;
+end $$;
+
+comment on function app_private.touch() is 'Keeps updated_at.';
+--! EndIncluded app_private/functions/triggers/touch.sql
+--! Included app_private/functions/triggers/stamp_actors.sql
+-- Who acts is what the settings say; a DBA who works without settings may name an actor himself.
+create or replace function app_private.stamp_actors() returns trigger
+  language plpgsql
+  set search_path = pg_catalog, pg_temp
+as $$
+declare
+  actor uuid := app_public.current_user_id();
+begin
+  if tg_op = 'INSERT' then
+    new.created_by := coalesce(actor, new.created_by);
+    new.updated_by := coalesce(actor, new.updated_by);
+  else
+    new.created_at := old.created_at;
+    new.created_by := old.created_by;
+    new.updated_at := now();
+    new.updated_by := coalesce(actor, new.updated_by);
+  end if;
+  return new;
+end $$;
+
+comment on function app_private.stamp_actors() is 'Keeps created_at, created_by, updated_at and updated_by.';
+--! EndIncluded app_private/functions/triggers/stamp_actors.sql
+--! Included app_private/functions/triggers/stamp_deletion.sql
+create or replace function app_private.stamp_deletion() returns trigger
+  language plpgsql
+  set search_path = pg_catalog, pg_temp
+as $$
+begin
+  if new.status = 'deleted' then
+    new.deleted_at := coalesce(new.deleted_at, now());
+    new.deleted_by := coalesce(app_public.current_user_id(), new.deleted_by);
+  else
+    new.deleted_at := null;
+    new.deleted_by := null;
+  end if;
+  return new;
+end $$;
+
+comment on function app_private.stamp_deletion() is 'Keeps deleted_at and deleted_by when the status becomes deleted, or is so no longer.';
+--! EndIncluded app_private/functions/triggers/stamp_deletion.sql
+--! Included app_private/functions/triggers/stamp_deleted_by.sql
+create or replace function app_private.stamp_deleted_by() returns trigger
+  language plpgsql
+  set search_path = pg_catalog, pg_temp
+as $$
+begin
+  new.deleted_by := case when new.deleted_at is not null then coalesce(app_public.current_user_id(), new.deleted_by) end;
+  return new;
+end $$;
+
+comment on function app_private.stamp_deleted_by() is 'Keeps deleted_by where deleted_at alone says that a row is deleted.';
+--! EndIncluded app_private/functions/triggers/stamp_deleted_by.sql
+--! Included app_private/functions/triggers/deactivate_deleted_flow.sql
+create or replace function app_private.deactivate_deleted_flow() returns trigger
+  language plpgsql
+  set search_path = pg_catalog, pg_temp
+as $$
+begin
+  if old.deleted_at is not null and new.is_active = 1 then
+    perform app_private.fail('ILLEGAL_TRANSITION', 'A deleted flow cannot be active; a restored one is activated afterwards.', 'is_active');
+  end if;
+  if new.deleted_at is not null then
+    new.is_active := 0;
+  end if;
+  return new;
+end $$;
+
+comment on function app_private.deactivate_deleted_flow() is 'A deleted flow is not active, and stays inactive when it is restored.';
+--! EndIncluded app_private/functions/triggers/deactivate_deleted_flow.sql
+--! Included app_private/functions/triggers/revoke_deleted_key.sql
+create or replace function app_private.revoke_deleted_key() returns trigger
+  language plpgsql
+  set search_path = pg_catalog, pg_temp
+as $$
+begin
+  new.status := 'revoked';
+  return new;
+end $$;
+
+comment on function app_private.revoke_deleted_key() is 'A deleted API key is a revoked one.';
+--! EndIncluded app_private/functions/triggers/revoke_deleted_key.sql
+--! Included app_private/functions/triggers/end_access.sql
+create or replace function app_private.end_access() returns trigger
+  language plpgsql security definer
+  set search_path = pg_catalog, pg_temp
+as $$
+begin
+  update app_public.api_keys set status = 'revoked'
+  where api_keys.tenant_id = new.tenant_id and api_keys.user_id = new.id and api_keys.status = 'active';
+  update app_private.sessions set revoked_at = now()
+  where sessions.tenant_id = new.tenant_id and sessions.user_id = new.id and sessions.revoked_at is null;
+  return null;
+end $$;
+
+comment on function app_private.end_access() is 'Revokes the API keys and sessions of a user who is disabled or deleted.';
+--! EndIncluded app_private/functions/triggers/end_access.sql
+--! Included app_private/functions/protect_partition.sql
+-- RLS and rights are not inherited by partitions: they are set here, and the partitions live where nobody may look.
+create or replace function app_private.protect_partition(name text) returns void
+  language plpgsql
+  set search_path = pg_catalog, pg_temp
+as $$
+begin
+  execute format('alter table app_private.%I enable row level security', name);
+  execute format('alter table app_private.%I force row level security', name);
+  execute format('drop policy if exists owner_all on app_private.%I', name);
+  execute format('create policy owner_all on app_private.%I to agentflow_owner using (true) with check (true)', name);
+  if name like 'audit\_logs%' then
+    execute format('create or replace trigger _200_refuse_truncate before truncate on app_private.%I
+      for each statement execute function app_private.refuse_change(''audit_logs'')', name);
+  end if;
+end $$;
+
+comment on function app_private.protect_partition(text) is 'Gives a partition forced row-level security, and no rights to anybody.';
+--! EndIncluded app_private/functions/protect_partition.sql
+--! Included app_private/functions/ensure_partition.sql
+-- Rows that came while their month had no partition wait in the default one, and are moved.
+create or replace function app_private.ensure_partition(parent text, month date) returns boolean
+  language plpgsql
+  set search_path = pg_catalog, pg_temp
+as $$
+declare
+  name text := parent || to_char(month, '_YYYY_MM');
+  from_time text := to_char(month, 'YYYY-MM-DD 00:00:00+00');
+  to_time text := to_char(month + interval '1 month', 'YYYY-MM-DD 00:00:00+00');
+  default_name text := parent || '_default';
+  has_rows boolean := false;
+begin
+  if to_regclass(format('app_private.%I', name)) is not null then
+    return false;
+  end if;
+  if to_regclass(format('app_private.%I', default_name)) is not null then
+    execute format('select exists (select from app_private.%I)', default_name) into has_rows;
+  end if;
+  if has_rows then
+    execute format('alter table app_public.%I detach partition app_private.%I', parent, default_name);
+    execute format('alter table app_private.%I rename to %I', default_name, default_name || '_old');
+  end if;
+  execute format('create table app_private.%I partition of app_public.%I for values from (%L) to (%L)', name, parent, from_time, to_time);
+  perform app_private.protect_partition(name);
+  if has_rows then
+    execute format('create table app_private.%I partition of app_public.%I default', default_name, parent);
+    perform app_private.protect_partition(default_name);
+    execute format('insert into app_public.%I select * from app_private.%I', parent, default_name || '_old');
+    execute format('drop table app_private.%I', default_name || '_old');
+  end if;
+  return true;
+end $$;
+
+comment on function app_private.ensure_partition(text, date) is 'Makes the partition of a table for one month (UTC) if it is not there. True when it was made.';
+--! EndIncluded app_private/functions/ensure_partition.sql
+--! Included app_private/functions/ensure_partitions.sql
+create or replace function app_private.ensure_partitions(months_ahead integer default 12) returns integer
+  language plpgsql security definer
+  set search_path = pg_catalog, pg_temp
+as $$
+declare
+  parent text;
+  step integer;
+  made integer := 0;
+  this_month date := date_trunc('month', now() at time zone 'UTC');
+begin
+  perform pg_advisory_xact_lock(hashtext('app_private.ensure_partitions'));
+  foreach parent in array array['audit_logs', 'node_executions'] loop
+    if to_regclass(format('app_private.%I', parent || '_default')) is null then
+      execute format('create table app_private.%I partition of app_public.%I default', parent || '_default', parent);
+      perform app_private.protect_partition(parent || '_default');
+    end if;
+    for step in -1 .. months_ahead loop
+      if app_private.ensure_partition(parent, (this_month + make_interval(months => step))::date) then
+        made := made + 1;
+      end if;
+    end loop;
+  end loop;
+  return made;
+end $$;
+
+comment on function app_private.ensure_partitions(integer) is
+  'Makes the monthly partitions of audit_logs and node_executions, from the last month to so many months ahead. May run at any time; answers how many it made.';
+grant execute on function app_private.ensure_partitions(integer) to agentflow_worker;
+--! EndIncluded app_private/functions/ensure_partitions.sql
+--! Included app_private/functions/drop_partitions.sql
+create or replace function app_private.drop_partitions(parent text, keep_months integer) returns text[]
+  language plpgsql security definer
+  set search_path = pg_catalog, pg_temp
+as $$
+declare
+  oldest_kept text := parent || to_char((now() at time zone 'UTC') - make_interval(months => keep_months), '_YYYY_MM');
+  name text;
+  dropped text[] := '{}';
+begin
+  if parent not in ('audit_logs', 'node_executions') then
+    perform app_private.fail('INVALID_VALUE', format('%s has no monthly partitions.', parent), 'parent');
+  end if;
+  if keep_months < 1 then
+    perform app_private.fail('INVALID_VALUE', 'Retention keeps one month at least.', 'keep_months');
+  end if;
+  for name in
+    select child.relname
+    from pg_inherits
+    join pg_class as child on child.oid = pg_inherits.inhrelid
+    where pg_inherits.inhparent = format('app_public.%I', parent)::regclass
+      and child.relname ~ '_[0-9]{4}_[0-9]{2}$'
+      and child.relname < oldest_kept
+    order by child.relname
+  loop
+    execute format('drop table app_private.%I', name);
+    dropped := dropped || name;
+  end loop;
+  return dropped;
+end $$;
+
+comment on function app_private.drop_partitions(text, integer) is
+  'Retention: drops the partitions of audit_logs or node_executions older than so many months before this one; answers their names.';
+grant execute on function app_private.drop_partitions(text, integer) to agentflow_worker;
+--! EndIncluded app_private/functions/drop_partitions.sql
+--! Included app_private/functions/server/schema_state.sql
+-- Asked for readiness by the server's login before any role is set, so it tells names of migrations and nothing else.
+create or replace function app_private.schema_state(out last_migration text, out worker_schema boolean)
+  language plpgsql stable security definer
+  set search_path = pg_catalog, pg_temp
+as $$
+begin
+  if to_regclass('graphile_migrate.migrations') is not null then
+    execute 'select max(filename) from graphile_migrate.migrations' into last_migration;
+  end if;
+  worker_schema := to_regclass('graphile_worker._private_jobs') is not null;
+end $$;
+
+comment on function app_private.schema_state() is
+  'The last committed migration of this database, and whether the schema of the jobs is there.';
+revoke execute on function app_private.schema_state() from public;
+grant execute on function app_private.schema_state() to agentflow_authenticator;
+--! EndIncluded app_private/functions/server/schema_state.sql
+
+-- engine: what the worker calls
+--! Included app_private/functions/engine/notify_executions.sql
+/*
+ * Tells listeners that these executions changed: ids and tenants only, never content, because channels know no policies.
+ * One pair takes 80 bytes; over 8,000 bytes NOTIFY fails the whole transaction, so 95 pairs a payload.
+ */
+create or replace function app_private.notify_executions(tenant_ids uuid[], ids uuid[])
+returns void
+language plpgsql
+volatile
+security definer
+set search_path = pg_catalog, pg_temp
+as $$
+begin
+  perform pg_notify('agentflow', '{"executions":[' || string_agg(format('["%s","%s"]', pair.tenant_id, pair.id), ',') || ']}')
+    from (
+      select given.tenant_id, given.id, (row_number() over () - 1) / 95 as payload
+        from unnest(tenant_ids, ids) as given (tenant_id, id)
+    ) as pair
+   group by pair.payload;
+end
+$$;
+
+comment on function app_private.notify_executions(uuid[], uuid[]) is
+  'Tells listeners of channel "agentflow" which executions changed: {"executions": [[tenant_id, id], ...]}.';
+--! EndIncluded app_private/functions/engine/notify_executions.sql
+--! Included app_private/functions/engine/enqueue_executions.sql
+/*
+ * Adds one job an execution, or moves the job that is already there. The job's key is the execution's id, so there is never
+ * a second one; a job that is running now keeps running and a new one is added behind it.
+ * `run_at`: null means that only an event wakes the execution; the job then waits at infinity for that event to move it.
+ */
+create or replace function app_private.enqueue_executions(ids uuid[], run_at timestamptz[] default null)
+returns void
+language plpgsql
+volatile
+security definer
+set search_path = pg_catalog, pg_temp
+as $$
+begin
+  if cardinality(ids) = 0 then
+    return;
+  end if;
+  perform graphile_worker.add_jobs(array(
+    select row(
+      'run_execution',
+      json_build_object('id', given.id),
+      null,
+      case when enqueue_executions.run_at is null then now() else coalesce(given.at, 'infinity') end,
+      null,
+      given.id::text,
+      null,
+      null
+    )::graphile_worker.job_spec
+      from unnest(ids, enqueue_executions.run_at) as given (id, at)
+     where given.id is not null
+  ));
+end
+$$;
+
+comment on function app_private.enqueue_executions(uuid[], timestamptz[]) is
+  'Adds or moves the job of each execution, in the caller''s transaction.';
+--! EndIncluded app_private/functions/engine/enqueue_executions.sql
+--! Included app_private/functions/engine/free_leases.sql
+/*
+ * Takes leases from their worker and adds jobs, so that another goes on. The next claim raises the attempt, which fences
+ * whatever the former holder still writes. `lost`: the holder died, which counts against an execution that kills its workers.
+ */
+create or replace function app_private.free_leases(execution_ids uuid[], lost boolean)
+returns void
+language plpgsql
+volatile
+security definer
+set search_path = pg_catalog, pg_temp
+as $$
+declare
+  freed uuid[];
+begin
+  with changed as (
+    update app_private.execution_leases as lease
+       set worker_id = null,
+           losses = lease.losses + lost::integer,
+           driven = lease.driven + (now() - lease.claimed_at)
+     where lease.execution_id = any (execution_ids)
+       and lease.worker_id is not null
+    returning lease.execution_id
+  )
+  select coalesce(array_agg(changed.execution_id), '{}') into freed from changed;
+  perform app_private.enqueue_executions(freed);
+end
+$$;
+
+comment on function app_private.free_leases(uuid[], boolean) is 'Takes leases from their worker and adds jobs for them.';
+--! EndIncluded app_private/functions/engine/free_leases.sql
+--! Included app_private/functions/engine/lost_leases.sql
+create or replace function app_private.lost_leases(worker uuid, execution_ids uuid[], attempts integer[])
+returns uuid[]
+language sql
+stable
+security definer
+set search_path = pg_catalog, pg_temp
+as $$
+  select coalesce(array_agg(given.id), '{}')
+    from unnest(execution_ids, attempts) as given (id, attempt)
+   where not exists (
+     select from app_private.execution_leases as lease
+      where lease.execution_id = given.id and lease.attempt = given.attempt and lease.worker_id = worker
+   )
+$$;
+
+comment on function app_private.lost_leases(uuid, uuid[], integer[]) is
+  'Those of the given executions that this worker no longer holds under this attempt.';
+
+grant execute on function app_private.lost_leases(uuid, uuid[], integer[]) to agentflow_worker;
+--! EndIncluded app_private/functions/engine/lost_leases.sql
+--! Included app_private/functions/engine/register_worker.sql
+/*
+ * Registers a worker process. The session that calls it keeps an advisory lock until it ends: a free lock means a dead process.
+ * A sweeper holds the lock for the length of its transaction while it looks, so this waits for it.
+ */
+create or replace function app_private.register_worker(worker uuid, host text, process_id integer, job_worker_ids text[])
+returns void
+language plpgsql
+volatile
+security definer
+set search_path = pg_catalog, pg_temp
+as $$
+declare
+  key bigint := hashtextextended('agentflow worker ' || worker, 0);
+begin
+  perform pg_advisory_lock(key);
+  insert into app_private.workers as known (id, lock_key, host, process_id, job_worker_ids)
+  values (worker, key, register_worker.host, register_worker.process_id, register_worker.job_worker_ids)
+  on conflict (id) do update
+    set heartbeat_at = clock_timestamp(), job_worker_ids = excluded.job_worker_ids;
+end
+$$;
+
+comment on function app_private.register_worker(uuid, text, integer, text[]) is
+  'Registers a worker process and takes its advisory lock for the length of the session.';
+
+grant execute on function app_private.register_worker(uuid, text, integer, text[]) to agentflow_worker;
+--! EndIncluded app_private/functions/engine/register_worker.sql
+--! Included app_private/functions/engine/unregister_worker.sql
+/* A clean stop: what the worker still held goes to others at once. */
+create or replace function app_private.unregister_worker(worker uuid)
+returns void
+language plpgsql
+volatile
+security definer
+set search_path = pg_catalog, pg_temp
+as $$
+begin
+  delete from app_private.workers as known where known.id = worker;
+  perform app_private.free_leases(array(
+    select lease.execution_id from app_private.execution_leases as lease where lease.worker_id = worker
+  ), false);
+end
+$$;
+
+comment on function app_private.unregister_worker(uuid) is 'Takes a worker off the list and gives its executions back.';
+
+grant execute on function app_private.unregister_worker(uuid) to agentflow_worker;
+--! EndIncluded app_private/functions/engine/unregister_worker.sql
+--! Included app_private/functions/engine/sweep_workers.sql
+/*
+ * Finds dead workers (their lock is free, or no heartbeat for 15 s), unlocks their jobs and frees their executions.
+ * One sweeper at a time; the others return at once. A lease of a worker that nobody knows is free as well.
+ */
+create or replace function app_private.sweep_workers(sweeper uuid)
+returns integer
+language plpgsql
+volatile
+security definer
+set search_path = pg_catalog, pg_temp
+as $$
+declare
+  dead_ids uuid[];
+  dead_pools text[];
+  orphans uuid[];
+begin
+  if not pg_try_advisory_xact_lock(hashtextextended('agentflow sweeper', 0)) then
+    return 0;
+  end if;
+  with dead as (
+    delete from app_private.workers as known
+     where known.id <> sweeper
+       and (known.heartbeat_at < clock_timestamp() - interval '15 seconds' or pg_try_advisory_xact_lock(known.lock_key))
+    returning known.id, known.job_worker_ids
+  )
+  select array_agg(distinct dead.id), array_agg(distinct pool.id) filter (where pool.id is not null)
+    into dead_ids, dead_pools
+    from dead left join lateral unnest(dead.job_worker_ids) as pool (id) on true;
+
+  if dead_pools is not null then
+    perform graphile_worker.force_unlock_workers(dead_pools);
+  end if;
+  select array_agg(lease.execution_id) into orphans
+    from app_private.execution_leases as lease
+   where lease.worker_id is not null
+     and not exists (select from app_private.workers as known where known.id = lease.worker_id);
+  if orphans is not null then
+    perform app_private.free_leases(orphans, true);
+  elsif dead_pools is not null then
+    -- unlocked jobs make no noise of their own: one notification lets a living worker fetch them now
+    perform pg_notify('jobs:insert', '{"count":1}');
+  end if;
+  return coalesce(cardinality(dead_ids), 0);
+end
+$$;
+
+comment on function app_private.sweep_workers(uuid) is
+  'Frees what dead workers held; returns how many dead workers were found.';
+
+grant execute on function app_private.sweep_workers(uuid) to agentflow_worker;
+--! EndIncluded app_private/functions/engine/sweep_workers.sql
+--! Included app_private/functions/engine/heartbeat.sql
+/*
+ * One statement every few seconds: says that the worker lives, and learns which of the executions it drives are no longer its own
+ * (cancelled, finished or taken over). Leases that the worker holds without knowing (the answer to a claim was lost) are freed.
+ * `registered` false: the worker was taken for dead; it must stop what it drives and register anew.
+ */
+create or replace function app_private.heartbeat(
+  worker uuid, job_worker_ids text[], execution_ids uuid[], attempts integer[],
+  out registered boolean, out lost uuid[]
+)
+language plpgsql
+volatile
+security definer
+set search_path = pg_catalog, pg_temp
+as $$
+begin
+  update app_private.workers as known
+     set heartbeat_at = clock_timestamp(), job_worker_ids = heartbeat.job_worker_ids
+   where known.id = worker;
+  registered := found;
+
+  lost := app_private.lost_leases(worker, execution_ids, attempts);
+
+  if registered then
+    perform app_private.free_leases(array(
+      select lease.execution_id from app_private.execution_leases as lease
+       where lease.worker_id = worker
+         and lease.claimed_at < now() - interval '15 seconds'
+         and lease.execution_id <> all (execution_ids)
+    ), false);
+  end if;
+end
+$$;
+
+comment on function app_private.heartbeat(uuid, text[], uuid[], integer[]) is
+  'Says that a worker lives; returns whether it is registered, and which of the given executions it has lost.';
+
+grant execute on function app_private.heartbeat(uuid, text[], uuid[], integer[]) to agentflow_worker;
+--! EndIncluded app_private/functions/engine/heartbeat.sql
+--! Included app_private/functions/engine/stored_nodes.sql
+/* What is known of an execution's nodes, in the order in which they finished: from it a run is rebuilt after a crash or a wait. */
+create or replace function app_private.stored_nodes(execution_id uuid, execution_created_at timestamptz)
+returns jsonb
+language sql
+stable
+security definer
+set search_path = pg_catalog, pg_temp
+as $$
+  select coalesce(jsonb_agg(jsonb_build_object(
+           'node_id', node.node_id,
+           'status', node.status,
+           'sequence_number', node.sequence_number,
+           'finish_order', node.finish_order,
+           'attempts', node.attempts,
+           'output', node.output,
+           'writes', node.writes,
+           'route_target', node.route_target,
+           'error_code', node.error_code,
+           'error_message', node.error_message,
+           'tokens_used', node.tokens_used,
+           'cost', node.cost::text,
+           'wait_reason', node.wait_reason,
+           'wait_until', node.wait_until,
+           'wait_details', node.wait_details,
+           'started_ms', extract(epoch from node.started_at) * 1000,
+           'completed_ms', extract(epoch from node.completed_at) * 1000
+         ) order by node.finish_order nulls last, node.sequence_number), '[]')
+    from app_public.node_executions as node
+   where node.execution_id = stored_nodes.execution_id
+     and node.execution_created_at = stored_nodes.execution_created_at
+$$;
+
+comment on function app_private.stored_nodes(uuid, timestamptz) is
+  'The stored nodes of an execution as JSON, finished ones first, in the order in which they finished.';
+--! EndIncluded app_private/functions/engine/stored_nodes.sql
+--! Included app_private/functions/engine/claim_executions.sql
+/*
+ * Takes the lease of each execution that is not over and not another living worker's, raises the attempt, and marks pending
+ * ones running. Ids that are unknown, over or held are left out of the answer; their job has nothing to do.
+ * Lock order everywhere in the engine: executions by id, then leases.
+ * A worker that was taken for dead gets WORKER_UNKNOWN and must register anew.
+ */
+create or replace function app_private.claim_executions(worker uuid, execution_ids uuid[])
+returns table (
+  id uuid, attempt integer, losses integer, tenant_id uuid, user_id uuid, workflow_id uuid, workflow_version_id uuid,
+  created_at text, now_ms double precision, driven_seconds double precision, initial_state jsonb, nodes jsonb
+)
+language plpgsql
+volatile
+security definer
+set search_path = pg_catalog, pg_temp
+as $$
+#variable_conflict use_column
+begin
+  if not exists (select from app_private.workers as known where known.id = worker) then
+    perform app_private.fail('WORKER_UNKNOWN');
+  end if;
+  return query
+  with candidate as materialized (
+    select execution.* from app_public.executions as execution
+     where execution.id = any (execution_ids) and execution.status in ('pending', 'running')
+     order by execution.id
+       for no key update
+  ), leased as (
+    insert into app_private.execution_leases as lease (execution_id, tenant_id, worker_id)
+    select candidate.id, candidate.tenant_id, worker from candidate
+    on conflict (execution_id) do update
+      set worker_id = excluded.worker_id, attempt = lease.attempt + 1, claimed_at = now()
+      where lease.worker_id is null or lease.worker_id = excluded.worker_id
+    returning lease.execution_id, lease.attempt, lease.losses, lease.driven
+  ), started as (
+    update app_public.executions as execution
+       set status = 'running', started_at = now()
+      from leased
+     where execution.id = leased.execution_id and execution.status = 'pending'
+    returning execution.tenant_id, execution.id
+  ), told as materialized (
+    select app_private.notify_executions(array_agg(started.tenant_id), array_agg(started.id)) from started
+  )
+  select candidate.id, leased.attempt, leased.losses, candidate.tenant_id, candidate.user_id, candidate.workflow_id,
+         candidate.workflow_version_id, candidate.created_at::text, extract(epoch from now())::double precision * 1000,
+         extract(epoch from leased.driven)::double precision, candidate.initial_state,
+         case when leased.attempt > 1 then app_private.stored_nodes(candidate.id, candidate.created_at) end
+    from leased
+    join candidate on candidate.id = leased.execution_id
+   cross join told;
+end
+$$;
+
+comment on function app_private.claim_executions(uuid, uuid[]) is
+  'Takes the leases of executions for a worker and returns what is needed to drive them.';
+
+grant execute on function app_private.claim_executions(uuid, uuid[]) to agentflow_worker;
+--! EndIncluded app_private/functions/engine/claim_executions.sql
+--! Included app_private/functions/engine/write_nodes.sql
+/*
+ * Writes node rows of executions whose leases the caller's transaction has locked. A row that is final is never overwritten:
+ * a node that finished is never run again. `nodes`: a JSON list; `execution_id`, `attempt` and `worker` decide what is written.
+ */
+create or replace function app_private.write_nodes(worker uuid, nodes json)
+returns void
+language plpgsql
+volatile
+security definer
+set search_path = pg_catalog, pg_temp
+as $$
+begin
+  insert into app_public.node_executions as stored (
+    execution_id, node_id, execution_created_at, tenant_id, node_type, sequence_number, finish_order, attempts, status,
+    input, output, writes, route_target, error_code, error_message, tokens_used, cost,
+    wait_time, wait_reason, wait_until, wait_details, logs, started_at, completed_at
+  )
+  select given.execution_id, given.node_id, given.execution_created_at, lease.tenant_id, given.node_type,
+         given.sequence_number, given.finish_order, given.attempts, given.status,
+         given.input, given.output, given.writes, given.route_target, given.error_code, given.error_message,
+         given.tokens_used, given.cost, given.wait_time, given.wait_reason, given.wait_until, given.wait_details, given.logs,
+         to_timestamp(given.started_ms / 1000), to_timestamp(given.completed_ms / 1000)
+    from json_to_recordset(nodes) as given (
+      execution_id uuid, attempt integer, execution_created_at timestamptz, node_id varchar, node_type varchar,
+      sequence_number integer, finish_order integer, attempts integer, status varchar,
+      input jsonb, output jsonb, writes jsonb, route_target varchar, error_code varchar, error_message text,
+      tokens_used integer, cost numeric, wait_time numeric, wait_reason varchar, wait_until timestamptz, wait_details jsonb,
+      logs jsonb, started_ms double precision, completed_ms double precision
+    )
+    join app_private.execution_leases as lease
+      on lease.execution_id = given.execution_id and lease.attempt = given.attempt and lease.worker_id = worker
+  on conflict (execution_id, node_id, execution_created_at) do update
+    set sequence_number = excluded.sequence_number, finish_order = excluded.finish_order, attempts = excluded.attempts,
+        status = excluded.status, input = excluded.input, output = excluded.output, writes = excluded.writes,
+        route_target = excluded.route_target, error_code = excluded.error_code, error_message = excluded.error_message,
+        tokens_used = excluded.tokens_used, cost = excluded.cost, wait_time = excluded.wait_time,
+        wait_reason = excluded.wait_reason, wait_until = excluded.wait_until,
+        wait_details = excluded.wait_details, logs = excluded.logs,
+        started_at = excluded.started_at, completed_at = excluded.completed_at
+    where stored.finish_order is null;
+end
+$$;
+
+comment on function app_private.write_nodes(uuid, json) is
+  'Writes node rows of executions whose leases are locked by the caller; final rows stay as they are.';
+--! EndIncluded app_private/functions/engine/write_nodes.sql
+--! Included app_private/functions/engine/checkpoint_executions.sql
+/*
+ * Writes node rows of many executions in one statement. Rows of a lost lease are not written; those executions are returned,
+ * and their driver must stop. Progress clears the count of lost workers.
+ */
+create or replace function app_private.checkpoint_executions(worker uuid, execution_ids uuid[], attempts integer[], nodes json)
+returns uuid[]
+language plpgsql
+volatile
+security definer
+set search_path = pg_catalog, pg_temp
+as $$
+declare
+  held_ids uuid[];
+  held_tenants uuid[];
+  troubled boolean;
+begin
+  select array_agg(held.execution_id), array_agg(held.tenant_id), coalesce(bool_or(held.losses > 0), false)
+    into held_ids, held_tenants, troubled
+    from (
+      select lease.execution_id, lease.tenant_id, lease.losses
+        from unnest(execution_ids, attempts) as given (id, attempt)
+        join app_private.execution_leases as lease
+          on lease.execution_id = given.id and lease.attempt = given.attempt and lease.worker_id = worker
+       order by lease.execution_id
+         for no key update of lease
+    ) as held;
+  if held_ids is null then
+    return execution_ids;
+  end if;
+
+  perform app_private.write_nodes(worker, nodes);
+  if troubled then
+    update app_private.execution_leases as lease set losses = 0
+     where lease.execution_id = any (held_ids) and lease.losses > 0;
+  end if;
+  perform app_private.notify_executions(held_tenants, held_ids);
+  return array(select given.id from unnest(execution_ids) as given (id) where given.id <> all (held_ids));
+end
+$$;
+
+comment on function app_private.checkpoint_executions(uuid, uuid[], integer[], json) is
+  'Writes node rows under the leases of a worker; returns the executions whose lease is lost.';
+
+grant execute on function app_private.checkpoint_executions(uuid, uuid[], integer[], json) to agentflow_worker;
+--! EndIncluded app_private/functions/engine/checkpoint_executions.sql
+--! Included app_private/functions/engine/finish_executions.sql
+/*
+ * Ends executions: the last node rows, the row itself, the lease. Those whose lease is lost are left alone and returned.
+ * `finishes`: {execution_id, attempt, status, final_state, metrics, tokens_used, cost, error_code, error_message, error_node_id}.
+ * `execution_time` is told by the database's clock.
+ */
+create or replace function app_private.finish_executions(worker uuid, finishes json, nodes json)
+returns uuid[]
+language plpgsql
+volatile
+security definer
+set search_path = pg_catalog, pg_temp
+as $$
+declare
+  given_ids uuid[];
+  held_ids uuid[];
+  held_tenants uuid[];
+begin
+  select array_agg(given.execution_id) into given_ids
+    from json_to_recordset(finishes) as given (execution_id uuid);
+
+  perform from app_public.executions as execution
+    where execution.id = any (given_ids) order by execution.id for no key update;
+  select array_agg(held.execution_id), array_agg(held.tenant_id) into held_ids, held_tenants
+    from (
+      select lease.execution_id, lease.tenant_id
+        from json_to_recordset(finishes) as given (execution_id uuid, attempt integer)
+        join app_private.execution_leases as lease
+          on lease.execution_id = given.execution_id and lease.attempt = given.attempt and lease.worker_id = worker
+       order by lease.execution_id
+         for no key update of lease
+    ) as held;
+  if held_ids is null then
+    return given_ids;
+  end if;
+
+  perform app_private.write_nodes(worker, nodes);
+  update app_public.executions as execution
+     set status = given.status,
+         final_state = given.final_state,
+         metrics = given.metrics || jsonb_build_object('execution_time', round(extract(epoch from now() - execution.started_at)::numeric, 3)),
+         execution_time = round(extract(epoch from now() - execution.started_at)::numeric, 3),
+         tokens_used = given.tokens_used,
+         cost = given.cost,
+         error_code = given.error_code,
+         error_message = given.error_message,
+         error_node_id = given.error_node_id,
+         completed_at = now()
+    from json_to_recordset(finishes) as given (
+      execution_id uuid, status varchar, final_state jsonb, metrics jsonb, tokens_used integer, cost numeric,
+      error_code varchar, error_message text, error_node_id varchar
+    )
+   where execution.id = given.execution_id and execution.id = any (held_ids) and execution.status = 'running';
+  delete from app_private.execution_leases as lease where lease.execution_id = any (held_ids);
+  perform app_private.notify_executions(held_tenants, held_ids);
+  return array(select given.id from unnest(given_ids) as given (id) where given.id <> all (held_ids));
+end
+$$;
+
+comment on function app_private.finish_executions(uuid, json, json) is
+  'Ends executions under the leases of a worker; returns those whose lease is lost.';
+
+grant execute on function app_private.finish_executions(uuid, json, json) to agentflow_worker;
+--! EndIncluded app_private/functions/engine/finish_executions.sql
+--! Included app_private/functions/engine/has_result.sql
+/* Has what one of its nodes waits for come already, while the execution was being driven? */
+create or replace function app_private.has_result(execution uuid)
+returns boolean
+language sql
+stable
+security definer
+set search_path = pg_catalog, pg_temp
+as $$
+  select exists (
+    select from app_public.node_executions as node
+     where node.execution_id = execution and node.status = 'waiting' and node.wait_details ? 'result'
+  )
+$$;
+
+comment on function app_private.has_result(uuid) is 'Does a waiting node of the execution hold what it waits for?';
+--! EndIncluded app_private/functions/engine/has_result.sql
+--! Included app_private/functions/engine/release_executions.sql
+/*
+ * Gives executions back: the last node rows, the lease without a holder, and a job at `run_at` (null: only an event wakes it).
+ * For waits, and when a worker stops. Those whose lease is lost are left alone and returned.
+ */
+create or replace function app_private.release_executions(
+  worker uuid, execution_ids uuid[], attempts integer[], run_at timestamptz[], nodes json
+)
+returns uuid[]
+language plpgsql
+volatile
+security definer
+set search_path = pg_catalog, pg_temp
+as $$
+declare
+  lost uuid[];
+  freed uuid[];
+  freed_at timestamptz[];
+begin
+  lost := app_private.checkpoint_executions(worker, execution_ids, attempts, nodes);
+  with changed as (
+    update app_private.execution_leases as lease
+       set worker_id = null, driven = lease.driven + (now() - lease.claimed_at)
+      from unnest(execution_ids, attempts, release_executions.run_at) as given (id, attempt, at)
+     where lease.execution_id = given.id and lease.attempt = given.attempt and lease.worker_id = worker
+    returning lease.execution_id, given.at
+  )
+  select coalesce(array_agg(changed.execution_id), '{}'),
+         array_agg(case when app_private.has_result(changed.execution_id) then now() else changed.at end)
+    into freed, freed_at from changed;
+  perform app_private.enqueue_executions(freed, freed_at);
+  return lost;
+end
+$$;
+
+comment on function app_private.release_executions(uuid, uuid[], integer[], timestamptz[], json) is
+  'Gives executions back with a job at the given times; returns those whose lease is lost.';
+
+grant execute on function app_private.release_executions(uuid, uuid[], integer[], timestamptz[], json) to agentflow_worker;
+--! EndIncluded app_private/functions/engine/release_executions.sql
+--! Included app_private/functions/engine/resume_node.sql
+/*
+ * Ends the wait of one node: keeps what it waited for (a decision, a child's end) in its row and wakes the execution.
+ * Returns false when the node does not wait (any more).
+ */
+create or replace function app_private.resume_node(tenant uuid, execution uuid, node varchar, result jsonb)
+returns boolean
+language plpgsql
+volatile
+security definer
+set search_path = pg_catalog, pg_temp
+as $$
+begin
+  -- the same lock as whoever gives the execution back at this moment: one of the two sees what the other did
+  perform from app_private.execution_leases as lease where lease.execution_id = execution for no key update;
+  update app_public.node_executions as waiting
+     set wait_details = coalesce(waiting.wait_details, '{}') || jsonb_build_object('result', result)
+   where waiting.tenant_id = tenant
+     and waiting.execution_id = execution
+     and waiting.node_id = node
+     and waiting.status = 'waiting'
+     and not coalesce(waiting.wait_details, '{}') ? 'result';
+  if not found then
+    return false;
+  end if;
+  perform app_private.enqueue_executions(array[execution]);
+  return true;
+end
+$$;
+
+comment on function app_private.resume_node(uuid, uuid, varchar, jsonb) is
+  'Hands a waiting node the result that it waited for and wakes its execution.';
+--! EndIncluded app_private/functions/engine/resume_node.sql
+--! Included app_private/functions/engine/load_workflow_versions.sql
+create or replace function app_private.load_workflow_versions(version_ids uuid[])
+returns table (id uuid, tenant_id uuid, tenant_slug text, spec jsonb)
+language sql
+stable
+security definer
+set search_path = pg_catalog, pg_temp
+as $$
+  select version.id, version.tenant_id, tenant.slug, version.spec
+    from app_public.workflow_versions as version
+    join app_public.tenants as tenant on tenant.id = version.tenant_id
+   where version.id = any (version_ids)
+$$;
+
+comment on function app_private.load_workflow_versions(uuid[]) is 'Documents by version id, with the tenant''s short name.';
+
+grant execute on function app_private.load_workflow_versions(uuid[]) to agentflow_worker;
+--! EndIncluded app_private/functions/engine/load_workflow_versions.sql
+--! Included app_private/functions/engine/find_sources.sql
+/* Active rows only: a source that is switched off fails the nodes that use it from the next call on. */
+create or replace function app_private.find_sources(tenant_ids uuid[], names text[])
+returns table (tenant_id uuid, name text, kind text, config jsonb)
+language sql
+stable
+security definer
+set search_path = pg_catalog, pg_temp
+as $$
+  select source.tenant_id, source.name, source.kind, source.config
+    from unnest(tenant_ids, names) as wanted (tenant_id, name)
+    join app_public.sources as source
+      on source.tenant_id = wanted.tenant_id and source.name = wanted.name and source.status = 'active'
+$$;
+
+comment on function app_private.find_sources(uuid[], text[]) is 'Active sources by tenant and name.';
+
+grant execute on function app_private.find_sources(uuid[], text[]) to agentflow_worker;
+--! EndIncluded app_private/functions/engine/find_sources.sql
+--! Included app_private/functions/engine/current_model_prices.sql
+create or replace function app_private.current_model_prices()
+returns table (model text, input_per_million numeric, output_per_million numeric, per_image numeric)
+language sql
+stable
+security definer
+set search_path = pg_catalog, pg_temp
+as $$
+  select distinct on (price.model) price.model, price.input_per_million, price.output_per_million, price.per_image
+    from app_private.model_prices as price
+   where price.valid_from <= current_date
+   order by price.model, price.valid_from desc
+$$;
+
+comment on function app_private.current_model_prices() is 'What each model costs today, in US dollars.';
+
+grant execute on function app_private.current_model_prices() to agentflow_worker;
+--! EndIncluded app_private/functions/engine/current_model_prices.sql
+--! Included app_private/functions/engine/requeue_orphans.sql
+/*
+ * The last net: executions that are not over, that nobody holds and that no job will wake get a job. Nothing should ever be found;
+ * a job removed by hand, or one that used up its attempts, is. Returns how many were found.
+ */
+create or replace function app_private.requeue_orphans()
+returns integer
+language plpgsql
+volatile
+security definer
+set search_path = pg_catalog, pg_temp
+as $$
+declare
+  found_ids uuid[];
+begin
+  select coalesce(array_agg(orphan.id), '{}') into found_ids
+    from (
+      select execution.id
+        from app_public.executions as execution
+       where execution.status in ('pending', 'running')
+         and execution.created_at < now() - interval '1 minute'
+         and not exists (
+           select from app_private.execution_leases as lease
+            where lease.execution_id = execution.id and lease.worker_id is not null)
+         and not exists (
+           select from graphile_worker.jobs as job
+            where job.key = execution.id::text and job.attempts < job.max_attempts)
+       order by execution.id
+       limit 1000
+    ) as orphan;
+  perform app_private.enqueue_executions(found_ids);
+  return cardinality(found_ids);
+end
+$$;
+
+comment on function app_private.requeue_orphans() is
+  'Adds jobs for executions that nobody holds and that no job would wake; returns how many.';
+
+grant execute on function app_private.requeue_orphans() to agentflow_worker;
+--! EndIncluded app_private/functions/engine/requeue_orphans.sql
+--! Included app_private/functions/engine/tg_enqueue_executions.sql
+/* A row and the job that acts on it commit together, whichever client inserts. */
+create or replace function app_private.tg_enqueue_executions()
+returns trigger
+language plpgsql
+volatile
+security definer
+set search_path = pg_catalog, pg_temp
+as $$
+begin
+  perform app_private.enqueue_executions(array(select inserted.id from inserted where inserted.status = 'pending'));
+  return null;
+end
+$$;
+
+comment on function app_private.tg_enqueue_executions() is 'Adds a job for each execution that waits for a worker, in the transaction that inserts it.';
+
+drop trigger if exists _500_enqueue on app_public.executions;
+create trigger _500_enqueue
+  after insert on app_public.executions
+  referencing new table as inserted
+  for each statement
+  execute function app_private.tg_enqueue_executions();
+
+comment on function app_private.tg_enqueue_executions() is 'Adds the job of each pending execution, in the transaction that accepts it.';
+--! EndIncluded app_private/functions/engine/tg_enqueue_executions.sql
+
+-- validation: the rules of workflow documents
+--! Included app_private/functions/validation/json_text.sql
+-- The text of a JSON string; null for every other JSON value.
+create or replace function app_private.json_text(value jsonb)
+returns text
+language sql immutable parallel safe
+return case when jsonb_typeof(value) = 'string' then value #>> '{}' end;
+
+comment on function app_private.json_text(jsonb) is 'Text of a JSON string, null for any other JSON value.';
+--! EndIncluded app_private/functions/validation/json_text.sql
+--! Included app_private/functions/validation/json_number.sql
+-- The number of a JSON number; null for every other JSON value. The cast stands in a CASE so that it is never tried on others.
+create or replace function app_private.json_number(value jsonb)
+returns numeric
+language sql immutable parallel safe
+return case when jsonb_typeof(value) = 'number' then value::numeric end;
+
+comment on function app_private.json_number(jsonb) is 'Number of a JSON number, null for any other JSON value.';
+--! EndIncluded app_private/functions/validation/json_number.sql
+--! Included app_private/functions/validation/json_object.sql
+-- The value itself when it is a JSON object, else an empty one.
+create or replace function app_private.json_object(value jsonb)
+returns jsonb
+language sql immutable parallel safe
+return case when jsonb_typeof(value) = 'object' then value else '{}'::jsonb end;
+
+comment on function app_private.json_object(jsonb) is 'The value when it is a JSON object, else an empty object.';
+--! EndIncluded app_private/functions/validation/json_object.sql
+--! Included app_private/functions/validation/json_entries.sql
+-- The entries of a JSON list with their positions from 0; no rows when it is not a list.
+create or replace function app_private.json_entries(list jsonb)
+returns table ("position" integer, entry jsonb)
+language sql immutable parallel safe
+begin atomic
+  select (element.ordinality - 1)::integer, element.value
+  from jsonb_array_elements(case when jsonb_typeof(list) = 'array' then list else '[]' end)
+    with ordinality as element (value, ordinality);
+end;
+
+comment on function app_private.json_entries(jsonb) is 'Entries of a JSON list with positions from 0; none when it is not a list.';
+--! EndIncluded app_private/functions/validation/json_entries.sql
+--! Included app_private/functions/validation/json_is_absent.sql
+-- A key that is missing and a key that is null mean the same in a workflow document.
+create or replace function app_private.json_is_absent(value jsonb)
+returns boolean
+language sql immutable parallel safe
+return value is null or jsonb_typeof(value) = 'null';
+
+comment on function app_private.json_is_absent(jsonb) is 'True for SQL null and JSON null: both mean that a part was not sent.';
+--! EndIncluded app_private/functions/validation/json_is_absent.sql
+--! Included app_private/functions/validation/json_ids.sql
+-- The string ids of a list of objects as a JSON object {id: position of its first use}: one sorted index for every look-up.
+create or replace function app_private.json_ids(list jsonb)
+returns jsonb
+language sql immutable parallel safe
+begin atomic
+  select coalesce(jsonb_object_agg(used.id, used.first_position), '{}'::jsonb)
+  from (
+    select app_private.json_text(entries.entry -> 'id') as id, min(entries."position") as first_position
+    from app_private.json_entries(list) as entries
+    where jsonb_typeof(entries.entry) = 'object'
+    group by 1
+  ) as used
+  where used.id is not null;
+end;
+
+comment on function app_private.json_ids(jsonb) is 'String ids of a list of objects: {id: position of its first use}.';
+--! EndIncluded app_private/functions/validation/json_ids.sql
+--! Included app_private/functions/validation/json_name.sql
+-- The text of a JSON string of 1 to 255 characters, as ids of queues and sources are; null for everything else.
+create or replace function app_private.json_name(value jsonb)
+returns text
+language sql immutable parallel safe
+return case when char_length(app_private.json_text(value)) between 1 and 255 then app_private.json_text(value) end;
+
+comment on function app_private.json_name(jsonb) is 'Text of a JSON string of 1 to 255 characters, null for everything else.';
+--! EndIncluded app_private/functions/validation/json_name.sql
+--! Included app_private/functions/validation/json_names.sql
+-- As json_ids, for queues and sources: only ids that these may have.
+create or replace function app_private.json_names(list jsonb)
+returns jsonb
+language sql immutable parallel safe
+begin atomic
+  select coalesce(jsonb_object_agg(used.id, used.first_position), '{}'::jsonb)
+  from (
+    select app_private.json_name(entries.entry -> 'id') as id, min(entries."position") as first_position
+    from app_private.json_entries(list) as entries
+    where jsonb_typeof(entries.entry) = 'object'
+    group by 1
+  ) as used
+  where used.id is not null;
+end;
+
+comment on function app_private.json_names(jsonb) is 'Ids of a list of queues or sources: {id: position of its first use}.';
+--! EndIncluded app_private/functions/validation/json_names.sql
+--! Included app_private/functions/validation/shown.sql
+-- How a value from a document is quoted in a message: bounded, so that no document can make messages larger than itself.
+create or replace function app_private.shown(value text)
+returns text
+language sql immutable parallel safe
+return case
+    when value is null then 'without id'
+    when char_length(value) > 120 then '''' || left(value, 117) || '...'''
+    else '''' || value || ''''
+  end;
+
+comment on function app_private.shown(text) is 'Quotes a value of a document in a message, cut to 120 characters.';
+--! EndIncluded app_private/functions/validation/shown.sql
+--! Included app_private/functions/validation/is_blank.sql
+-- True for a text of nothing but white space, by the same characters that JavaScript's trim() removes.
+create or replace function app_private.is_blank(value text)
+returns boolean
+language sql immutable parallel safe
+return btrim(value, U&'\0009\000A\000B\000C\000D\0020\00A0\1680\2000\2001\2002\2003\2004\2005\2006\2007\2008\2009\200A\2028\2029\202F\205F\3000\FEFF') = '';
+
+comment on function app_private.is_blank(text) is 'True for a text of white space alone; null for null.';
+--! EndIncluded app_private/functions/validation/is_blank.sql
+--! Included app_private/functions/validation/is_secret_key.sql
+-- Keys whose text value is taken for a secret. Lower-cased by hand (with the Kelvin sign, which is a k in lower case), so that the answer
+-- is the same on every server, whatever its locale.
+create or replace function app_private.is_secret_key(key text)
+returns boolean
+language sql immutable parallel safe
+return translate(key, U&'ABCDEFGHIJKLMNOPQRSTUVWXYZ-\212A', 'abcdefghijklmnopqrstuvwxyz_k') = any (array[
+    'api_key', 'apikey', 'x_api_key', 'secret', 'secret_key', 'client_secret', 'password', 'passwd', 'token',
+    'access_token', 'auth_token', 'bearer_token', 'refresh_token', 'authorization', 'proxy_authorization',
+    'private_key', 'credentials', 'connection_string', 'dsn', 'cookie']);
+
+comment on function app_private.is_secret_key(text) is 'True when a text under this key is taken for a secret (- and _ are the same, case does not matter).';
+--! EndIncluded app_private/functions/validation/is_secret_key.sql
+--! Included app_private/functions/validation/is_node_id.sql
+-- An id that a node may have: safe as a key of objects in every language, and not the word for the end of a path.
+create or replace function app_private.is_node_id(id text)
+returns boolean
+language sql immutable parallel safe
+return id ~ '^[A-Za-z0-9_-]{1,100}$' and id not in ('end', '__end__', '__proto__', 'prototype', 'constructor');
+
+comment on function app_private.is_node_id(text) is 'True for an id that a node may have.';
+--! EndIncluded app_private/functions/validation/is_node_id.sql
+--! Included app_private/functions/validation/node_types.sql
+-- The node types and source kinds that a published workflow may use. A test compares the types with the folder src/nodes.
+create or replace function app_private.node_types()
+returns text[]
+language sql immutable parallel safe
+return array['input', 'router', 'llm', 'image', 'db', 'api', 'aggregator', 'transform', 'delay', 'approval', 'workflow'];
+
+comment on function app_private.node_types() is 'Every node type that a workflow document may use.';
+
+create or replace function app_private.source_kinds()
+returns text[]
+language sql immutable parallel safe
+return array['llm', 'image', 'db', 'api'];
+
+comment on function app_private.source_kinds() is 'Every kind of source that a workflow document may use.';
+--! EndIncluded app_private/functions/validation/node_types.sql
+--! Included app_private/functions/validation/known_keys.sql
+-- The keys that mean something in each part of a document; everything else is kept and answered with W002.
+create or replace function app_private.known_keys(part text)
+returns text[]
+language sql immutable parallel safe
+return case part
+    when 'document' then array['nodes', 'edges', 'queues', 'sources', 'start_node', 'name', 'description', 'version',
+      'metadata', 'initial_state', 'limits']
+    when 'nodes' then array['id', 'type', 'description', 'metadata']
+    when 'edges' then array['from', 'to', 'condition', 'default', 'queue']
+    when 'queues' then array['id', 'from', 'to', 'bandwidth']
+    when 'sources' then array['id', 'kind', 'config', 'ref']
+    when 'bandwidth' then array['max_messages_per_second', 'max_requests_per_minute', 'max_tokens_per_minute', 'burst_size']
+    when 'limits' then array['max_parallel_nodes', 'max_nodes', 'max_tokens', 'max_cost', 'max_seconds', 'max_state_bytes',
+      'max_output_bytes']
+  end;
+
+comment on function app_private.known_keys(text) is 'Known keys of document, nodes, edges, queues, sources, bandwidth or limits.';
+--! EndIncluded app_private/functions/validation/known_keys.sql
+--! Included app_private/functions/validation/spec_nodes.sql
+-- The objects of a node list, taken apart. `id` and `type` are null unless they are texts; `metadata` is always an object.
+-- `offset 0` keeps PostgreSQL from working out these columns again wherever they are used.
+create or replace function app_private.spec_nodes(nodes jsonb)
+returns table ("position" integer, entry jsonb, id text, type text, metadata jsonb)
+language sql immutable parallel safe
+begin atomic
+  select entries."position", entries.entry,
+    app_private.json_text(entries.entry -> 'id'),
+    app_private.json_text(entries.entry -> 'type'),
+    app_private.json_object(entries.entry -> 'metadata')
+  from app_private.json_entries(nodes) as entries
+  where jsonb_typeof(entries.entry) = 'object'
+  offset 0;
+end;
+
+comment on function app_private.spec_nodes(jsonb) is 'Nodes of a document: position, entry, id and type when they are texts, metadata when it is an object, else {}.';
+--! EndIncluded app_private/functions/validation/spec_nodes.sql
+--! Included app_private/functions/validation/spec_targets.sql
+-- Every text target of every edge: `to` is one id or a list of ids. `field` is the place of the target in the document.
+create or replace function app_private.spec_targets(edges jsonb)
+returns table ("position" integer, source text, target text, field text)
+language sql immutable parallel safe
+begin atomic
+  select entries."position", app_private.json_text(entries.entry -> 'from'), targets.target, targets.field
+  from app_private.json_entries(edges) as entries
+  cross join lateral (
+    select app_private.json_text(entries.entry -> 'to') as target, 'edges.' || entries."position" || '.to' as field
+    union all
+    select app_private.json_text(listed.entry), 'edges.' || entries."position" || '.to.' || listed."position"
+    from app_private.json_entries(entries.entry -> 'to') as listed
+  ) as targets
+  where jsonb_typeof(entries.entry) = 'object' and targets.target is not null;
+end;
+
+comment on function app_private.spec_targets(jsonb) is 'Targets of edges, one row each: position of the edge, its from, the target, the place of the target.';
+--! EndIncluded app_private/functions/validation/spec_targets.sql
+--! Included app_private/functions/validation/parameter_fault.sql
+-- What is wrong with one parameter that nodes of every type share; null when nothing is, or when this function does not know the key.
+create or replace function app_private.parameter_fault(key text, value jsonb)
+returns text
+language sql immutable parallel safe
+return case when app_private.json_is_absent(value) then null else case key
+    when 'temperature' then
+      case when (app_private.json_number(value) between 0 and 2) is not true then 'must be a number from 0 to 2' end
+    when 'top_p' then
+      case when (app_private.json_number(value) between 0 and 1) is not true then 'must be a number from 0 to 1' end
+    when 'max_tokens' then
+      case when (app_private.json_number(value) >= 1 and app_private.json_number(value) % 1 = 0) is not true
+        then 'must be a whole number from 1' end
+    when 'timeout' then
+      case when (app_private.json_number(value) > 0) is not true then 'must be a number of seconds above 0' end
+    when 'on_error' then
+      case when (app_private.json_text(value) in ('fail', 'continue')) is not true then 'must be fail or continue' end
+    when 'output_key' then
+      case when (char_length(app_private.json_text(value)) between 1 and 255 and app_private.json_text(value) not in
+          ('__proto__', 'prototype', 'constructor', 'execution_path', 'tokens_used', 'cost', 'errors')) is not true
+        then 'must be a text of 1 to 255 characters that the engine does not use itself (execution_path, tokens_used, cost, errors)' end
+    when 'retry' then
+      case when jsonb_typeof(value) <> 'object' then 'must be an object' end
+    when 'retry.max_attempts' then
+      case when (app_private.json_number(value) between 1 and 20 and app_private.json_number(value) % 1 = 0) is not true
+        then 'must be a whole number from 1 to 20' end
+    when 'retry.initial_seconds' then
+      case when (app_private.json_number(value) >= 0) is not true then 'must be a number of seconds from 0' end
+    when 'retry.max_seconds' then
+      case when (app_private.json_number(value) >= 0) is not true then 'must be a number of seconds from 0' end
+  end end;
+
+comment on function app_private.parameter_fault(text, jsonb) is 'What is wrong with a parameter that all node types share, as "must be ..."; null when nothing is.';
+--! EndIncluded app_private/functions/validation/parameter_fault.sql
+--! Included app_private/functions/validation/source_config_faults.sql
+-- What is wrong with the configuration of one source of this kind. `path` begins with a dot, or is empty for the whole.
+create or replace function app_private.source_config_faults(kind text, config jsonb)
+returns table (code text, message text, path text)
+language sql immutable parallel safe
+begin atomic
+  select 'E002', 'a db source needs connection_string_env, the name of the variable that holds its connection', '.connection_string_env'
+  where kind = 'db' and not exists (
+    select from unnest(array['connection_string_env', 'dsn_env', 'connection_string', 'dsn']) as known (key)
+    where not app_private.json_is_absent(app_private.json_object(config) -> known.key))
+  union all
+  select 'E003', parameters.key || ' ' || app_private.parameter_fault(parameters.key, app_private.json_object(config) -> parameters.key),
+    '.' || parameters.key
+  from unnest(array['temperature', 'top_p', 'max_tokens']) as parameters (key)
+  where kind in ('llm', 'image')
+    and app_private.parameter_fault(parameters.key, app_private.json_object(config) -> parameters.key) is not null
+  union all
+  select 'W003', 'no model is named (model)', ''
+  where kind = 'llm' and app_private.json_is_absent(app_private.json_object(config) -> 'model')
+    and app_private.json_is_absent(app_private.json_object(config) -> 'model_name');
+end;
+
+comment on function app_private.source_config_faults(text, jsonb) is 'E002, E003, W003 of the configuration of one source.';
+--! EndIncluded app_private/functions/validation/source_config_faults.sql
+--! Included app_private/functions/validation/node_source_uses.sql
+-- Which source each node names, under which of the two keys, and what it needs. `name` is null when what was sent is no text.
+create or replace function app_private.node_source_uses(nodes jsonb)
+returns table ("position" integer, id text, type text, key text, is_sent boolean, name text, wanted_kind text, is_required boolean)
+language sql immutable parallel safe
+begin atomic
+  select places."position", places.id, places.type, used.key,
+    not app_private.json_is_absent(places.metadata -> used.key),
+    app_private.json_text(places.metadata -> used.key),
+    case when places.type in ('llm', 'image', 'db', 'api') then places.type
+      when places.type in ('router', 'aggregator') then 'llm' end,
+    (places.type in ('llm', 'image', 'db', 'api') or places.type = 'router' and places.metadata ->> 'strategy' = 'llm')
+      and not (places.type in ('llm', 'image', 'router') and exists (
+        select from unnest(array['provider', 'model', 'model_name', 'api_key_env']) as inline (key)
+        where not app_private.json_is_absent(places.metadata -> inline.key)))
+  from app_private.spec_nodes(nodes) as places
+  cross join lateral (
+    select case when app_private.json_is_absent(places.metadata -> 'source')
+      and not app_private.json_is_absent(places.metadata -> 'source_id') then 'source_id' else 'source' end as key
+  ) as used
+  offset 0;
+end;
+
+comment on function app_private.node_source_uses(jsonb) is 'The source that each node names, the kind it wants, and whether it must have one.';
+--! EndIncluded app_private/functions/validation/node_source_uses.sql
+--! Included app_private/functions/validation/spec_links.sql
+-- The graph of a document as pairs of node positions, each once, in document order. Ends of paths and unknown ids are left out.
+create or replace function app_private.spec_links(edges jsonb, node_ids jsonb)
+returns table (source integer, target integer)
+language sql immutable parallel safe
+begin atomic
+  select distinct (node_ids ->> targets.source)::integer, (node_ids ->> targets.target)::integer
+  from app_private.spec_targets(edges) as targets
+  where node_ids ? targets.source and node_ids ? targets.target and targets.target not in ('end', '__end__')
+  order by 1, 2;
+end;
+
+comment on function app_private.spec_links(jsonb, jsonb) is 'Distinct edges as pairs of node positions, ordered. node_ids: {id: position}.';
+--! EndIncluded app_private/functions/validation/spec_links.sql
+--! Included app_private/functions/validation/graph_rows.sql
+-- A graph of `size` nodes as bit rows: row n (from 1) has the bits of the nodes that the links lead to from node n - 1.
+-- Exchange sources and targets for the rows of predecessors.
+create or replace function app_private.graph_rows(size integer, sources integer[], targets integer[])
+returns bit varying[]
+language sql immutable parallel safe
+begin atomic
+  select coalesce(array_agg(coalesce(linked.bits, repeat('0', size)::bit varying) order by nodes."position"), '{}')
+  from generate_series(0, size - 1) as nodes ("position")
+  left join (
+    select links.source, bit_or(set_bit(repeat('0', size)::bit varying, links.target, 1))::bit varying as bits
+    from unnest(sources, targets) as links (source, target)
+    group by links.source
+  ) as linked on linked.source = nodes."position";
+end;
+
+comment on function app_private.graph_rows(integer, integer[], integer[]) is 'Adjacency of a graph: one bit string of successors per node. Positions from 0.';
+--! EndIncluded app_private/functions/validation/graph_rows.sql
+--! Included app_private/functions/validation/bound_problems.sql
+-- Size and shape limits of a document. They are looked at first, so that nothing after them meets a hostile document.
+create or replace function app_private.bound_problems(spec jsonb)
+returns table (code text, message text, field text, node_id text)
+language plpgsql immutable parallel safe as $$
+declare
+  bytes constant integer := octet_length(spec::text);
+begin
+  if jsonb_path_exists(spec, 'strict $.**{32} ? (@.type() == "object" || @.type() == "array")') then
+    return query select 'E001', 'The document is nested more than 32 levels deep', null, null;
+    return;
+  end if;
+  if bytes > 1048576 then
+    return query select 'E001', format('The document has %s bytes; at most 1048576 are allowed', bytes), null, null;
+  end if;
+  return query
+    select 'E001', format('%s has %s entries; at most %s are allowed', bounds.part, bounds.length, bounds.maximum), bounds.part, null
+    from (
+      select parts.part, parts.maximum,
+        case when jsonb_typeof(spec -> parts.part) = 'array' then jsonb_array_length(spec -> parts.part) else 0 end as length
+      from (values ('nodes', 200), ('edges', 1000)) as parts (part, maximum)
+    ) as bounds
+    where bounds.length > bounds.maximum;
+end
+$$;
+
+comment on function app_private.bound_problems(jsonb) is 'E001: the document is larger, deeper or longer than allowed.';
+--! EndIncluded app_private/functions/validation/bound_problems.sql
+--! Included app_private/functions/validation/document_problems.sql
+-- The top of a document: parts that are missing or of the wrong type, and the start node.
+create or replace function app_private.document_problems(spec jsonb, node_ids jsonb)
+returns table (code text, message text, field text, node_id text)
+language plpgsql immutable parallel safe as $$
+#variable_conflict use_column
+declare
+  start_node constant jsonb := spec -> 'start_node';
+begin
+  return query
+    select 'E001', parts.part || ' must be a list', parts.part, null
+    from unnest(array['nodes', 'edges', 'queues', 'sources']) as parts (part)
+    where not app_private.json_is_absent(spec -> parts.part) and jsonb_typeof(spec -> parts.part) <> 'array'
+    limit 1000;
+
+  return query
+    select 'E001', format('%s.%s must be an object', parts.part, entries."position"), parts.part || '.' || entries."position", null
+    from unnest(array['nodes', 'edges', 'queues', 'sources']) as parts (part)
+    cross join lateral app_private.json_entries(spec -> parts.part) as entries
+    where jsonb_typeof(entries.entry) <> 'object'
+    limit 1000;
+
+  if app_private.json_is_absent(spec -> 'nodes') or spec -> 'nodes' = '[]' then
+    return query select 'E002', 'nodes is missing: a workflow has at least one node', 'nodes', null;
+  end if;
+
+  return query
+    select 'E003', texts.key || ' must be a text', texts.key, null
+    from unnest(array['name', 'description']) as texts (key)
+    where jsonb_typeof(spec -> texts.key) not in ('string', 'null')
+    limit 1000;
+
+  return query
+    select 'E003', objects.key || ' must be an object', objects.key, null
+    from unnest(array['metadata', 'initial_state', 'limits']) as objects (key)
+    where jsonb_typeof(spec -> objects.key) not in ('object', 'null')
+    limit 1000;
+
+  return query
+    select 'E003', format('limits.%s must be a number above 0', limits.key), 'limits.' || limits.key, null
+    from jsonb_each(app_private.json_object(spec -> 'limits')) as limits (key, value)
+    where limits.key = any (app_private.known_keys('limits'))
+      and jsonb_typeof(limits.value) <> 'null' and (app_private.json_number(limits.value) > 0) is not true
+    limit 1000;
+
+  if app_private.json_is_absent(start_node) then
+    return query select 'E002', 'start_node is missing', 'start_node', null;
+  elsif jsonb_typeof(start_node) <> 'string' then
+    return query select 'E003', 'start_node must be a text', 'start_node', null;
+  elsif not node_ids ? (start_node #>> '{}') then
+    return query select 'E005', format('Start node %s does not exist', app_private.shown(start_node #>> '{}')), 'start_node', null;
+  end if;
+end
+$$;
+
+comment on function app_private.document_problems(jsonb, jsonb) is 'E001, E002, E003, E005 of the top of a document. node_ids: {id: position}.';
+--! EndIncluded app_private/functions/validation/document_problems.sql
+--! Included app_private/functions/validation/unknown_key_problems.sql
+-- W002: keys that mean nothing to us. They are kept as they are; a slip of the pen should still be seen.
+create or replace function app_private.unknown_key_problems(spec jsonb)
+returns table (code text, message text, field text, node_id text)
+language plpgsql immutable parallel safe as $$
+#variable_conflict use_column
+begin
+  return query
+    select 'W002', format('%s is not a known key', left(places.prefix || keys.key, 200)), places.prefix || keys.key, places.node_id
+    from (
+      select 'document' as part, '' as prefix, spec as entry, null::text as node_id
+      union all
+      select 'limits', 'limits.', spec -> 'limits', null
+      union all
+      select parts.part, parts.part || '.' || entries."position" || '.', entries.entry,
+        case when parts.part = 'nodes' then app_private.json_text(entries.entry -> 'id') end
+      from unnest(array['nodes', 'edges', 'queues', 'sources']) as parts (part)
+      cross join lateral app_private.json_entries(spec -> parts.part) as entries
+      union all
+      select 'bandwidth', 'queues.' || entries."position" || '.bandwidth.', entries.entry -> 'bandwidth', null
+      from app_private.json_entries(spec -> 'queues') as entries
+    ) as places
+    cross join lateral jsonb_object_keys(app_private.json_object(places.entry)) as keys (key)
+    where keys.key <> all (app_private.known_keys(places.part))
+    limit 1000;
+end
+$$;
+
+comment on function app_private.unknown_key_problems(jsonb) is 'W002: keys of the document and of its parts that are not known.';
+--! EndIncluded app_private/functions/validation/unknown_key_problems.sql
+--! Included app_private/functions/validation/node_problems.sql
+-- Nodes: their ids, types and the shape of what they carry.
+create or replace function app_private.node_problems(nodes jsonb)
+returns table (code text, message text, field text, node_id text)
+language plpgsql immutable parallel safe as $$
+#variable_conflict use_column
+begin
+  return query
+    select 'E002', format('nodes.%s has no %s', places."position", required.key),
+      'nodes.' || places."position" || '.' || required.key, places.id
+    from app_private.spec_nodes(nodes) as places
+    cross join unnest(array['id', 'type']) as required (key)
+    where app_private.json_is_absent(places.entry -> required.key)
+    limit 1000;
+
+  return query
+    select 'E003', format('The id of nodes.%s must be 1 to 100 letters, digits, _ or -, and none of end, __end__, __proto__, prototype, constructor',
+      places."position"), 'nodes.' || places."position" || '.id', places.id
+    from app_private.spec_nodes(nodes) as places
+    where not app_private.json_is_absent(places.entry -> 'id')
+      and app_private.is_node_id(places.id) is not true
+    limit 1000;
+
+  return query
+    select 'E009', format('Node id %s is used twice', app_private.shown(uses.id)), 'nodes.' || uses."position" || '.id', uses.id
+    from (
+      select places.id, places."position", row_number() over (partition by places.id order by places."position") as use
+      from app_private.spec_nodes(nodes) as places
+      where places.id is not null
+    ) as uses
+    where uses.use > 1
+    limit 1000;
+
+  return query
+    select 'E003', format('The type of node %s must be a text', app_private.shown(places.id)),
+      'nodes.' || places."position" || '.type', places.id
+    from app_private.spec_nodes(nodes) as places
+    where not app_private.json_is_absent(places.entry -> 'type') and places.type is null
+    limit 1000;
+
+  return query
+    select 'E004', format('Node %s has the unknown type %s; known are %s', app_private.shown(places.id),
+        app_private.shown(places.type), array_to_string(app_private.node_types(), ', ')),
+      'nodes.' || places."position" || '.type', places.id
+    from app_private.spec_nodes(nodes) as places
+    where places.type <> all (app_private.node_types())
+    limit 1000;
+
+  return query
+    select 'E003', format('The %s of node %s must be %s', shapes.key, app_private.shown(places.id), shapes.wanted),
+      'nodes.' || places."position" || '.' || shapes.key, places.id
+    from app_private.spec_nodes(nodes) as places
+    cross join (values ('description', 'string', 'a text'), ('metadata', 'object', 'an object')) as shapes (key, type, wanted)
+    where jsonb_typeof(places.entry -> shapes.key) not in (shapes.type, 'null')
+    limit 1000;
+end
+$$;
+
+comment on function app_private.node_problems(jsonb) is 'E002, E003, E004, E009 of nodes: id, type, description, metadata.';
+--! EndIncluded app_private/functions/validation/node_problems.sql
+--! Included app_private/functions/validation/parameter_problems.sql
+-- E003: parameters that nodes of every type share, in a node's metadata and its retry object.
+-- Parameters of one node type alone are described by its JSON Schema and checked by the API.
+create or replace function app_private.parameter_problems(nodes jsonb)
+returns table (code text, message text, field text, node_id text)
+language plpgsql immutable parallel safe as $$
+#variable_conflict use_column
+begin
+  return query
+    select 'E003', format('%s of node %s %s', faults.path, app_private.shown(faults.id), faults.fault),
+      'nodes.' || faults."position" || '.metadata.' || faults.path, faults.id
+    from (
+      select places."position", places.id, parameters.path, app_private.parameter_fault(parameters.path, parameters.value) as fault
+      from app_private.spec_nodes(nodes) as places
+      cross join lateral (
+        select own.key as path, own.value from jsonb_each(places.metadata) as own (key, value)
+        where own.key not like 'retry.%'
+        union all
+        select 'retry.' || retries.key, retries.value
+        from jsonb_each(app_private.json_object(places.metadata -> 'retry')) as retries (key, value)
+      ) as parameters
+    ) as faults
+    where faults.fault is not null
+    limit 1000;
+
+  return query
+    select 'E002', format('Node %s has no query', app_private.shown(places.id)),
+      'nodes.' || places."position" || '.metadata.query', places.id
+    from app_private.spec_nodes(nodes) as places
+    where places.type = 'db' and app_private.json_is_absent(places.metadata -> 'query')
+      and app_private.json_is_absent(places.metadata -> 'query_template')
+    limit 1000;
+end
+$$;
+
+comment on function app_private.parameter_problems(jsonb) is 'E003 of parameters that all node types share, E002 of a db node without query.';
+--! EndIncluded app_private/functions/validation/parameter_problems.sql
+--! Included app_private/functions/validation/edge_problems.sql
+-- Edges: their ends, their condition and the queue they name.
+create or replace function app_private.edge_problems(edges jsonb, node_ids jsonb, queue_ids jsonb)
+returns table (code text, message text, field text, node_id text)
+language plpgsql immutable parallel safe as $$
+#variable_conflict use_column
+begin
+  return query
+    select faults.code, format('edges.%s: %s', entries."position", faults.message),
+      'edges.' || entries."position" || '.' || faults.key, null
+    from app_private.json_entries(edges) as entries
+    cross join lateral (values
+      ('from', 'E002', 'from is missing', app_private.json_is_absent(entries.entry -> 'from')),
+      ('to', 'E002', 'to is missing', app_private.json_is_absent(entries.entry -> 'to')),
+      ('from', 'E003', 'from must be a text', jsonb_typeof(entries.entry -> 'from') not in ('string', 'null')),
+      ('to', 'E003', 'to must be a node id or a list of node ids that is not empty',
+        jsonb_typeof(entries.entry -> 'to') not in ('string', 'array', 'null') or entries.entry -> 'to' = '[]'),
+      ('condition', 'E003', 'condition must be a text that is not blank',
+        jsonb_typeof(entries.entry -> 'condition') not in ('string', 'null')
+        or app_private.is_blank(app_private.json_text(entries.entry -> 'condition'))),
+      ('default', 'E003', 'default must be true or false', jsonb_typeof(entries.entry -> 'default') not in ('boolean', 'null')),
+      ('queue', 'E003', 'queue must be a text', jsonb_typeof(entries.entry -> 'queue') not in ('string', 'null'))
+    ) as faults (key, code, message, is_wrong)
+    where jsonb_typeof(entries.entry) = 'object' and faults.is_wrong
+    limit 1000;
+
+  return query
+    select 'E003', format('edges.%s: entry %s of to must be a text', entries."position", listed."position"),
+      'edges.' || entries."position" || '.to.' || listed."position", null
+    from app_private.json_entries(edges) as entries
+    cross join lateral app_private.json_entries(entries.entry -> 'to') as listed
+    where jsonb_typeof(entries.entry) = 'object' and jsonb_typeof(listed.entry) <> 'string'
+    limit 1000;
+
+  return query
+    select 'E006', format('edges.%s has the non-existent source node %s', entries."position", app_private.shown(entries.entry ->> 'from')),
+      'edges.' || entries."position" || '.from', null
+    from app_private.json_entries(edges) as entries
+    where jsonb_typeof(entries.entry) = 'object' and jsonb_typeof(entries.entry -> 'from') = 'string'
+      and not node_ids ? (entries.entry ->> 'from')
+    limit 1000;
+
+  return query
+    select 'E006', format('edges.%s has the non-existent destination node %s', targets."position", app_private.shown(targets.target)),
+      targets.field, null
+    from app_private.spec_targets(edges) as targets
+    where targets.target not in ('end', '__end__') and not node_ids ? targets.target
+    limit 1000;
+
+  return query
+    select 'E007', format('edges.%s from node %s names the unknown queue %s', entries."position",
+        app_private.shown(app_private.json_text(entries.entry -> 'from')), app_private.shown(entries.entry ->> 'queue')),
+      'edges.' || entries."position" || '.queue', null
+    from app_private.json_entries(edges) as entries
+    where jsonb_typeof(entries.entry) = 'object' and jsonb_typeof(entries.entry -> 'queue') = 'string'
+      and not queue_ids ? (entries.entry ->> 'queue')
+    limit 1000;
+end
+$$;
+
+comment on function app_private.edge_problems(jsonb, jsonb, jsonb) is 'E002, E003, E006, E007 of edges. node_ids, queue_ids: {id: position}.';
+--! EndIncluded app_private/functions/validation/edge_problems.sql
+--! Included app_private/functions/validation/queue_problems.sql
+-- Queues: their ids, ends and bandwidth, and whether an edge runs where they stand.
+create or replace function app_private.queue_problems(queues jsonb, edges jsonb, node_ids jsonb)
+returns table (code text, message text, field text, node_id text)
+language plpgsql immutable parallel safe as $$
+#variable_conflict use_column
+begin
+  return query
+    select 'E002', format('queues.%s has no %s', entries."position", required.key),
+      'queues.' || entries."position" || '.' || required.key, null
+    from app_private.json_entries(queues) as entries
+    cross join unnest(array['id', 'from', 'to']) as required (key)
+    where jsonb_typeof(entries.entry) = 'object' and app_private.json_is_absent(entries.entry -> required.key)
+    limit 1000;
+
+  return query
+    select 'E003', format('queues.%s: %s must be %s', entries."position", shapes.key, shapes.wanted),
+      'queues.' || entries."position" || '.' || shapes.key, null
+    from app_private.json_entries(queues) as entries
+    cross join (values
+      ('id', 'string', 'a text of 1 to 255 characters'), ('from', 'string', 'a text'), ('to', 'string', 'a text'),
+      ('bandwidth', 'object', 'an object')
+    ) as shapes (key, type, wanted)
+    where jsonb_typeof(entries.entry) = 'object'
+      and (jsonb_typeof(entries.entry -> shapes.key) not in (shapes.type, 'null')
+        or shapes.key = 'id' and char_length(app_private.json_text(entries.entry -> 'id')) not between 1 and 255)
+    limit 1000;
+
+  return query
+    select 'E003', format('queues.%s: bandwidth.%s must be a number from 1', entries."position", bandwidth.key),
+      'queues.' || entries."position" || '.bandwidth.' || bandwidth.key, null
+    from app_private.json_entries(queues) as entries
+    cross join lateral jsonb_each(app_private.json_object(entries.entry -> 'bandwidth')) as bandwidth (key, value)
+    where jsonb_typeof(entries.entry) = 'object' and bandwidth.key = any (app_private.known_keys('bandwidth'))
+      and jsonb_typeof(bandwidth.value) <> 'null' and (app_private.json_number(bandwidth.value) >= 1) is not true
+    limit 1000;
+
+  return query
+    select 'E007', format('Queue %s stands at the unknown node %s', app_private.shown(app_private.json_text(entries.entry -> 'id')),
+        app_private.shown(entries.entry ->> ends.key)),
+      'queues.' || entries."position" || '.' || ends.key, null
+    from app_private.json_entries(queues) as entries
+    cross join unnest(array['from', 'to']) as ends (key)
+    where jsonb_typeof(entries.entry) = 'object' and jsonb_typeof(entries.entry -> ends.key) = 'string'
+      and not node_ids ? (entries.entry ->> ends.key)
+      and not (ends.key = 'to' and entries.entry ->> 'to' in ('end', '__end__'))
+    limit 1000;
+
+  return query
+    select 'E011', format('Queue id %s is used twice', app_private.shown(uses.id)), 'queues.' || uses."position" || '.id', null
+    from (
+      select app_private.json_name(entries.entry -> 'id') as id, entries."position",
+        row_number() over (partition by entries.entry -> 'id' order by entries."position") as use
+      from app_private.json_entries(queues) as entries
+      where jsonb_typeof(entries.entry) = 'object' and app_private.json_name(entries.entry -> 'id') is not null
+    ) as uses
+    where uses.use > 1
+    limit 1000;
+
+  return query
+    select 'W004', format('Queue %s stands where no edge runs', app_private.shown(app_private.json_text(placed.entry -> 'id'))),
+      'queues.' || placed."position", null
+    from app_private.json_entries(queues) as placed
+    where jsonb_typeof(placed.entry) = 'object'
+      and node_ids ? app_private.json_text(placed.entry -> 'from')
+      and (node_ids ? app_private.json_text(placed.entry -> 'to')
+        or app_private.json_text(placed.entry -> 'to') in ('end', '__end__'))
+      and not exists (
+        select from app_private.spec_targets(edges) as targets
+        where targets.source = placed.entry ->> 'from' and targets.target = placed.entry ->> 'to')
+      and not exists (
+        select from app_private.json_entries(edges) as entries
+        where app_private.json_text(entries.entry -> 'queue') = app_private.json_name(placed.entry -> 'id'))
+    limit 1000;
+end
+$$;
+
+comment on function app_private.queue_problems(jsonb, jsonb, jsonb) is 'E002, E003, E007, E011, W004 of queues. node_ids: {id: position}.';
+--! EndIncluded app_private/functions/validation/queue_problems.sql
+--! Included app_private/functions/validation/source_problems.sql
+-- Sources of a document: their ids, kinds and configuration.
+create or replace function app_private.source_problems(sources jsonb)
+returns table (code text, message text, field text, node_id text)
+language plpgsql immutable parallel safe as $$
+#variable_conflict use_column
+begin
+  return query
+    select 'E002', format('sources.%s has no %s', entries."position", required.key),
+      'sources.' || entries."position" || '.' || required.key, null
+    from app_private.json_entries(sources) as entries
+    cross join unnest(array['id', 'kind']) as required (key)
+    where jsonb_typeof(entries.entry) = 'object' and app_private.json_is_absent(entries.entry -> required.key)
+    limit 1000;
+
+  return query
+    select 'E003', format('sources.%s: %s must be %s', entries."position", shapes.key, shapes.wanted),
+      'sources.' || entries."position" || '.' || shapes.key, null
+    from app_private.json_entries(sources) as entries
+    cross join (values
+      ('id', 'string', 'a text of 1 to 255 characters'), ('kind', 'string', 'a text'), ('ref', 'string', 'a text'),
+      ('config', 'object', 'an object')
+    ) as shapes (key, type, wanted)
+    where jsonb_typeof(entries.entry) = 'object'
+      and (jsonb_typeof(entries.entry -> shapes.key) not in (shapes.type, 'null')
+        or shapes.key = 'id' and char_length(app_private.json_text(entries.entry -> 'id')) not between 1 and 255)
+    limit 1000;
+
+  return query
+    select 'E004', format('Source %s has the unknown kind %s; known are %s', app_private.shown(app_private.json_text(entries.entry -> 'id')),
+        app_private.shown(entries.entry ->> 'kind'), array_to_string(app_private.source_kinds(), ', ')),
+      'sources.' || entries."position" || '.kind', null
+    from app_private.json_entries(sources) as entries
+    where jsonb_typeof(entries.entry) = 'object' and app_private.json_text(entries.entry -> 'kind') <> all (app_private.source_kinds())
+    limit 1000;
+
+  return query
+    select 'E010', format('Source id %s is used twice', app_private.shown(uses.id)), 'sources.' || uses."position" || '.id', null
+    from (
+      select app_private.json_name(entries.entry -> 'id') as id, entries."position",
+        row_number() over (partition by entries.entry -> 'id' order by entries."position") as use
+      from app_private.json_entries(sources) as entries
+      where jsonb_typeof(entries.entry) = 'object' and app_private.json_name(entries.entry -> 'id') is not null
+    ) as uses
+    where uses.use > 1
+    limit 1000;
+
+  return query
+    select faults.code, format('Source %s: %s', app_private.shown(app_private.json_text(entries.entry -> 'id')), faults.message),
+      'sources.' || entries."position" || '.config' || faults.path, null
+    from app_private.json_entries(sources) as entries
+    cross join lateral app_private.source_config_faults(app_private.json_text(entries.entry -> 'kind'), entries.entry -> 'config') as faults
+    where jsonb_typeof(entries.entry) = 'object'
+      and (faults.code = 'E003' or app_private.json_is_absent(entries.entry -> 'ref')
+        and (app_private.json_is_absent(entries.entry -> 'config') or jsonb_typeof(entries.entry -> 'config') = 'object'))
+    limit 1000;
+end
+$$;
+
+comment on function app_private.source_problems(jsonb) is 'E002, E003, E004, E010, W003 of the sources of a document.';
+--! EndIncluded app_private/functions/validation/source_problems.sql
+--! Included app_private/functions/validation/secret_problems.sql
+-- E003: secrets written into a document. They belong into the environment; a document names the variable.
+create or replace function app_private.secret_problems(nodes jsonb, sources jsonb)
+returns table (code text, message text, field text, node_id text)
+language plpgsql immutable parallel safe as $$
+#variable_conflict use_column
+begin
+  return query
+    select 'E003', format('%s of node %s holds a secret; name the variable that holds it instead', left(found.path, 200),
+        app_private.shown(places.id)),
+      'nodes.' || places."position" || '.metadata.' || found.path, places.id
+    from app_private.spec_nodes(nodes) as places
+    cross join lateral (
+      select own.key as path, own.key, own.value from jsonb_each(places.metadata) as own (key, value)
+      union all
+      select 'headers.' || headers.key, headers.key, headers.value
+      from jsonb_each(app_private.json_object(places.metadata -> 'headers')) as headers (key, value)
+      where position('{' in app_private.json_text(headers.value)) = 0
+    ) as found
+    where jsonb_typeof(found.value) = 'string' and found.value <> '""' and app_private.is_secret_key(found.key)
+    limit 1000;
+
+  return query
+    with recursive places (path, key, value) as (
+      select 'sources.' || entries."position" || '.config', null::text, entries.entry -> 'config'
+      from app_private.json_entries(sources) as entries
+      where jsonb_typeof(entries.entry -> 'config') = 'object'
+      union all
+      select places.path || '.' || inner_places.key, inner_places.key, inner_places.value
+      from places
+      cross join lateral (
+        select own.key, own.value from jsonb_each(app_private.json_object(places.value)) as own (key, value)
+        union all
+        select listed."position"::text, listed.entry from app_private.json_entries(places.value) as listed
+      ) as inner_places
+      where jsonb_typeof(places.value) in ('object', 'array')
+    )
+    select 'E003', format('%s holds a secret; name the variable that holds it instead', left(places.path, 200)), places.path, null
+    from places
+    where jsonb_typeof(places.value) = 'string' and places.value <> '""' and app_private.is_secret_key(places.key)
+    limit 1000;
+end
+$$;
+
+comment on function app_private.secret_problems(jsonb, jsonb) is 'E003: secrets written into the metadata of nodes or the config of sources.';
+--! EndIncluded app_private/functions/validation/secret_problems.sql
+--! Included app_private/functions/validation/node_source_problems.sql
+-- Does every node that needs a source have one, and of a kind that fits?
+-- source_rows holds what the tenant's active rows offer under the names used: {name: [kinds]}.
+create or replace function app_private.node_source_problems(nodes jsonb, sources jsonb, source_rows jsonb)
+returns table (code text, message text, field text, node_id text)
+language plpgsql immutable parallel safe as $$
+#variable_conflict use_column
+declare
+  source_ids constant jsonb := app_private.json_names(sources);
+begin
+  return query
+    select answers.code, answers.message, 'nodes.' || uses."position" || '.metadata.' || uses.key, uses.id
+    from app_private.node_source_uses(nodes) as uses
+    cross join lateral (select sources -> (source_ids ->> uses.name)::integer as entry) as documented
+    cross join lateral (
+      select case
+        when documented.entry is null then source_rows -> uses.name
+        when app_private.json_is_absent(documented.entry -> 'ref') or jsonb_typeof(documented.entry -> 'ref') <> 'string'
+          then jsonb_build_array(app_private.json_text(documented.entry -> 'kind'))
+        when source_rows -> (documented.entry ->> 'ref') ? app_private.json_text(documented.entry -> 'kind')
+          then jsonb_build_array(documented.entry -> 'kind')
+      end as kinds
+    ) as offered
+    cross join lateral (
+      select 'E003' as code, format('%s of node %s must be a text that is not empty', uses.key, app_private.shown(uses.id)) as message
+      where uses.is_sent and coalesce(uses.name, '') = ''
+      union all
+      select 'E014', format('Node %s of type %s has no source', app_private.shown(uses.id), uses.type)
+      where not uses.is_sent and uses.is_required
+      union all
+      select 'E008', format('Node %s names the source %s, which is neither in the document nor among the active sources of the tenant',
+        app_private.shown(uses.id), app_private.shown(uses.name))
+      where uses.name is not null and offered.kinds is null
+      union all
+      select 'W001', format('Node %s of type %s names the source %s of another kind', app_private.shown(uses.id), uses.type,
+        app_private.shown(uses.name))
+      where uses.wanted_kind is not null and offered.kinds is not null and offered.kinds <> '[null]' and not offered.kinds ? uses.wanted_kind
+    ) as answers
+    limit 1000;
+end
+$$;
+
+comment on function app_private.node_source_problems(jsonb, jsonb, jsonb) is 'E003, E008, E014, W001: the source that each node names. source_rows: {name: [kinds]}.';
+--! EndIncluded app_private/functions/validation/node_source_problems.sql
+--! Included app_private/functions/validation/trim_graph.sql
+-- Drops nodes without a predecessor or without a successor among those left, until there are none to drop: what is left holds rings.
+create or replace function app_private.trim_graph(nodes_left bit varying, successors bit varying[], predecessors bit varying[])
+returns bit varying
+language plpgsql immutable parallel safe as $$
+declare
+  to_look_at bit varying := nodes_left;
+  node integer;
+begin
+  loop
+    node := position(B'1' in to_look_at);
+    exit when node = 0;
+    to_look_at := set_bit(to_look_at, node - 1, 0);
+    if position(B'1' in (successors[node] & nodes_left)) = 0 or position(B'1' in (predecessors[node] & nodes_left)) = 0 then
+      nodes_left := set_bit(nodes_left, node - 1, 0);
+      to_look_at := (to_look_at | successors[node] | predecessors[node]) & nodes_left;
+    end if;
+  end loop;
+  return nodes_left;
+end
+$$;
+
+comment on function app_private.trim_graph(bit varying, bit varying[], bit varying[]) is 'The nodes that stay when those without predecessor or successor are dropped again and again.';
+--! EndIncluded app_private/functions/validation/trim_graph.sql
+--! Included app_private/functions/validation/cycle_problems.sql
+/*
+ * E012. Which rings are told is fixed, so that every checker tells the same ones:
+ * repeat { drop nodes without predecessor or successor among the rest, until there are none to drop;
+ *          walk from the first node left, always to its first successor left, until a node comes twice: that ring is told,
+ *          beginning at its first node; drop the nodes of the ring } until no node is left.
+ * "First" is the order in the document. Nodes are positions from 1; node_names holds their ids.
+ */
+create or replace function app_private.cycle_problems(node_names text[], successors bit varying[], predecessors bit varying[])
+returns table (code text, message text, field text, node_id text)
+language plpgsql immutable parallel safe as $$
+declare
+  nodes_left bit varying := repeat('1', cardinality(node_names))::bit varying;
+  node integer;
+  walk integer[];
+  ring integer[];
+  first_at integer;
+begin
+  loop
+    nodes_left := app_private.trim_graph(nodes_left, successors, predecessors);
+    node := position(B'1' in nodes_left);
+    exit when node = 0;
+
+    walk := '{}';
+    while node <> all (walk) loop
+      walk := walk || node;
+      node := position(B'1' in (successors[node] & nodes_left));
+    end loop;
+
+    ring := walk[array_position(walk, node) :];
+    first_at := array_position(ring, (select min(places) from unnest(ring) as places));
+    ring := ring[first_at :] || ring[: first_at - 1];
+    foreach node in array ring loop
+      nodes_left := set_bit(nodes_left, node - 1, 0);
+    end loop;
+
+    return query
+      select 'E012', 'The edges form a cycle: ' || string_agg(node_names[places.node], ' -> ' order by places.ordinality),
+        'edges', node_names[ring[1]]
+      from unnest(ring || ring[1]) with ordinality as places (node, ordinality);
+  end loop;
+end
+$$;
+
+comment on function app_private.cycle_problems(text[], bit varying[], bit varying[]) is 'E012: rings of nodes, told in a fixed order. Rows of successors and predecessors as of graph_rows.';
+--! EndIncluded app_private/functions/validation/cycle_problems.sql
+--! Included app_private/functions/validation/unreachable_problems.sql
+-- E013: nodes that no path from the start node reaches; ids that no node may have are told elsewhere. `start_at` is the position of the start node, from 1.
+create or replace function app_private.unreachable_problems(node_names text[], successors bit varying[], start_at integer)
+returns table (code text, message text, field text, node_id text)
+language plpgsql immutable parallel safe as $$
+declare
+  reached bit varying := set_bit(repeat('0', cardinality(node_names))::bit varying, start_at - 1, 1);
+  to_look_at bit varying := reached;
+  node integer;
+begin
+  loop
+    node := position(B'1' in to_look_at);
+    exit when node = 0;
+    to_look_at := set_bit(to_look_at | (successors[node] & ~reached), node - 1, 0);
+    reached := reached | successors[node];
+  end loop;
+
+  return query
+    select 'E013', format('Node %s cannot be reached from the start node', app_private.shown(names.name)),
+      'nodes.' || (names.ordinality - 1), names.name
+    from unnest(node_names) with ordinality as names (name, ordinality)
+    where app_private.is_node_id(names.name) and get_bit(reached, names.ordinality::integer - 1) = 0;
+end
+$$;
+
+comment on function app_private.unreachable_problems(text[], bit varying[], integer) is 'E013: nodes that cannot be reached from the start node.';
+--! EndIncluded app_private/functions/validation/unreachable_problems.sql
+--! Included app_private/functions/validation/graph_problems.sql
+-- E012 and E013: what is wrong with the graph that nodes and edges make. Unknown ids and ends of paths are no part of it.
+create or replace function app_private.graph_problems(edges jsonb, node_ids jsonb, start_node text)
+returns table (code text, message text, field text, node_id text)
+language plpgsql immutable parallel safe as $$
+declare
+  node_names text[];
+  sources integer[];
+  targets integer[];
+  successors bit varying[];
+begin
+  if node_ids = '{}' then
+    return;
+  end if;
+  select array_agg(ids.key order by places."position") into node_names
+  from generate_series(0, (select max(ids.value::integer) from jsonb_each_text(node_ids) as ids)) as places ("position")
+  left join jsonb_each_text(node_ids) as ids on ids.value::integer = places."position";
+
+  select array_agg(links.source), array_agg(links.target) into sources, targets from app_private.spec_links(edges, node_ids) as links;
+  successors := app_private.graph_rows(cardinality(node_names), sources, targets);
+
+  return query select * from app_private.cycle_problems(node_names, successors,
+    app_private.graph_rows(cardinality(node_names), targets, sources));
+  if node_ids ? start_node then
+    return query select * from app_private.unreachable_problems(node_names, successors, (node_ids ->> start_node)::integer + 1);
+  end if;
+end
+$$;
+
+comment on function app_private.graph_problems(jsonb, jsonb, text) is 'E012, E013: rings, and nodes that cannot be reached. node_ids: {id: position}.';
+--! EndIncluded app_private/functions/validation/graph_problems.sql
+--! Included app_private/functions/validation/spec_source_names.sql
+-- The names under which a document may look for rows of `sources`: what its nodes name, and what its sources refer to.
+create or replace function app_private.spec_source_names(spec jsonb)
+returns text[]
+language sql immutable parallel safe
+return array(
+    select uses.name from app_private.node_source_uses(spec -> 'nodes') as uses where uses.name is not null
+    union
+    select app_private.json_text(entries.entry -> 'ref') from app_private.json_entries(spec -> 'sources') as entries
+    where jsonb_typeof(entries.entry -> 'ref') = 'string');
+
+comment on function app_private.spec_source_names(jsonb) is 'Names under which a document may use rows of sources.';
+--! EndIncluded app_private/functions/validation/spec_source_names.sql
+--! Included app_private/functions/validation/tenant_source_kinds.sql
+-- What a tenant's active source rows offer under these names: {name: [kinds]}. Names without a row are left out.
+create or replace function app_private.tenant_source_kinds(tenant_id uuid, names text[])
+returns jsonb
+language sql stable parallel safe
+set search_path = pg_catalog, pg_temp
+as $$
+  select coalesce(jsonb_object_agg(found.name, found.kinds), '{}'::jsonb)
+  from (
+    select sources.name, jsonb_agg(sources.kind) as kinds
+    from app_public.sources
+    where sources.tenant_id = tenant_source_kinds.tenant_id and sources.name = any (tenant_source_kinds.names)
+      and sources.deleted_at is null and sources.status = 'active'
+    group by sources.name
+  ) as found
+$$;
+
+comment on function app_private.tenant_source_kinds(uuid, text[]) is 'Kinds of the active sources of a tenant by name: {name: [kinds]}.';
+--! EndIncluded app_private/functions/validation/tenant_source_kinds.sql
+--! Included app_private/functions/validation/spec_problems.sql
+/*
+ * The rules of workflow documents, applied to one document: every problem at once, never an error, whatever the JSON is.
+ * Errors are named E..., warnings W...; of each rule the first 1,000 are told, so that a hostile document gets an answer in bounded time.
+ * source_rows: what the tenant's sources offer under the names used, {name: [kinds]}.
+ * Each family of rules has a function; the parts are handed to them separately, so that a large document is unpacked once.
+ */
+create or replace function app_private.spec_problems(spec jsonb, source_rows jsonb)
+returns table (code text, message text, field text, node_id text)
+language plpgsql immutable parallel safe
+set search_path = pg_catalog, pg_temp
+set plan_cache_mode = force_generic_plan
+set jit = off
+as $$
+#variable_conflict use_column
+declare
+  nodes jsonb;
+  edges jsonb;
+  queues jsonb;
+  sources jsonb;
+  node_ids jsonb;
+begin
+  if spec is null or jsonb_typeof(spec) <> 'object' then
+    return query select 'E001', 'A workflow is a JSON object', null, null;
+    return;
+  end if;
+  return query select * from app_private.bound_problems(spec);
+  if found then
+    return;
+  end if;
+
+  nodes := spec -> 'nodes';
+  edges := spec -> 'edges';
+  queues := spec -> 'queues';
+  sources := spec -> 'sources';
+  node_ids := app_private.json_ids(nodes);
+  return query select * from app_private.document_problems(spec, node_ids);
+  return query select * from app_private.node_problems(nodes);
+  return query select * from app_private.parameter_problems(nodes);
+  return query select * from app_private.node_source_problems(nodes, sources, source_rows);
+  return query select * from app_private.secret_problems(nodes, sources);
+  return query select * from app_private.edge_problems(edges, node_ids, app_private.json_names(queues));
+  return query select * from app_private.queue_problems(queues, edges, node_ids);
+  return query select * from app_private.source_problems(sources);
+  return query select * from app_private.graph_problems(edges, node_ids, app_private.json_text(spec -> 'start_node'));
+  return query select * from app_private.unknown_key_problems(spec);
+end
+$$;
+
+comment on function app_private.spec_problems(jsonb, jsonb) is 'Every problem of a workflow document. source_rows: {name: [kinds]} of the tenant.';
+--! EndIncluded app_private/functions/validation/spec_problems.sql
+--! Included app_private/functions/validation/workflow_problems.sql
+-- What the API and the publish gate ask: {"errors": [{code, message, field, node_id}], "warnings": [...]} of a document in a tenant.
+create or replace function app_private.workflow_problems(spec jsonb, tenant_id uuid)
+returns jsonb
+language plpgsql stable parallel safe
+set search_path = pg_catalog, pg_temp
+as $$
+#variable_conflict use_column
+declare
+  is_bounded constant boolean := jsonb_typeof(spec) = 'object' and not exists (select from app_private.bound_problems(spec));
+  source_rows constant jsonb := case when is_bounded
+    then app_private.tenant_source_kinds(tenant_id, app_private.spec_source_names(spec)) else '{}' end;
+begin
+  return (
+    select jsonb_build_object(
+      'errors', coalesce(jsonb_agg(to_jsonb(problems)) filter (where problems.code like 'E%'), '[]'),
+      'warnings', coalesce(jsonb_agg(to_jsonb(problems)) filter (where problems.code like 'W%'), '[]'))
+    from app_private.spec_problems(spec, source_rows) as problems
+  );
+end
+$$;
+
+comment on function app_private.workflow_problems(jsonb, uuid) is 'Problems of a workflow document in a tenant: {"errors": [...], "warnings": [...]}, each {code, message, field, node_id}.';
+--! EndIncluded app_private/functions/validation/workflow_problems.sql
+--! Included app_private/functions/validation/spec_uses_source.sql
+-- True when a node of the document gets its source from the row of this name: by name, or by a source of the document that refers to it.
+create or replace function app_private.spec_uses_source(spec jsonb, name text, kind text)
+returns boolean
+language sql immutable parallel safe
+return exists (
+    select
+    from app_private.node_source_uses(spec -> 'nodes') as uses
+    cross join (select app_private.json_names(spec -> 'sources') as ids) as documented
+    cross join lateral (select spec -> 'sources' -> (documented.ids ->> uses.name)::integer as entry) as source
+    where case when source.entry is null then uses.name = spec_uses_source.name
+      else app_private.json_text(source.entry -> 'ref') = spec_uses_source.name
+        and app_private.json_text(source.entry -> 'kind') = spec_uses_source.kind end);
+
+comment on function app_private.spec_uses_source(jsonb, text, text) is 'True when a node of the document uses the source row of this name and kind.';
+--! EndIncluded app_private/functions/validation/spec_uses_source.sql
+--! Included app_private/functions/validation/workflows_using_source.sql
+-- The published workflows of a tenant that look for this source row. The first three conditions reach the index on spec;
+-- the last one knows that a source of the document goes before a row of the same name.
+create or replace function app_private.workflows_using_source(tenant_id uuid, name text, kind text)
+returns table (id uuid, name text)
+language sql stable parallel safe
+set search_path = pg_catalog, pg_temp
+as $$
+  select workflows.id, workflows.name
+  from app_public.workflows
+  where workflows.tenant_id = workflows_using_source.tenant_id and workflows.status = 'published'
+    and (workflows.spec @> jsonb_build_object('nodes', jsonb_build_array(
+        jsonb_build_object('metadata', jsonb_build_object('source', workflows_using_source.name))))
+      or workflows.spec @> jsonb_build_object('nodes', jsonb_build_array(
+        jsonb_build_object('metadata', jsonb_build_object('source_id', workflows_using_source.name))))
+      or workflows.spec @> jsonb_build_object('sources', jsonb_build_array(
+        jsonb_build_object('ref', workflows_using_source.name))))
+    and app_private.spec_uses_source(workflows.spec, workflows_using_source.name, workflows_using_source.kind)
+$$;
+
+comment on function app_private.workflows_using_source(uuid, text, text) is 'Published workflows of a tenant that use the source row of this name and kind.';
+--! EndIncluded app_private/functions/validation/workflows_using_source.sql
+--! Included app_public/functions/check_workflow.sql
+-- What validateWorkflow of the API asks; it adds what SQL cannot parse (expressions, SQL texts, parameters of one node type).
+create or replace function app_public.check_workflow(spec jsonb)
+returns jsonb
+language plpgsql stable security definer
+set search_path = pg_catalog, pg_temp
+as $$
+begin
+  perform app_private.demand('workflows:read');
+  return app_private.workflow_problems(check_workflow.spec, app_public.current_tenant_id());
+end $$;
+
+comment on function app_public.check_workflow(jsonb) is E'@behavior -*\nProblems of a workflow document: {"errors": [...], "warnings": [...]}, each {code, message, field, node_id}.';
+grant execute on function app_public.check_workflow(jsonb) to agentflow_user;
+--! EndIncluded app_public/functions/check_workflow.sql
+
+-- identity: what the server asks before it takes a role
+--! Included app_private/functions/identity/find_sign_in.sql
+/* Called by the server before it knows who asks; the password is compared there, off the database's CPU. */
+create or replace function app_private.find_sign_in(email text)
+returns table (user_id uuid, tenant_id uuid, role text, password_hash text)
+language sql stable security definer
+set search_path = pg_catalog, pg_temp
+as $$
+  select users.id, users.tenant_id, users.role::text, users.password_hash::text
+  from app_public.users
+  join app_public.tenants on tenants.id = users.tenant_id
+  where users.email = lower(btrim(find_sign_in.email)) and users.status = 'active' and tenants.status = 'active'
+$$;
+
+comment on function app_private.find_sign_in(text) is 'The active user of an active tenant with this address, and the hash to compare the password with. No row otherwise.';
+grant execute on function app_private.find_sign_in(text) to agentflow_authenticator;
+--! EndIncluded app_private/functions/identity/find_sign_in.sql
+--! Included app_private/functions/identity/open_session.sql
+/*
+ * Opens a session for a user whose password the server has compared. No row when the user or the tenant is not active any more.
+ * Sessions that ended a month ago are forgotten on the way.
+ */
+create or replace function app_private.open_session(user_id uuid, lifetime interval)
+returns table (session_id uuid, tenant_id uuid, role text, expires_at timestamptz)
+language plpgsql security definer
+set search_path = pg_catalog, pg_temp
+as $$
+#variable_conflict use_column
+declare
+  account record;
+  opened app_private.sessions;
+begin
+  if lifetime is null or lifetime <= interval '0' or lifetime > interval '31 days' then
+    perform app_private.fail('INVALID_VALUE', 'A session lasts more than nothing and at most 31 days.', 'lifetime');
+  end if;
+  select users.id, users.tenant_id, users.role::text as role into account
+  from app_public.users
+  join app_public.tenants on tenants.id = users.tenant_id
+  where users.id = open_session.user_id and users.status = 'active' and tenants.status = 'active';
+  if not found then
+    return;
+  end if;
+
+  delete from app_private.sessions
+  where sessions.tenant_id = account.tenant_id and sessions.user_id = account.id
+    and least(sessions.expires_at, sessions.revoked_at) < now() - interval '30 days';
+  insert into app_private.sessions (tenant_id, user_id, expires_at)
+  values (account.tenant_id, account.id, now() + lifetime)
+  returning * into opened;
+  perform app_private.record_audit(account.tenant_id, account.id, 'sign_in', 'session', opened.id);
+
+  return query select opened.id, account.tenant_id, account.role, opened.expires_at;
+end $$;
+
+comment on function app_private.open_session(uuid, interval) is 'Opens an audited session of an active user for at most 31 days.';
+grant execute on function app_private.open_session(uuid, interval) to agentflow_authenticator;
+--! EndIncluded app_private/functions/identity/open_session.sql
+--! Included app_private/functions/identity/identify_session.sql
+create or replace function app_private.identify_session(session_id uuid)
+returns table (user_id uuid, tenant_id uuid, role text)
+language sql stable security definer
+set search_path = pg_catalog, pg_temp
+as $$
+  select users.id, users.tenant_id, users.role::text
+  from app_private.sessions
+  join app_public.users on users.tenant_id = sessions.tenant_id and users.id = sessions.user_id
+  join app_public.tenants on tenants.id = users.tenant_id
+  where sessions.id = identify_session.session_id and sessions.revoked_at is null and sessions.expires_at > now()
+    and users.status = 'active' and tenants.status = 'active'
+$$;
+
+comment on function app_private.identify_session(uuid) is 'Who holds this session. No row when it ended, or when the user or the tenant is not active any more.';
+grant execute on function app_private.identify_session(uuid) to agentflow_authenticator;
+--! EndIncluded app_private/functions/identity/identify_session.sql
+--! Included app_private/functions/identity/close_session.sql
+create or replace function app_private.close_session(session_id uuid)
+returns void
+language plpgsql security definer
+set search_path = pg_catalog, pg_temp
+as $$
+declare
+  closed app_private.sessions;
+begin
+  update app_private.sessions set revoked_at = now()
+  where sessions.id = close_session.session_id and sessions.revoked_at is null and sessions.expires_at > now()
+  returning * into closed;
+  if found then
+    perform app_private.record_audit(closed.tenant_id, closed.user_id, 'sign_out', 'session', closed.id);
+  end if;
+end $$;
+
+comment on function app_private.close_session(uuid) is 'Ends a session; nothing happens when it has ended already.';
+grant execute on function app_private.close_session(uuid) to agentflow_authenticator;
+--! EndIncluded app_private/functions/identity/close_session.sql
+--! Included app_private/functions/identity/identify_api_key.sql
+/*
+ * Called for each request by key. The use is noted once a minute at most, by whoever comes first: the others neither write nor wait.
+ */
+create or replace function app_private.identify_api_key(key_hash text)
+returns table (api_key_id uuid, user_id uuid, tenant_id uuid, role text, permissions jsonb)
+language plpgsql security definer
+set search_path = pg_catalog, pg_temp
+as $$
+#variable_conflict use_column
+declare
+  identified record;
+begin
+  select api_keys.id, api_keys.user_id, api_keys.tenant_id, users.role::text as role, api_keys.permissions, api_keys.last_used_at
+  into identified
+  from app_public.api_keys
+  join app_public.users on users.tenant_id = api_keys.tenant_id and users.id = api_keys.user_id
+  join app_public.tenants on tenants.id = api_keys.tenant_id
+  where api_keys.key_hash = identify_api_key.key_hash and api_keys.status = 'active' and api_keys.deleted_at is null
+    and (api_keys.expires_at is null or api_keys.expires_at > now())
+    and users.status = 'active' and tenants.status = 'active';
+  if not found then
+    return;
+  end if;
+
+  if identified.last_used_at is null or identified.last_used_at < now() - interval '1 minute' then
+    update app_public.api_keys set last_used_at = now()
+    where api_keys.id = (
+      select api_keys.id from app_public.api_keys
+      where api_keys.id = identified.id and api_keys.last_used_at is not distinct from identified.last_used_at
+      for no key update skip locked);
+  end if;
+
+  return query select identified.id, identified.user_id, identified.tenant_id, identified.role, identified.permissions;
+end $$;
+
+comment on function app_private.identify_api_key(text) is 'Whose API key has this hash. No row when it is revoked or expired, or when the user or the tenant is not active any more.';
+grant execute on function app_private.identify_api_key(text) to agentflow_authenticator;
+--! EndIncluded app_private/functions/identity/identify_api_key.sql
+
+-- versions, the publish gate, sources in use
+--! Included app_private/functions/triggers/number_version.sql
+/*
+ * The version of a workflow counts the changes of its spec; nobody else sets it. A client that names another version than
+ * the present one has read an older workflow: that is how an expected version is stated, and it is compared under the row's lock.
+ */
+create or replace function app_private.number_version() returns trigger
+  language plpgsql
+  set search_path = pg_catalog, pg_temp
+as $$
+begin
+  if new.version is distinct from old.version then
+    perform app_private.fail('VERSION_CONFLICT', format('The workflow is at version %s, not %s.', old.version, new.version), 'expected_version');
+  end if;
+  if new.spec is distinct from old.spec then
+    new.version := old.version + 1;
+  end if;
+  return new;
+end $$;
+
+comment on function app_private.number_version() is 'Counts changes of a workflow''s spec, and refuses a change that states another version than the present one.';
+--! EndIncluded app_private/functions/triggers/number_version.sql
+--! Included app_private/functions/triggers/record_version.sql
+-- Rows of workflow_versions are written here alone; they are what executions are pinned to.
+create or replace function app_private.record_version() returns trigger
+  language plpgsql security definer
+  set search_path = pg_catalog, pg_temp
+as $$
+begin
+  insert into app_public.workflow_versions (tenant_id, workflow_id, version, spec, created_by)
+  values (new.tenant_id, new.id, new.version, new.spec, new.updated_by);
+  return null;
+end $$;
+
+comment on function app_private.record_version() is 'Keeps every spec that a workflow has had.';
+--! EndIncluded app_private/functions/triggers/record_version.sql
+--! Included app_private/functions/triggers/gate_published.sql
+/*
+ * What is published is valid, whoever writes it. Publishing, and editing what is published, needs the right to publish when
+ * somebody is signed in; who works without settings (a DBA) has it. Renaming is no edit of what runs.
+ * Definer: the checker reads the tenant's sources.
+ */
+create or replace function app_private.gate_published() returns trigger
+  language plpgsql security definer
+  set search_path = pg_catalog, pg_temp
+as $$
+declare
+  errors jsonb;
+begin
+  if tg_op = 'UPDATE' and old.status = new.status and old.spec is not distinct from new.spec then
+    return new;
+  end if;
+  if app_public.current_tenant_id() is not null then
+    perform app_private.demand('workflows:publish');
+  end if;
+  errors := app_private.workflow_problems(new.spec, new.tenant_id) -> 'errors';
+  if jsonb_array_length(errors) > 0 then
+    perform app_private.fail('INVALID_WORKFLOW', format('A published workflow must be valid. %s%s', errors #>> '{0,message}',
+        case when jsonb_array_length(errors) > 1 then format(' (and %s more)', jsonb_array_length(errors) - 1) else '' end),
+      'spec', null, errors);
+  end if;
+  return new;
+end $$;
+
+comment on function app_private.gate_published() is 'Refuses a published workflow that is not valid; the error''s detail lists every problem.';
+--! EndIncluded app_private/functions/triggers/gate_published.sql
+--! Included app_private/functions/triggers/pin_version.sql
+-- An execution keeps the version of the workflow that it was started with; later edits never change it.
+create or replace function app_private.pin_version() returns trigger
+  language plpgsql security definer
+  set search_path = pg_catalog, pg_temp
+as $$
+begin
+  select versions.id into new.workflow_version_id
+  from app_public.workflows
+  join app_public.workflow_versions as versions
+    on versions.tenant_id = workflows.tenant_id and versions.workflow_id = workflows.id and versions.version = workflows.version
+  where workflows.tenant_id = new.tenant_id and workflows.id = new.workflow_id;
+  if not found then
+    perform app_private.fail('NOT_FOUND', format('There is no workflow %s.', new.workflow_id), 'workflow_id');
+  end if;
+  return new;
+end $$;
+
+comment on function app_private.pin_version() is 'Gives a new execution the present version of its workflow where it names none.';
+--! EndIncluded app_private/functions/triggers/pin_version.sql
+--! Included app_private/functions/triggers/keep_used_source.sql
+/*
+ * A source that a published workflow uses stays active under its name. `force` of delete_source sets agentflow.force_source to the
+ * source's id for its transaction; a DBA may do the same.
+ */
+create or replace function app_private.keep_used_source() returns trigger
+  language plpgsql security definer
+  set search_path = pg_catalog, pg_temp
+as $$
+declare
+  users jsonb;
+begin
+  if current_setting('agentflow.force_source', true) = old.id::text then
+    return new;
+  end if;
+  select jsonb_agg(jsonb_build_object('id', workflows.id, 'name', workflows.name) order by workflows.name, workflows.id) into users
+  from app_private.workflows_using_source(old.tenant_id, old.name, old.kind) as workflows;
+  if users is not null then
+    perform app_private.fail('SOURCE_IN_USE', format('The source %s is used by the published workflows %s.', app_private.shown(old.name),
+        (select string_agg(app_private.shown(listed.entry ->> 'name'), ', ' order by listed."position")
+          from app_private.json_entries(users) as listed where listed."position" < 10)
+        || case when jsonb_array_length(users) > 10 then format(' and %s more', jsonb_array_length(users) - 10) else '' end),
+      null, null, users);
+  end if;
+  return new;
+end $$;
+
+comment on function app_private.keep_used_source() is 'Refuses to delete, disable or rename a source that published workflows use; names them.';
+--! EndIncluded app_private/functions/triggers/keep_used_source.sql
+
+-- API: workflows, sources, executions
+--! Included app_private/functions/workflow_to_change.sql
+/*
+ * The workflow of the signed-in tenant with this id, locked. A foreign one, an unknown one and, for those who cannot restore it,
+ * a deleted one are the same: NOT_FOUND. For other functions of the owner, after demand().
+ */
+create or replace function app_private.workflow_to_change(id uuid)
+returns app_public.workflows
+language plpgsql
+set search_path = pg_catalog, pg_temp
+as $$
+#variable_conflict use_column
+declare
+  workflow app_public.workflows;
+begin
+  select * into workflow
+  from app_public.workflows
+  where workflows.tenant_id = app_public.current_tenant_id() and workflows.id = workflow_to_change.id
+    and (workflows.deleted_at is null or app_private.may('workflows:publish'))
+  for no key update;
+  if not found then
+    perform app_private.fail('NOT_FOUND', 'There is no workflow with this id.', 'id');
+  end if;
+  return workflow;
+end $$;
+
+comment on function app_private.workflow_to_change(uuid) is 'The tenant''s workflow with this id, locked for a change; NOT_FOUND otherwise.';
+--! EndIncluded app_private/functions/workflow_to_change.sql
+--! Included app_private/functions/source_to_change.sql
+/*
+ * The source of the signed-in tenant with this id, locked; NOT_FOUND for a foreign or unknown one.
+ * For other functions of the owner, after demand().
+ */
+create or replace function app_private.source_to_change(id uuid)
+returns app_public.sources
+language plpgsql
+set search_path = pg_catalog, pg_temp
+as $$
+#variable_conflict use_column
+declare
+  source app_public.sources;
+begin
+  select * into source
+  from app_public.sources
+  where sources.tenant_id = app_public.current_tenant_id() and sources.id = source_to_change.id
+  for no key update;
+  if not found then
+    perform app_private.fail('NOT_FOUND', 'There is no source with this id.', 'id');
+  end if;
+  return source;
+end $$;
+
+comment on function app_private.source_to_change(uuid) is 'The tenant''s source with this id, locked for a change; NOT_FOUND otherwise.';
+--! EndIncluded app_private/functions/source_to_change.sql
+--! Included app_private/functions/move_workflow.sql
+-- Changes the status of a workflow of the signed-in tenant, from one of the statuses given. For other functions of the owner, after demand().
+create or replace function app_private.move_workflow(id uuid, new_status text, allowed_from text[], doing text)
+returns app_public.workflows
+language plpgsql
+set search_path = pg_catalog, pg_temp
+as $$
+#variable_conflict use_column
+declare
+  workflow app_public.workflows := app_private.workflow_to_change(id);
+begin
+  if not workflow.status = any (allowed_from) then
+    perform app_private.fail('ILLEGAL_TRANSITION', format('A workflow that is %s cannot be %s.', workflow.status, doing), 'status',
+      case when workflow.status = 'deleted' then 'Restore it first.' end);
+  end if;
+  update app_public.workflows set status = move_workflow.new_status
+  where workflows.tenant_id = workflow.tenant_id and workflows.id = workflow.id
+  returning * into workflow;
+  return workflow;
+end $$;
+
+comment on function app_private.move_workflow(uuid, text, text[], text) is 'Changes the status of the tenant''s workflow, if it may go there from where it is.';
+--! EndIncluded app_private/functions/move_workflow.sql
+--! Included app_private/functions/check_execution_input.sql
+-- What executeWorkflow is given, looked at before anything else is done with it.
+create or replace function app_private.check_execution_input(initial_state jsonb, idempotency_key text)
+returns void
+language plpgsql stable
+set search_path = pg_catalog, pg_temp
+as $$
+begin
+  if initial_state is null or jsonb_typeof(initial_state) <> 'object' then
+    perform app_private.fail('INVALID_VALUE', 'The initial state must be a JSON object.', 'initial_state');
+  end if;
+  if octet_length(initial_state::text) > 1048576 then
+    perform app_private.fail('TOO_LARGE', format('The initial state has %s bytes; at most 1048576 are allowed.',
+      octet_length(initial_state::text)), 'initial_state');
+  end if;
+  if char_length(idempotency_key) not between 1 and 255 then
+    perform app_private.fail('INVALID_VALUE', 'An idempotency key has 1 to 255 characters.', 'idempotency_key');
+  end if;
+end $$;
+
+comment on function app_private.check_execution_input(jsonb, text) is 'Fails unless an initial state is an object of at most 1 MiB and an idempotency key has 1 to 255 characters.';
+--! EndIncluded app_private/functions/check_execution_input.sql
+--! Included app_private/functions/repeated_execution.sql
+-- The execution that this idempotency key started in the signed-in tenant; null when there is none. Another input is a conflict.
+create or replace function app_private.repeated_execution(workflow_id uuid, initial_state jsonb, idempotency_key text)
+returns app_public.executions
+language plpgsql
+set search_path = pg_catalog, pg_temp
+as $$
+#variable_conflict use_column
+declare
+  first app_public.executions;
+begin
+  select * into first
+  from app_public.executions
+  where executions.tenant_id = app_public.current_tenant_id() and executions.idempotency_key = repeated_execution.idempotency_key;
+  if found and (first.workflow_id <> repeated_execution.workflow_id or first.initial_state <> repeated_execution.initial_state) then
+    perform app_private.fail('IDEMPOTENCY_CONFLICT', null, 'idempotency_key');
+  end if;
+  return first;
+end $$;
+
+comment on function app_private.repeated_execution(uuid, jsonb, text) is 'The execution that this idempotency key started before; IDEMPOTENCY_CONFLICT when the input was another.';
+--! EndIncluded app_private/functions/repeated_execution.sql
+--! Included app_private/functions/cancel_nodes.sql
+-- Ends the nodes of a cancelled execution that have begun and are not over. Their order of finishing goes on after the last one.
+create or replace function app_private.cancel_nodes(tenant_id uuid, execution_id uuid, execution_created_at timestamptz)
+returns void
+language sql
+set search_path = pg_catalog, pg_temp
+as $$
+  update app_public.node_executions as nodes
+  set status = 'cancelled', finish_order = ended.last_order + unfinished.place, completed_at = now(), wait_until = null
+  from (
+    select coalesce(max(finished.finish_order), 0) as last_order
+    from app_public.node_executions as finished
+    where finished.tenant_id = cancel_nodes.tenant_id and finished.execution_id = cancel_nodes.execution_id
+      and finished.execution_created_at = cancel_nodes.execution_created_at
+  ) as ended,
+  (
+    select open.node_id, row_number() over (order by open.sequence_number, open.node_id) as place
+    from app_public.node_executions as open
+    where open.tenant_id = cancel_nodes.tenant_id and open.execution_id = cancel_nodes.execution_id
+      and open.execution_created_at = cancel_nodes.execution_created_at and open.finish_order is null
+  ) as unfinished
+  where nodes.tenant_id = cancel_nodes.tenant_id and nodes.execution_id = cancel_nodes.execution_id
+    and nodes.execution_created_at = cancel_nodes.execution_created_at and nodes.node_id = unfinished.node_id
+$$;
+
+comment on function app_private.cancel_nodes(uuid, uuid, timestamptz) is 'Marks the unfinished nodes of a cancelled execution.';
+--! EndIncluded app_private/functions/cancel_nodes.sql
+--! Included app_private/functions/spent_so_far.sql
+-- Tokens, cost and times of an execution that ends before its time, from the rows of its nodes. Cost is rounded once, here.
+create or replace function app_private.spent_so_far(execution app_public.executions)
+returns table (tokens_used integer, cost numeric, execution_time numeric, metrics jsonb)
+language sql stable
+set search_path = pg_catalog, pg_temp
+as $$
+  select spent.tokens_used, spent.cost, spent.execution_time,
+    jsonb_build_object('execution_time', spent.execution_time, 'tokens_used', spent.tokens_used, 'cost', spent.cost,
+      'node_execution_times', spent.node_execution_times)
+  from (
+    select coalesce(sum(nodes.tokens_used), 0)::integer as tokens_used,
+      round(coalesce(sum(nodes.cost), 0), 4) as cost,
+      case when execution.status = 'pending' then 0.000
+        else greatest(round(extract(epoch from now() - execution.started_at)::numeric, 3), 0) end as execution_time,
+      coalesce(jsonb_object_agg(nodes.node_id, round(extract(epoch from nodes.completed_at - nodes.started_at)::numeric, 3))
+        filter (where nodes.completed_at >= nodes.started_at), '{}'::jsonb) as node_execution_times
+    from app_public.node_executions as nodes
+    where nodes.tenant_id = execution.tenant_id and nodes.execution_id = execution.id
+      and nodes.execution_created_at = execution.created_at
+  ) as spent
+$$;
+
+comment on function app_private.spent_so_far(app_public.executions) is 'Tokens, cost, seconds and metrics of an execution, from the rows of its nodes.';
+--! EndIncluded app_private/functions/spent_so_far.sql
+--! Included app_public/functions/publish_workflow.sql
+create or replace function app_public.publish_workflow(id uuid)
+returns app_public.workflows
+language plpgsql security definer
+set search_path = pg_catalog, pg_temp
+as $$
+begin
+  perform app_private.demand('workflows:publish');
+  return app_private.move_workflow(publish_workflow.id, 'published', array['draft', 'archived'], 'published');
+end $$;
+
+comment on function app_public.publish_workflow(uuid) is E'@resultFieldName workflow\nPublishes a draft or archived workflow: those who may execute can run it from now on. It must be valid; INVALID_WORKFLOW lists every problem.';
+grant execute on function app_public.publish_workflow(uuid) to agentflow_user;
+--! EndIncluded app_public/functions/publish_workflow.sql
+--! Included app_public/functions/archive_workflow.sql
+create or replace function app_public.archive_workflow(id uuid)
+returns app_public.workflows
+language plpgsql security definer
+set search_path = pg_catalog, pg_temp
+as $$
+begin
+  perform app_private.demand('workflows:publish');
+  return app_private.move_workflow(archive_workflow.id, 'archived', array['draft', 'published'], 'archived');
+end $$;
+
+comment on function app_public.archive_workflow(uuid) is E'@resultFieldName workflow\nArchives a workflow: nobody can execute it any more. Running executions go on; publishWorkflow or restoreWorkflow brings it back.';
+grant execute on function app_public.archive_workflow(uuid) to agentflow_user;
+--! EndIncluded app_public/functions/archive_workflow.sql
+--! Included app_public/functions/delete_workflow.sql
+create or replace function app_public.delete_workflow(id uuid)
+returns app_public.workflows
+language plpgsql security definer
+set search_path = pg_catalog, pg_temp
+as $$
+begin
+  perform app_private.demand('workflows:write');
+  return app_private.move_workflow(delete_workflow.id, 'deleted', array['draft', 'published', 'archived'], 'deleted');
+end $$;
+
+comment on function app_public.delete_workflow(uuid) is E'@resultFieldName workflow\nDeletes a workflow softly: it is hidden, and nobody can execute it. Its executions stay; restoreWorkflow brings it back.';
+grant execute on function app_public.delete_workflow(uuid) to agentflow_user;
+--! EndIncluded app_public/functions/delete_workflow.sql
+--! Included app_public/functions/restore_workflow.sql
+create or replace function app_public.restore_workflow(id uuid)
+returns app_public.workflows
+language plpgsql security definer
+set search_path = pg_catalog, pg_temp
+as $$
+begin
+  perform app_private.demand('workflows:publish');
+  return app_private.move_workflow(restore_workflow.id, 'draft', array['deleted', 'archived'], 'restored');
+end $$;
+
+comment on function app_public.restore_workflow(uuid) is E'@resultFieldName workflow\nBrings a deleted or archived workflow back as a draft.';
+grant execute on function app_public.restore_workflow(uuid) to agentflow_user;
+--! EndIncluded app_public/functions/restore_workflow.sql
+--! Included app_public/functions/copy_workflow.sql
+create or replace function app_public.copy_workflow(id uuid, name text default null)
+returns app_public.workflows
+language plpgsql security definer
+set search_path = pg_catalog, pg_temp
+as $$
+#variable_conflict use_column
+declare
+  original app_public.workflows;
+  copied app_public.workflows;
+  new_name text;
+begin
+  perform app_private.demand('workflows:read');
+  perform app_private.demand('workflows:write');
+  select * into original
+  from app_public.workflows
+  where workflows.tenant_id = app_public.current_tenant_id() and workflows.id = copy_workflow.id and workflows.deleted_at is null;
+  if not found then
+    perform app_private.fail('NOT_FOUND', 'There is no workflow with this id.', 'id');
+  end if;
+
+  new_name := coalesce(copy_workflow.name, left(original.name, 248) || ' (copy)');
+  if app_private.is_blank(new_name) or char_length(new_name) > 255 then
+    perform app_private.fail('INVALID_VALUE', 'The name of a workflow has 1 to 255 characters and is not blank.', 'name');
+  end if;
+  insert into app_public.workflows (tenant_id, user_id, name, description, spec)
+  values (original.tenant_id, app_public.current_user_id(), new_name, original.description, original.spec)
+  returning * into copied;
+  return copied;
+end $$;
+
+comment on function app_public.copy_workflow(uuid, text) is E'@resultFieldName workflow\nCopies a workflow as a new draft of yours, so that it can be worked on in peace. Without a name, the copy is called "<name> (copy)".';
+grant execute on function app_public.copy_workflow(uuid, text) to agentflow_user;
+--! EndIncluded app_public/functions/copy_workflow.sql
+--! Included app_public/functions/restore_workflow_version.sql
+create or replace function app_public.restore_workflow_version(id uuid, version integer)
+returns app_public.workflows
+language plpgsql security definer
+set search_path = pg_catalog, pg_temp
+as $$
+#variable_conflict use_column
+declare
+  workflow app_public.workflows;
+  old_spec jsonb;
+begin
+  perform app_private.demand('workflows:write');
+  workflow := app_private.workflow_to_change(restore_workflow_version.id);
+  if workflow.deleted_at is not null then
+    perform app_private.fail('ILLEGAL_TRANSITION', 'A deleted workflow cannot be changed.', 'status', 'Restore it first.');
+  end if;
+  select versions.spec into old_spec
+  from app_public.workflow_versions as versions
+  where versions.tenant_id = workflow.tenant_id and versions.workflow_id = workflow.id
+    and versions.version = restore_workflow_version.version;
+  if not found then
+    perform app_private.fail('NOT_FOUND', format('The workflow has no version %s; its present one is %s.',
+      restore_workflow_version.version, workflow.version), 'version');
+  end if;
+  update app_public.workflows set spec = old_spec
+  where workflows.tenant_id = workflow.tenant_id and workflows.id = workflow.id
+  returning * into workflow;
+  return workflow;
+end $$;
+
+comment on function app_public.restore_workflow_version(uuid, integer) is E'@resultFieldName workflow\nMakes the spec of an earlier version the present one, as a new version. A published workflow must stay valid.';
+grant execute on function app_public.restore_workflow_version(uuid, integer) to agentflow_user;
+--! EndIncluded app_public/functions/restore_workflow_version.sql
+--! Included app_public/functions/delete_source.sql
+create or replace function app_public.delete_source(id uuid, force boolean default false)
+returns app_public.sources
+language plpgsql security definer
+set search_path = pg_catalog, pg_temp
+as $$
+#variable_conflict use_column
+declare
+  source app_public.sources;
+begin
+  perform app_private.demand('sources:write');
+  source := app_private.source_to_change(delete_source.id);
+  if source.deleted_at is not null then
+    perform app_private.fail('ILLEGAL_TRANSITION', 'The source is deleted already.', 'status');
+  end if;
+  if delete_source.force then
+    perform set_config('agentflow.force_source', source.id::text, true);
+  end if;
+  update app_public.sources set status = 'deleted'
+  where sources.tenant_id = source.tenant_id and sources.id = source.id
+  returning * into source;
+  perform set_config('agentflow.force_source', '', true);
+  return source;
+end $$;
+
+comment on function app_public.delete_source(uuid, boolean) is E'@resultFieldName source\nDeletes a source softly. Refused with SOURCE_IN_USE while published workflows use it, unless forced: then their executions fail at the nodes that need it.';
+grant execute on function app_public.delete_source(uuid, boolean) to agentflow_user;
+--! EndIncluded app_public/functions/delete_source.sql
+--! Included app_public/functions/restore_source.sql
+create or replace function app_public.restore_source(id uuid)
+returns app_public.sources
+language plpgsql security definer
+set search_path = pg_catalog, pg_temp
+as $$
+#variable_conflict use_column
+declare
+  source app_public.sources;
+begin
+  perform app_private.demand('sources:write');
+  source := app_private.source_to_change(restore_source.id);
+  if source.deleted_at is null then
+    perform app_private.fail('ILLEGAL_TRANSITION', format('A source that is %s cannot be restored.', source.status), 'status');
+  end if;
+  if exists (
+    select from app_public.sources as living
+    where living.tenant_id = source.tenant_id and living.name = source.name and living.deleted_at is null
+  ) then
+    perform app_private.fail('ILLEGAL_TRANSITION', format('Another source is called %s now.', app_private.shown(source.name)), 'name',
+      'Rename or delete the other one first.');
+  end if;
+  update app_public.sources set status = 'inactive'
+  where sources.tenant_id = source.tenant_id and sources.id = source.id
+  returning * into source;
+  return source;
+end $$;
+
+comment on function app_public.restore_source(uuid) is E'@resultFieldName source\nBrings a deleted source back, inactive.';
+grant execute on function app_public.restore_source(uuid) to agentflow_user;
+--! EndIncluded app_public/functions/restore_source.sql
+--! Included app_public/functions/execute_workflow.sql
+/*
+ * One statement from the client's point of view: permission, status, idempotency, the row; triggers add version, audit and job.
+ * An idempotency key is looked at before the status: a repeated call gets its execution back even when the workflow has been archived since.
+ */
+create or replace function app_public.execute_workflow(workflow_id uuid, initial_state jsonb, idempotency_key text default null)
+returns app_public.executions
+language plpgsql security definer
+set search_path = pg_catalog, pg_temp
+as $$
+#variable_conflict use_column
+declare
+  tenant constant uuid := app_public.current_tenant_id();
+  workflow app_public.workflows;
+  execution app_public.executions;
+begin
+  perform app_private.demand('workflows:execute');
+  perform app_private.check_execution_input(initial_state, idempotency_key);
+  execution := app_private.repeated_execution(workflow_id, initial_state, idempotency_key);
+  if execution.id is not null then
+    return execution;
+  end if;
+
+  select * into workflow
+  from app_public.workflows
+  where workflows.tenant_id = tenant and workflows.id = execute_workflow.workflow_id
+    and (workflows.deleted_at is null or app_private.may('workflows:publish'));
+  if not found then
+    perform app_private.fail('NOT_FOUND', 'There is no workflow with this id.', 'workflow_id');
+  elsif workflow.status = 'draft' then
+    perform app_private.demand('workflows:test');
+  elsif workflow.status <> 'published' then
+    perform app_private.fail('WORKFLOW_NOT_RUNNABLE', format('A workflow that is %s cannot be executed.', workflow.status), 'workflow_id');
+  end if;
+
+  insert into app_public.executions (tenant_id, user_id, workflow_id, initial_state, idempotency_key, is_test)
+  values (tenant, app_public.current_user_id(), workflow.id, execute_workflow.initial_state, execute_workflow.idempotency_key,
+    workflow.status = 'draft')
+  on conflict (tenant_id, idempotency_key) where idempotency_key is not null do nothing
+  returning * into execution;
+  if not found then -- the same key came twice at once, and the other call was first
+    execution := app_private.repeated_execution(workflow_id, initial_state, idempotency_key);
+  end if;
+  return execution;
+end $$;
+
+comment on function app_public.execute_workflow(uuid, jsonb, text) is E'@resultFieldName execution\nStarts an execution of a published workflow, or a test run of a draft, and answers at once with the pending execution. The same idempotency key with the same input returns the first execution; with another input it is IDEMPOTENCY_CONFLICT.';
+grant execute on function app_public.execute_workflow(uuid, jsonb, text) to agentflow_user;
+--! EndIncluded app_public/functions/execute_workflow.sql
+--! Included app_public/functions/cancel_execution.sql
+/*
+ * The row is final at once. Deleting the lease fences the worker that drives it: what it still writes is refused, and it is told to stop.
+ * Lock order as everywhere in the engine: the execution, then its lease.
+ */
+create or replace function app_public.cancel_execution(id uuid)
+returns app_public.executions
+language plpgsql security definer
+set search_path = pg_catalog, pg_temp
+as $$
+#variable_conflict use_column
+declare
+  execution app_public.executions;
+begin
+  perform app_private.demand('executions:execute');
+  select * into execution
+  from app_public.executions
+  where executions.tenant_id = app_public.current_tenant_id() and executions.id = cancel_execution.id and executions.deleted_at is null
+  for no key update;
+  if not found then
+    perform app_private.fail('NOT_FOUND', 'There is no execution with this id.', 'id');
+  elsif execution.completed_at is not null then
+    perform app_private.fail('ILLEGAL_TRANSITION', format('An execution that is %s cannot be cancelled.', execution.status), 'status');
+  end if;
+
+  delete from app_private.execution_leases as leases where leases.tenant_id = execution.tenant_id and leases.execution_id = execution.id;
+  perform app_private.cancel_nodes(execution.tenant_id, execution.id, execution.created_at);
+  update app_public.executions
+  set status = 'cancelled', completed_at = now(), error_message = 'cancelled',
+    metrics = spent.metrics, tokens_used = spent.tokens_used, cost = spent.cost, execution_time = spent.execution_time
+  from app_private.spent_so_far(execution) as spent
+  where executions.tenant_id = execution.tenant_id and executions.id = execution.id
+  returning executions.* into execution;
+
+  perform app_private.enqueue_executions(array[execution.id]); -- a job that waits for an event would wait for ever
+  perform app_private.notify_executions(array[execution.tenant_id], array[execution.id]);
+  return execution;
+end $$;
+
+comment on function app_public.cancel_execution(uuid) is E'@resultFieldName execution\nCancels a pending or running execution: it is final at once, and running nodes get an abort signal.';
+grant execute on function app_public.cancel_execution(uuid) to agentflow_user;
+--! EndIncluded app_public/functions/cancel_execution.sql
+--! Included app_public/functions/search_workflows.sql
+-- `@>` is not leakproof, so under a policy it could not use the index on spec: the function states tenant, deletion and right itself.
+create or replace function app_public.search_workflows(contains jsonb)
+returns setof app_public.workflows
+language sql stable security definer
+set search_path = pg_catalog, pg_temp
+as $$
+  select workflows.*
+  from app_public.workflows
+  where workflows.spec @> search_workflows.contains
+    and workflows.tenant_id = (select app_public.current_tenant_id())
+    and workflows.deleted_at is null
+    and (select app_private.may('workflows:read'))
+$$;
+
+comment on function app_public.search_workflows(jsonb) is 'Workflows whose spec contains this JSON, e.g. {"nodes": [{"type": "llm"}]}.';
+grant execute on function app_public.search_workflows(jsonb) to agentflow_user;
+--! EndIncluded app_public/functions/search_workflows.sql
+--! Included app_public/functions/search_sources.sql
+-- `@>` is not leakproof, so under a policy it could not use the index on config: the function states tenant, deletion and right itself.
+create or replace function app_public.search_sources(contains jsonb)
+returns setof app_public.sources
+language sql stable security definer
+set search_path = pg_catalog, pg_temp
+as $$
+  select sources.*
+  from app_public.sources
+  where sources.config @> search_sources.contains
+    and sources.tenant_id = (select app_public.current_tenant_id())
+    and sources.deleted_at is null
+    and (select app_private.may('sources:read'))
+$$;
+
+comment on function app_public.search_sources(jsonb) is 'Sources whose config contains this JSON, e.g. {"provider": "openai"}.';
+grant execute on function app_public.search_sources(jsonb) to agentflow_user;
+--! EndIncluded app_public/functions/search_sources.sql
+--! Included app_public/functions/signed_in_user.sql
+-- Definer, because the table's grants name columns and a whole row is returned; so the hash is taken out of it.
+create or replace function app_public.signed_in_user()
+returns app_public.users
+language plpgsql stable security definer
+set search_path = pg_catalog, pg_temp
+as $$
+declare
+  signed_in app_public.users;
+begin
+  select * into signed_in
+  from app_public.users
+  where users.tenant_id = app_public.current_tenant_id() and users.id = app_public.current_user_id() and users.status = 'active';
+  if not found then
+    return null;
+  end if;
+  signed_in.password_hash := null;
+  return signed_in;
+end $$;
+
+comment on function app_public.signed_in_user() is E'@name currentUser\nWho is signed in; null for a visitor.';
+grant execute on function app_public.signed_in_user() to agentflow_visitor, agentflow_user;
+--! EndIncluded app_public/functions/signed_in_user.sql
+
+-- triggers
+--! Included triggers/tenants.sql
+create or replace trigger _200_keep_identity
+  before update of id on app_public.tenants
+  for each row
+  execute function app_private.keep_identity('id');
+
+create or replace trigger _300_check_transition
+  before update of status on app_public.tenants
+  for each row when (old.status is distinct from new.status)
+  execute function app_private.check_transition('active>suspended', 'suspended>active', 'active>deleted', 'suspended>deleted', 'deleted>suspended');
+
+create or replace trigger _400_stamp_actors
+  before insert or update on app_public.tenants
+  for each row
+  execute function app_private.stamp_actors();
+
+create or replace trigger _410_stamp_deletion_insert
+  before insert on app_public.tenants
+  for each row when (new.status = 'deleted')
+  execute function app_private.stamp_deletion();
+
+create or replace trigger _410_stamp_deletion_update
+  before update of status on app_public.tenants
+  for each row when (old.status is distinct from new.status)
+  execute function app_private.stamp_deletion();
+
+create or replace trigger _500_audit_insert
+  after insert on app_public.tenants
+  referencing new table as new_rows
+  for each statement
+  execute function app_private.audit_rows('tenant');
+
+create or replace trigger _500_audit_update
+  after update on app_public.tenants
+  referencing old table as old_rows new table as new_rows
+  for each statement
+  execute function app_private.audit_rows('tenant');
+
+create or replace trigger _500_audit_delete
+  after delete on app_public.tenants
+  referencing old table as old_rows
+  for each statement
+  execute function app_private.audit_rows('tenant');
+--! EndIncluded triggers/tenants.sql
+--! Included triggers/users.sql
+create or replace trigger _110_normalise_email
+  before insert or update on app_public.users
+  for each row
+  execute function app_private.normalise_email();
+
+create or replace trigger _200_keep_identity
+  before update of id, tenant_id on app_public.users
+  for each row
+  execute function app_private.keep_identity('id', 'tenant_id');
+
+create or replace trigger _300_check_transition
+  before update of status on app_public.users
+  for each row when (old.status is distinct from new.status)
+  execute function app_private.check_transition('active>inactive', 'inactive>active', 'active>deleted', 'inactive>deleted', 'deleted>inactive');
+
+create or replace trigger _400_stamp_actors
+  before insert or update on app_public.users
+  for each row
+  execute function app_private.stamp_actors();
+
+create or replace trigger _410_stamp_deletion_insert
+  before insert on app_public.users
+  for each row when (new.status = 'deleted')
+  execute function app_private.stamp_deletion();
+
+create or replace trigger _410_stamp_deletion_update
+  before update of status on app_public.users
+  for each row when (old.status is distinct from new.status)
+  execute function app_private.stamp_deletion();
+
+create or replace trigger _500_audit_insert
+  after insert on app_public.users
+  referencing new table as new_rows
+  for each statement
+  execute function app_private.audit_rows('user');
+
+create or replace trigger _500_audit_update
+  after update on app_public.users
+  referencing old table as old_rows new table as new_rows
+  for each statement
+  execute function app_private.audit_rows('user');
+
+create or replace trigger _500_audit_delete
+  after delete on app_public.users
+  referencing old table as old_rows
+  for each statement
+  execute function app_private.audit_rows('user');
+
+create or replace trigger _600_end_access
+  after update of status on app_public.users
+  for each row when (old.status = 'active' and new.status <> 'active')
+  execute function app_private.end_access();
+--! EndIncluded triggers/users.sql
+--! Included triggers/workflows.sql
+create or replace trigger _100_fill_owner
+  before insert on app_public.workflows
+  for each row
+  execute function app_private.fill_owner();
+
+create or replace trigger _200_keep_identity
+  before update of id, tenant_id on app_public.workflows
+  for each row
+  execute function app_private.keep_identity('id', 'tenant_id');
+
+create or replace trigger _300_check_transition
+  before update of status on app_public.workflows
+  for each row when (old.status is distinct from new.status)
+  execute function app_private.check_transition('draft>published', 'draft>archived', 'draft>deleted', 'published>draft', 'published>archived', 'published>deleted', 'archived>draft', 'archived>published', 'archived>deleted', 'deleted>draft');
+
+create or replace trigger _350_number_version
+  before update on app_public.workflows
+  for each row
+  execute function app_private.number_version();
+
+create or replace trigger _360_gate_published
+  before insert or update of spec, status on app_public.workflows
+  for each row when (new.status = 'published')
+  execute function app_private.gate_published();
+
+create or replace trigger _400_stamp_actors
+  before insert or update on app_public.workflows
+  for each row
+  execute function app_private.stamp_actors();
+
+create or replace trigger _410_stamp_deletion_insert
+  before insert on app_public.workflows
+  for each row when (new.status = 'deleted')
+  execute function app_private.stamp_deletion();
+
+create or replace trigger _410_stamp_deletion_update
+  before update of status on app_public.workflows
+  for each row when (old.status is distinct from new.status)
+  execute function app_private.stamp_deletion();
+
+create or replace trigger _500_audit_insert
+  after insert on app_public.workflows
+  referencing new table as new_rows
+  for each statement
+  execute function app_private.audit_rows('workflow');
+
+create or replace trigger _500_audit_update
+  after update on app_public.workflows
+  referencing old table as old_rows new table as new_rows
+  for each statement
+  execute function app_private.audit_rows('workflow');
+
+create or replace trigger _500_audit_delete
+  after delete on app_public.workflows
+  referencing old table as old_rows
+  for each statement
+  execute function app_private.audit_rows('workflow');
+
+create or replace trigger _600_record_version_insert
+  after insert on app_public.workflows
+  for each row
+  execute function app_private.record_version();
+
+create or replace trigger _600_record_version_update
+  after update on app_public.workflows
+  for each row when (old.version is distinct from new.version)
+  execute function app_private.record_version();
+--! EndIncluded triggers/workflows.sql
+--! Included triggers/workflow_versions.sql
+create or replace trigger _200_refuse_change
+  before update on app_public.workflow_versions
+  for each row
+  execute function app_private.refuse_change('workflow_versions');
+--! EndIncluded triggers/workflow_versions.sql
+--! Included triggers/executions.sql
+create or replace trigger _100_fill_owner
+  before insert on app_public.executions
+  for each row when (new.tenant_id is null or new.user_id is null)
+  execute function app_private.fill_owner();
+
+create or replace trigger _150_pin_version
+  before insert on app_public.executions
+  for each row when (new.workflow_version_id is null)
+  execute function app_private.pin_version();
+
+create or replace trigger _200_keep_identity
+  before update of id, tenant_id, workflow_id, workflow_version_id, user_id, initial_state, created_at, idempotency_key, parent_execution_id, parent_node_id, retry_of_execution_id, depth, is_test on app_public.executions
+  for each row
+  execute function app_private.keep_identity('id', 'tenant_id', 'workflow_id', 'workflow_version_id', 'user_id', 'initial_state', 'created_at', 'idempotency_key', 'parent_execution_id', 'parent_node_id', 'retry_of_execution_id', 'depth', 'is_test');
+
+create or replace trigger _300_check_transition
+  before update of status on app_public.executions
+  for each row when (old.status is distinct from new.status)
+  execute function app_private.check_transition('pending>running', 'pending>failed', 'pending>cancelled', 'running>completed', 'running>failed', 'running>cancelled');
+
+create or replace trigger _310_keep_finished
+  before update on app_public.executions
+  for each row when (old.completed_at is not null)
+  execute function app_private.keep_finished('updated_at', 'deleted_at', 'deleted_by');
+
+create or replace trigger _400_touch
+  before update on app_public.executions
+  for each row
+  execute function app_private.touch();
+
+create or replace trigger _410_stamp_deleted_by
+  before update of deleted_at on app_public.executions
+  for each row when (old.deleted_at is distinct from new.deleted_at)
+  execute function app_private.stamp_deleted_by();
+
+create or replace trigger _500_audit_insert
+  after insert on app_public.executions
+  referencing new table as new_rows
+  for each statement
+  execute function app_private.audit_executions();
+
+create or replace trigger _500_audit_change
+  after update of status, deleted_at on app_public.executions
+  for each row when ((new.status = 'cancelled' and old.status <> 'cancelled') or old.deleted_at is distinct from new.deleted_at)
+  execute function app_private.audit_execution_change();
+
+create or replace trigger _500_audit_delete
+  after delete on app_public.executions
+  referencing old table as old_rows
+  for each statement
+  execute function app_private.audit_erased_executions();
+--! EndIncluded triggers/executions.sql
+--! Included triggers/node_executions.sql
+create or replace trigger _200_keep_identity
+  before update of execution_id, node_id, execution_created_at, tenant_id on app_public.node_executions
+  for each row
+  execute function app_private.keep_identity('execution_id', 'node_id', 'execution_created_at', 'tenant_id');
+--! EndIncluded triggers/node_executions.sql
+--! Included triggers/sources.sql
+create or replace trigger _100_fill_owner
+  before insert on app_public.sources
+  for each row
+  execute function app_private.fill_owner();
+
+create or replace trigger _200_keep_identity
+  before update of id, tenant_id, kind on app_public.sources
+  for each row
+  execute function app_private.keep_identity('id', 'tenant_id', 'kind');
+
+create or replace trigger _300_check_transition
+  before update of status on app_public.sources
+  for each row when (old.status is distinct from new.status)
+  execute function app_private.check_transition('active>inactive', 'inactive>active', 'active>deleted', 'inactive>deleted', 'deleted>inactive');
+
+create or replace trigger _350_keep_used_source
+  before update of status, name on app_public.sources
+  for each row when (old.status = 'active' and (new.status <> 'active' or new.name <> old.name))
+  execute function app_private.keep_used_source();
+
+create or replace trigger _400_stamp_actors
+  before insert or update on app_public.sources
+  for each row
+  execute function app_private.stamp_actors();
+
+create or replace trigger _410_stamp_deletion_insert
+  before insert on app_public.sources
+  for each row when (new.status = 'deleted')
+  execute function app_private.stamp_deletion();
+
+create or replace trigger _410_stamp_deletion_update
+  before update of status on app_public.sources
+  for each row when (old.status is distinct from new.status)
+  execute function app_private.stamp_deletion();
+
+create or replace trigger _500_audit_insert
+  after insert on app_public.sources
+  referencing new table as new_rows
+  for each statement
+  execute function app_private.audit_rows('source');
+
+create or replace trigger _500_audit_update
+  after update on app_public.sources
+  referencing old table as old_rows new table as new_rows
+  for each statement
+  execute function app_private.audit_rows('source');
+
+create or replace trigger _500_audit_delete
+  after delete on app_public.sources
+  referencing old table as old_rows
+  for each statement
+  execute function app_private.audit_rows('source');
+--! EndIncluded triggers/sources.sql
+--! Included triggers/api_keys.sql
+create or replace trigger _100_fill_owner
+  before insert on app_public.api_keys
+  for each row
+  execute function app_private.fill_owner();
+
+create or replace trigger _200_keep_identity
+  before update of id, tenant_id, user_id, key_hash on app_public.api_keys
+  for each row
+  execute function app_private.keep_identity('id', 'tenant_id', 'user_id', 'key_hash');
+
+create or replace trigger _250_revoke_deleted_key
+  before update of deleted_at on app_public.api_keys
+  for each row when (old.deleted_at is null and new.deleted_at is not null)
+  execute function app_private.revoke_deleted_key();
+
+create or replace trigger _300_check_transition
+  before update on app_public.api_keys
+  for each row when (old.status is distinct from new.status)
+  execute function app_private.check_transition('active>revoked', 'active>expired', 'expired>revoked');
+
+create or replace trigger _400_stamp_actors_insert
+  before insert on app_public.api_keys
+  for each row
+  execute function app_private.stamp_actors();
+
+-- A use of the key is no change of it.
+create or replace trigger _400_stamp_actors_update
+  before update on app_public.api_keys
+  for each row when (old.last_used_at is not distinct from new.last_used_at)
+  execute function app_private.stamp_actors();
+
+create or replace trigger _410_stamp_deleted_by
+  before update of deleted_at on app_public.api_keys
+  for each row when (old.deleted_at is distinct from new.deleted_at)
+  execute function app_private.stamp_deleted_by();
+
+create or replace trigger _500_audit_insert
+  after insert on app_public.api_keys
+  referencing new table as new_rows
+  for each statement
+  execute function app_private.audit_rows('api_key');
+
+create or replace trigger _500_audit_update
+  after update on app_public.api_keys
+  referencing old table as old_rows new table as new_rows
+  for each statement
+  execute function app_private.audit_rows('api_key');
+
+create or replace trigger _500_audit_delete
+  after delete on app_public.api_keys
+  referencing old table as old_rows
+  for each statement
+  execute function app_private.audit_rows('api_key');
+--! EndIncluded triggers/api_keys.sql
+--! Included triggers/audit_logs.sql
+create or replace trigger _200_keep_audit
+  before update or delete on app_public.audit_logs
+  for each row
+  execute function app_private.keep_audit();
+
+create or replace trigger _200_refuse_truncate
+  before truncate on app_public.audit_logs
+  for each statement
+  execute function app_private.refuse_change('audit_logs');
+--! EndIncluded triggers/audit_logs.sql
+--! Included triggers/flows.sql
+create or replace trigger _100_fill_tenant
+  before insert on app_public.flows
+  for each row
+  execute function app_private.fill_tenant();
+
+create or replace trigger _200_keep_identity
+  before update of id, tenant_id on app_public.flows
+  for each row
+  execute function app_private.keep_identity('id', 'tenant_id');
+
+create or replace trigger _300_deactivate_deleted_flow
+  before update on app_public.flows
+  for each row when (old.deleted_at is not null or new.deleted_at is not null)
+  execute function app_private.deactivate_deleted_flow();
+
+create or replace trigger _400_stamp_actors
+  before insert or update on app_public.flows
+  for each row
+  execute function app_private.stamp_actors();
+
+create or replace trigger _410_stamp_deleted_by
+  before update of deleted_at on app_public.flows
+  for each row when (old.deleted_at is distinct from new.deleted_at)
+  execute function app_private.stamp_deleted_by();
+
+create or replace trigger _500_audit_insert
+  after insert on app_public.flows
+  referencing new table as new_rows
+  for each statement
+  execute function app_private.audit_rows('flow');
+
+create or replace trigger _500_audit_update
+  after update on app_public.flows
+  referencing old table as old_rows new table as new_rows
+  for each statement
+  execute function app_private.audit_rows('flow');
+
+create or replace trigger _500_audit_delete
+  after delete on app_public.flows
+  referencing old table as old_rows
+  for each statement
+  execute function app_private.audit_rows('flow');
+--! EndIncluded triggers/flows.sql
+--! Included triggers/flow_executions.sql
+create or replace trigger _100_fill_owner
+  before insert on app_public.flow_executions
+  for each row when (new.tenant_id is null or new.user_id is null)
+  execute function app_private.fill_owner();
+
+create or replace trigger _200_keep_identity
+  before update of id, tenant_id, flow_id, user_id, flow_version, definition, input_context, created_at, idempotency_key, retry_of_flow_execution_id on app_public.flow_executions
+  for each row
+  execute function app_private.keep_identity('id', 'tenant_id', 'flow_id', 'user_id', 'flow_version', 'definition', 'input_context', 'created_at', 'idempotency_key', 'retry_of_flow_execution_id');
+
+create or replace trigger _300_check_transition
+  before update of status on app_public.flow_executions
+  for each row when (old.status is distinct from new.status)
+  execute function app_private.check_transition('PENDING>RUNNING', 'PENDING>FAILURE', 'RUNNING>SUCCESS', 'RUNNING>FAILURE', 'RUNNING>COMPLETED');
+
+create or replace trigger _310_keep_finished
+  before update on app_public.flow_executions
+  for each row when (old.completed_at is not null)
+  execute function app_private.keep_finished('updated_at');
+
+create or replace trigger _400_touch
+  before update on app_public.flow_executions
+  for each row
+  execute function app_private.touch();
+
+create or replace trigger _500_audit_insert
+  after insert on app_public.flow_executions
+  referencing new table as new_rows
+  for each statement
+  execute function app_private.audit_flow_executions();
+--! EndIncluded triggers/flow_executions.sql
+--! Included triggers/task_executions.sql
+create or replace trigger _100_fill_tenant
+  before insert on app_public.task_executions
+  for each row when (new.tenant_id is null)
+  execute function app_private.fill_tenant();
+
+create or replace trigger _200_keep_identity
+  before update of id, tenant_id, flow_execution_id, sequence_number, task_name on app_public.task_executions
+  for each row
+  execute function app_private.keep_identity('id', 'tenant_id', 'flow_execution_id', 'sequence_number', 'task_name');
+
+create or replace trigger _300_check_transition
+  before update of status on app_public.task_executions
+  for each row when (old.status is distinct from new.status)
+  execute function app_private.check_transition('PENDING>RUNNING', 'PENDING>FAILURE', 'RUNNING>SUCCESS', 'RUNNING>FAILURE');
+
+create or replace trigger _310_keep_finished
+  before update on app_public.task_executions
+  for each row when (old.completed_at is not null)
+  execute function app_private.keep_finished('updated_at');
+--! EndIncluded triggers/task_executions.sql
+
+-- policies
+--! Included policies/tenants.sql
+alter table app_public.tenants enable row level security;
+alter table app_public.tenants force row level security;
+
+drop policy if exists owner_all on app_public.tenants;
+create policy owner_all on app_public.tenants to agentflow_owner using (true) with check (true);
+
+drop policy if exists select_own on app_public.tenants;
+create policy select_own on app_public.tenants for select to agentflow_user
+  using (
+    id = (select app_public.current_tenant_id())
+    and deleted_at is null
+  );
+
+drop policy if exists update_by_admin on app_public.tenants;
+create policy update_by_admin on app_public.tenants for update to agentflow_user
+  using (
+    id = (select app_public.current_tenant_id())
+    and deleted_at is null
+    and (select app_private.may('admin'))
+  )
+  with check (
+    id = (select app_public.current_tenant_id())
+    and deleted_at is null
+    and (select app_private.may('admin'))
+  );
+--! EndIncluded policies/tenants.sql
+--! Included policies/users.sql
+alter table app_public.users enable row level security;
+alter table app_public.users force row level security;
+
+drop policy if exists owner_all on app_public.users;
+create policy owner_all on app_public.users to agentflow_owner using (true) with check (true);
+
+-- A key stands for one user and sees no other. Deleted users are shown to those who may restore them.
+drop policy if exists select_tenant on app_public.users;
+create policy select_tenant on app_public.users for select to agentflow_user
+  using (
+    tenant_id = (select app_public.current_tenant_id())
+    and (deleted_at is null or (select app_private.may('admin')))
+    and (not (select app_private.acts_by_key()) or id = (select app_public.current_user_id()))
+  );
+
+drop policy if exists update_by_admin on app_public.users;
+create policy update_by_admin on app_public.users for update to agentflow_user
+  using (
+    tenant_id = (select app_public.current_tenant_id())
+    and deleted_at is null
+    and (select app_private.may('admin'))
+  )
+  with check (
+    tenant_id = (select app_public.current_tenant_id())
+    and deleted_at is null
+    and (select app_private.may('admin'))
+  );
+--! EndIncluded policies/users.sql
+--! Included policies/workflows.sql
+alter table app_public.workflows enable row level security;
+alter table app_public.workflows force row level security;
+
+drop policy if exists owner_all on app_public.workflows;
+create policy owner_all on app_public.workflows to agentflow_owner using (true) with check (true);
+
+-- Deleted workflows are shown to those who may restore them.
+drop policy if exists select_tenant on app_public.workflows;
+create policy select_tenant on app_public.workflows for select to agentflow_user
+  using (
+    tenant_id = (select app_public.current_tenant_id())
+    and (select app_private.may('workflows:read'))
+    and (deleted_at is null or (select app_private.may('workflows:publish')))
+  );
+
+drop policy if exists insert_own on app_public.workflows;
+create policy insert_own on app_public.workflows for insert to agentflow_user
+  with check (
+    tenant_id = (select app_public.current_tenant_id())
+    and user_id = (select app_public.current_user_id())
+    and (select app_private.may('workflows:write'))
+    and status = 'draft'
+  );
+
+drop policy if exists update_tenant on app_public.workflows;
+create policy update_tenant on app_public.workflows for update to agentflow_user
+  using (
+    tenant_id = (select app_public.current_tenant_id())
+    and deleted_at is null
+    and (select app_private.may('workflows:write'))
+  )
+  with check (
+    tenant_id = (select app_public.current_tenant_id())
+    and deleted_at is null
+    and (select app_private.may('workflows:write'))
+  );
+--! EndIncluded policies/workflows.sql
+--! Included policies/workflow_versions.sql
+alter table app_public.workflow_versions enable row level security;
+alter table app_public.workflow_versions force row level security;
+
+drop policy if exists owner_all on app_public.workflow_versions;
+create policy owner_all on app_public.workflow_versions to agentflow_owner using (true) with check (true);
+
+-- Shown with their workflow: the policy of workflows is applied inside.
+drop policy if exists select_with_workflow on app_public.workflow_versions;
+create policy select_with_workflow on app_public.workflow_versions for select to agentflow_user
+  using (
+    tenant_id = (select app_public.current_tenant_id())
+    and (select app_private.may('workflows:read'))
+    and exists (
+      select 1 from app_public.workflows
+      where workflows.tenant_id = workflow_versions.tenant_id and workflows.id = workflow_versions.workflow_id
+    )
+  );
+--! EndIncluded policies/workflow_versions.sql
+--! Included policies/executions.sql
+alter table app_public.executions enable row level security;
+alter table app_public.executions force row level security;
+
+drop policy if exists owner_all on app_public.executions;
+create policy owner_all on app_public.executions to agentflow_owner using (true) with check (true);
+
+-- Written by functions only. Deleted executions are shown to those who may restore them.
+drop policy if exists select_tenant on app_public.executions;
+create policy select_tenant on app_public.executions for select to agentflow_user
+  using (
+    tenant_id = (select app_public.current_tenant_id())
+    and (select app_private.may('executions:read'))
+    and (deleted_at is null or (select app_private.may('executions:restore')))
+  );
+--! EndIncluded policies/executions.sql
+--! Included policies/node_executions.sql
+alter table app_public.node_executions enable row level security;
+alter table app_public.node_executions force row level security;
+
+drop policy if exists owner_all on app_public.node_executions;
+create policy owner_all on app_public.node_executions to agentflow_owner using (true) with check (true);
+
+-- Shown with their execution: the policy of executions is applied inside.
+drop policy if exists select_with_execution on app_public.node_executions;
+create policy select_with_execution on app_public.node_executions for select to agentflow_user
+  using (
+    tenant_id = (select app_public.current_tenant_id())
+    and (select app_private.may('executions:read'))
+    and exists (
+      select 1 from app_public.executions
+      where executions.tenant_id = node_executions.tenant_id and executions.id = node_executions.execution_id
+    )
+  );
+--! EndIncluded policies/node_executions.sql
+--! Included policies/sources.sql
+alter table app_public.sources enable row level security;
+alter table app_public.sources force row level security;
+
+drop policy if exists owner_all on app_public.sources;
+create policy owner_all on app_public.sources to agentflow_owner using (true) with check (true);
+
+-- Deleted sources are shown to those who may restore them.
+drop policy if exists select_tenant on app_public.sources;
+create policy select_tenant on app_public.sources for select to agentflow_user
+  using (
+    tenant_id = (select app_public.current_tenant_id())
+    and (select app_private.may('sources:read'))
+    and (deleted_at is null or (select app_private.may('sources:write')))
+  );
+
+drop policy if exists insert_own on app_public.sources;
+create policy insert_own on app_public.sources for insert to agentflow_user
+  with check (
+    tenant_id = (select app_public.current_tenant_id())
+    and user_id = (select app_public.current_user_id())
+    and (select app_private.may('sources:write'))
+    and deleted_at is null
+  );
+
+drop policy if exists update_tenant on app_public.sources;
+create policy update_tenant on app_public.sources for update to agentflow_user
+  using (
+    tenant_id = (select app_public.current_tenant_id())
+    and deleted_at is null
+    and (select app_private.may('sources:write'))
+  )
+  with check (
+    tenant_id = (select app_public.current_tenant_id())
+    and deleted_at is null
+    and (select app_private.may('sources:write'))
+  );
+--! EndIncluded policies/sources.sql
+--! Included policies/api_keys.sql
+alter table app_public.api_keys enable row level security;
+alter table app_public.api_keys force row level security;
+
+drop policy if exists owner_all on app_public.api_keys;
+create policy owner_all on app_public.api_keys to agentflow_owner using (true) with check (true);
+
+drop policy if exists select_by_admin on app_public.api_keys;
+create policy select_by_admin on app_public.api_keys for select to agentflow_user
+  using (
+    tenant_id = (select app_public.current_tenant_id())
+    and (select app_private.may('admin'))
+  );
+--! EndIncluded policies/api_keys.sql
+--! Included policies/audit_logs.sql
+alter table app_public.audit_logs enable row level security;
+alter table app_public.audit_logs force row level security;
+
+drop policy if exists owner_all on app_public.audit_logs;
+create policy owner_all on app_public.audit_logs to agentflow_owner using (true) with check (true);
+
+drop policy if exists select_by_admin on app_public.audit_logs;
+create policy select_by_admin on app_public.audit_logs for select to agentflow_user
+  using (
+    tenant_id = (select app_public.current_tenant_id())
+    and (select app_private.may('admin'))
+  );
+--! EndIncluded policies/audit_logs.sql
+--! Included policies/flows.sql
+alter table app_public.flows enable row level security;
+alter table app_public.flows force row level security;
+
+drop policy if exists owner_all on app_public.flows;
+create policy owner_all on app_public.flows to agentflow_owner using (true) with check (true);
+
+-- Deleted flows are shown to those who may restore them.
+drop policy if exists select_tenant on app_public.flows;
+create policy select_tenant on app_public.flows for select to agentflow_user
+  using (
+    tenant_id = (select app_public.current_tenant_id())
+    and (select app_private.may('flows:read'))
+    and (deleted_at is null or (select app_private.may('flows:publish')))
+  );
+--! EndIncluded policies/flows.sql
+--! Included policies/flow_executions.sql
+alter table app_public.flow_executions enable row level security;
+alter table app_public.flow_executions force row level security;
+
+drop policy if exists owner_all on app_public.flow_executions;
+create policy owner_all on app_public.flow_executions to agentflow_owner using (true) with check (true);
+
+drop policy if exists select_tenant on app_public.flow_executions;
+create policy select_tenant on app_public.flow_executions for select to agentflow_user
+  using (
+    tenant_id = (select app_public.current_tenant_id())
+    and (select app_private.may('executions:read'))
+  );
+--! EndIncluded policies/flow_executions.sql
+--! Included policies/task_executions.sql
+alter table app_public.task_executions enable row level security;
+alter table app_public.task_executions force row level security;
+
+drop policy if exists owner_all on app_public.task_executions;
+create policy owner_all on app_public.task_executions to agentflow_owner using (true) with check (true);
+
+drop policy if exists select_tenant on app_public.task_executions;
+create policy select_tenant on app_public.task_executions for select to agentflow_user
+  using (
+    tenant_id = (select app_public.current_tenant_id())
+    and (select app_private.may('executions:read'))
+  );
+--! EndIncluded policies/task_executions.sql
+--! Included policies/sessions.sql
+alter table app_private.sessions enable row level security;
+alter table app_private.sessions force row level security;
+
+drop policy if exists owner_all on app_private.sessions;
+create policy owner_all on app_private.sessions to agentflow_owner using (true) with check (true);
+--! EndIncluded policies/sessions.sql
+--! Included policies/workers.sql
+alter table app_private.workers enable row level security;
+alter table app_private.workers force row level security;
+
+drop policy if exists owner_all on app_private.workers;
+create policy owner_all on app_private.workers to agentflow_owner using (true) with check (true);
+--! EndIncluded policies/workers.sql
+--! Included policies/execution_leases.sql
+alter table app_private.execution_leases enable row level security;
+alter table app_private.execution_leases force row level security;
+
+drop policy if exists owner_all on app_private.execution_leases;
+create policy owner_all on app_private.execution_leases to agentflow_owner using (true) with check (true);
+--! EndIncluded policies/execution_leases.sql
+--! Included policies/model_prices.sql
+alter table app_private.model_prices enable row level security;
+alter table app_private.model_prices force row level security;
+
+drop policy if exists owner_all on app_private.model_prices;
+create policy owner_all on app_private.model_prices to agentflow_owner using (true) with check (true);
+--! EndIncluded policies/model_prices.sql
+
+-- partitions
+--! Included app_private/partitions.sql
+do $$ begin perform app_private.ensure_partitions(); end $$;
+--! EndIncluded app_private/partitions.sql
+--! Included app_private/model_prices.sql
+/*
+ * Public list prices in US dollars: per million tokens, or per image of the usual size. A row that is there already stays as it is,
+ * so an installation's own prices (a later valid_from, or a corrected row) are never overwritten.
+ */
+insert into app_private.model_prices (model, valid_from, input_per_million, output_per_million, per_image)
+values
+  ('gpt-3.5-turbo', '2025-01-01', 0.5, 1.5, 0),
+  ('gpt-4', '2025-01-01', 30, 60, 0),
+  ('gpt-4-turbo', '2025-01-01', 10, 30, 0),
+  ('gpt-4o', '2025-01-01', 2.5, 10, 0),
+  ('gpt-4o-mini', '2025-01-01', 0.15, 0.6, 0),
+  ('gpt-4.1', '2025-01-01', 2, 8, 0),
+  ('gpt-4.1-mini', '2025-01-01', 0.4, 1.6, 0),
+  ('gpt-4.1-nano', '2025-01-01', 0.1, 0.4, 0),
+  ('gpt-5', '2025-01-01', 1.25, 10, 0),
+  ('gpt-5-mini', '2025-01-01', 0.25, 2, 0),
+  ('gpt-5-nano', '2025-01-01', 0.05, 0.4, 0),
+  ('o1', '2025-01-01', 15, 60, 0),
+  ('o3', '2025-01-01', 2, 8, 0),
+  ('o3-mini', '2025-01-01', 1.1, 4.4, 0),
+  ('o4-mini', '2025-01-01', 1.1, 4.4, 0),
+  ('claude-3-haiku', '2025-01-01', 0.25, 1.25, 0),
+  ('claude-3-5-haiku', '2025-01-01', 0.8, 4, 0),
+  ('claude-haiku-4-5', '2025-01-01', 1, 5, 0),
+  ('claude-3-5-sonnet', '2025-01-01', 3, 15, 0),
+  ('claude-3-7-sonnet', '2025-01-01', 3, 15, 0),
+  ('claude-sonnet-4', '2025-01-01', 3, 15, 0),
+  ('claude-sonnet-4-5', '2025-01-01', 3, 15, 0),
+  ('claude-3-opus', '2025-01-01', 15, 75, 0),
+  ('claude-opus-4', '2025-01-01', 15, 75, 0),
+  ('claude-opus-4-1', '2025-01-01', 15, 75, 0),
+  ('claude-opus-4-5', '2025-01-01', 5, 25, 0),
+  ('gemini-1.5-flash', '2025-01-01', 0.075, 0.3, 0),
+  ('gemini-1.5-pro', '2025-01-01', 1.25, 5, 0),
+  ('gemini-2.0-flash', '2025-01-01', 0.1, 0.4, 0),
+  ('gemini-2.5-flash-lite', '2025-01-01', 0.1, 0.4, 0),
+  ('gemini-2.5-flash', '2025-01-01', 0.3, 2.5, 0),
+  ('gemini-2.5-pro', '2025-01-01', 1.25, 10, 0),
+  ('llama-3.1-8b-instant', '2025-01-01', 0.05, 0.08, 0),
+  ('llama-3.3-70b-versatile', '2025-01-01', 0.59, 0.79, 0),
+  ('dall-e-2', '2025-01-01', 0, 0, 0.02),
+  ('dall-e-3', '2025-01-01', 0, 0, 0.04)
+on conflict (model, valid_from) do nothing;
+--! EndIncluded app_private/model_prices.sql
+
+-- grants
+--! Included grants/tenants.sql
+revoke all on app_public.tenants from public, agentflow_visitor, agentflow_user, agentflow_operator, agentflow_worker;
+grant select (id, slug, name, status, settings, quotas, created_at, updated_at, deleted_at, created_by, updated_by, deleted_by) on app_public.tenants to agentflow_user;
+grant update (name, settings) on app_public.tenants to agentflow_user;
+--! EndIncluded grants/tenants.sql
+--! Included grants/users.sql
+-- No password_hash.
+revoke all on app_public.users from public, agentflow_visitor, agentflow_user, agentflow_operator, agentflow_worker;
+grant select (id, email, name, tenant_id, status, role, created_at, updated_at, deleted_at, created_by, updated_by, deleted_by) on app_public.users to agentflow_user;
+grant update (name, role, status) on app_public.users to agentflow_user;
+--! EndIncluded grants/users.sql
+--! Included grants/workflows.sql
+revoke all on app_public.workflows from public, agentflow_visitor, agentflow_user, agentflow_operator, agentflow_worker;
+grant select on app_public.workflows to agentflow_user;
+grant insert (name, description, spec) on app_public.workflows to agentflow_user;
+-- version: to state the version that one has read; a trigger refuses any other than the present one.
+grant update (name, description, spec, version) on app_public.workflows to agentflow_user;
+--! EndIncluded grants/workflows.sql
+--! Included grants/workflow_versions.sql
+revoke all on app_public.workflow_versions from public, agentflow_visitor, agentflow_user, agentflow_operator, agentflow_worker;
+grant select on app_public.workflow_versions to agentflow_user;
+--! EndIncluded grants/workflow_versions.sql
+--! Included grants/executions.sql
+revoke all on app_public.executions from public, agentflow_visitor, agentflow_user, agentflow_operator, agentflow_worker;
+grant select on app_public.executions to agentflow_user;
+--! EndIncluded grants/executions.sql
+--! Included grants/node_executions.sql
+revoke all on app_public.node_executions from public, agentflow_visitor, agentflow_user, agentflow_operator, agentflow_worker;
+grant select on app_public.node_executions to agentflow_user;
+--! EndIncluded grants/node_executions.sql
+--! Included grants/sources.sql
+revoke all on app_public.sources from public, agentflow_visitor, agentflow_user, agentflow_operator, agentflow_worker;
+grant select on app_public.sources to agentflow_user;
+grant insert (name, kind, config) on app_public.sources to agentflow_user;
+grant update (name, config, status) on app_public.sources to agentflow_user;
+--! EndIncluded grants/sources.sql
+--! Included grants/api_keys.sql
+-- No key_hash.
+revoke all on app_public.api_keys from public, agentflow_visitor, agentflow_user, agentflow_operator, agentflow_worker;
+grant select (id, user_id, tenant_id, name, key_prefix, permissions, status, last_used_at, expires_at,
+  created_at, updated_at, deleted_at, created_by, updated_by, deleted_by) on app_public.api_keys to agentflow_user;
+--! EndIncluded grants/api_keys.sql
+--! Included grants/audit_logs.sql
+revoke all on app_public.audit_logs from public, agentflow_visitor, agentflow_user, agentflow_operator, agentflow_worker;
+grant select on app_public.audit_logs to agentflow_user;
+--! EndIncluded grants/audit_logs.sql
+--! Included grants/flows.sql
+revoke all on app_public.flows from public, agentflow_visitor, agentflow_user, agentflow_operator, agentflow_worker;
+grant select on app_public.flows to agentflow_user;
+--! EndIncluded grants/flows.sql
+--! Included grants/flow_executions.sql
+revoke all on app_public.flow_executions from public, agentflow_visitor, agentflow_user, agentflow_operator, agentflow_worker;
+grant select on app_public.flow_executions to agentflow_user;
+--! EndIncluded grants/flow_executions.sql
+--! Included grants/task_executions.sql
+-- No error_traceback: it can hold secrets.
+revoke all on app_public.task_executions from public, agentflow_visitor, agentflow_user, agentflow_operator, agentflow_worker;
+grant select (id, flow_execution_id, task_name, task_description, sequence_number, status, input_data, output_data, error_message,
+  started_at, completed_at, tenant_id) on app_public.task_executions to agentflow_user;
+--! EndIncluded grants/task_executions.sql
+
+-- comments
+--! Included comments/tenants.sql
+comment on table app_public.tenants is
+  'A customer of this installation. Everything else belongs to exactly one tenant and is invisible to all others.';
+comment on column app_public.tenants.id is
+  'Primary key.';
+comment on column app_public.tenants.slug is
+  'Short name in lower case, unique over all tenants.';
+comment on column app_public.tenants.name is
+  'Full name.';
+comment on column app_public.tenants.status is
+  'active; suspended: nobody of it can sign in; deleted.';
+comment on column app_public.tenants.settings is
+  'Settings of the tenant, as a JSON object.';
+comment on column app_public.tenants.quotas is
+  'Limits that the operator sets for the tenant, as a JSON object.';
+comment on column app_public.tenants.created_at is
+  'When the row was created.';
+comment on column app_public.tenants.updated_at is
+  'When the row was last changed.';
+comment on column app_public.tenants.deleted_at is
+  'When it was deleted, or null. A deleted one is kept, and shown only to those who may restore it.';
+comment on column app_public.tenants.created_by is
+  'The user who created it; null when the system or a DBA did.';
+comment on column app_public.tenants.updated_by is
+  'The user who last changed it; null when the system or a DBA did.';
+comment on column app_public.tenants.deleted_by is
+  'The user who deleted it, or null.';
+--! EndIncluded comments/tenants.sql
+--! Included comments/users.sql
+comment on table app_public.users is
+  'A person who signs in, with one role in one tenant.';
+comment on column app_public.users.id is
+  'Primary key.';
+comment on column app_public.users.email is
+  'Address to sign in with, in lower case, unique over all tenants. Deleting the user frees it.';
+comment on column app_public.users.name is
+  'Full name.';
+comment on column app_public.users.password_hash is
+  'bcrypt hash of the password. Never readable through the API.';
+comment on column app_public.users.status is
+  'active; inactive: cannot sign in, all keys and sessions revoked; deleted.';
+comment on column app_public.users.role is
+  'What the user may do: viewer, operator, developer, architect, admin; each may do what those before it may.';
+comment on column app_public.users.tenant_id is
+  'The tenant that this row belongs to. Never changes.';
+comment on column app_public.users.created_at is
+  'When the row was created.';
+comment on column app_public.users.updated_at is
+  'When the row was last changed.';
+comment on column app_public.users.deleted_at is
+  'When it was deleted, or null. A deleted one is kept, and shown only to those who may restore it.';
+comment on column app_public.users.created_by is
+  'The user who created it; null when the system or a DBA did.';
+comment on column app_public.users.updated_by is
+  'The user who last changed it; null when the system or a DBA did.';
+comment on column app_public.users.deleted_by is
+  'The user who deleted it, or null.';
+
+-- Names and visibility in the API.
+comment on constraint idx_users_tenant_id_id on app_public.users is
+  E'@behavior -*';
+comment on constraint fk_users_tenant_id on app_public.users is
+  E'@fieldName tenant\n@backwardBehavior -*';
+--! EndIncluded comments/users.sql
+--! Included comments/workflows.sql
+comment on table app_public.workflows is
+  'An AI workflow: a graph of nodes and edges, kept as a JSON document. Each change of the document is a new version.';
+comment on column app_public.workflows.id is
+  'Primary key.';
+comment on column app_public.workflows.name is
+  'Name of the workflow.';
+comment on column app_public.workflows.description is
+  'What it is for.';
+comment on column app_public.workflows.spec is
+  'The document: nodes, edges, queues, sources, start_node. A draft may be unfinished; a published one is valid.';
+comment on column app_public.workflows.user_id is
+  'The user who owns it.';
+comment on column app_public.workflows.status is
+  'draft: being written, runs as a test; published: valid and executable; archived: kept, not executable; deleted.';
+comment on column app_public.workflows.version is
+  'Number of the current version; one more with each change of the spec.';
+comment on column app_public.workflows.tenant_id is
+  'The tenant that this row belongs to. Never changes.';
+comment on column app_public.workflows.created_at is
+  'When the row was created.';
+comment on column app_public.workflows.updated_at is
+  'When the row was last changed.';
+comment on column app_public.workflows.deleted_at is
+  'When it was deleted, or null. A deleted one is kept, and shown only to those who may restore it.';
+comment on column app_public.workflows.created_by is
+  'The user who created it; null when the system or a DBA did.';
+comment on column app_public.workflows.updated_by is
+  'The user who last changed it; null when the system or a DBA did.';
+comment on column app_public.workflows.deleted_by is
+  'The user who deleted it, or null.';
+
+-- Names and visibility in the API.
+comment on constraint idx_workflows_tenant_id_id on app_public.workflows is
+  E'@behavior -*';
+comment on constraint fk_workflows_tenant_id on app_public.workflows is
+  E'@fieldName tenant\n@backwardBehavior -*';
+comment on constraint fk_workflows_user_id on app_public.workflows is
+  E'@fieldName user\n@foreignFieldName workflows\nThe user who owns the workflow.';
+--! EndIncluded comments/workflows.sql
+--! Included comments/workflow_versions.sql
+comment on table app_public.workflow_versions is
+  'A workflow''s document as it was at one version. Never changes; executions name the version that they run.';
+comment on column app_public.workflow_versions.id is
+  'Primary key.';
+comment on column app_public.workflow_versions.workflow_id is
+  'The workflow.';
+comment on column app_public.workflow_versions.version is
+  'Number of the version, from 1.';
+comment on column app_public.workflow_versions.spec is
+  'The document.';
+comment on column app_public.workflow_versions.tenant_id is
+  'The tenant that this row belongs to. Never changes.';
+comment on column app_public.workflow_versions.created_at is
+  'When the row was created.';
+comment on column app_public.workflow_versions.created_by is
+  'The user who created it; null when the system or a DBA did.';
+
+-- Names and visibility in the API.
+comment on constraint idx_workflow_versions_tenant_id_id on app_public.workflow_versions is
+  E'@behavior -*';
+comment on constraint idx_workflow_versions_workflow_id_version on app_public.workflow_versions is
+  E'@behavior -*';
+comment on constraint fk_workflow_versions_tenant_id on app_public.workflow_versions is
+  E'@fieldName tenant\n@backwardBehavior -*';
+comment on constraint fk_workflow_versions_workflow_id on app_public.workflow_versions is
+  E'@fieldName workflow\n@foreignFieldName versions\nThe workflow that this is a version of.';
+--! EndIncluded comments/workflow_versions.sql
+--! Included comments/executions.sql
+comment on table app_public.executions is
+  'One run of a workflow, from its input to its result.';
+comment on column app_public.executions.id is
+  'Primary key.';
+comment on column app_public.executions.workflow_id is
+  'The workflow.';
+comment on column app_public.executions.user_id is
+  'The user who started it.';
+comment on column app_public.executions.status is
+  'pending: accepted; running; completed; failed; cancelled. The last three are final.';
+comment on column app_public.executions.initial_state is
+  'The input: the state that the run starts with, a JSON object.';
+comment on column app_public.executions.final_state is
+  'The state at the end; null until then.';
+comment on column app_public.executions.error_message is
+  'Why it failed, in words.';
+comment on column app_public.executions.metrics is
+  'Figures of the run: execution_time (seconds), tokens_used, cost (US dollars), node_execution_times (seconds by node).';
+comment on column app_public.executions.tokens_used is
+  'Tokens used by all nodes.';
+comment on column app_public.executions.cost is
+  'What the run cost, in US dollars.';
+comment on column app_public.executions.execution_time is
+  'How long it ran, in seconds; waiting for a worker is not counted.';
+comment on column app_public.executions.started_at is
+  'When it was accepted, until a worker takes it; then when that was.';
+comment on column app_public.executions.completed_at is
+  'When it ended; null until then.';
+comment on column app_public.executions.workflow_version_id is
+  'The version of the workflow that runs: the current one at the start.';
+comment on column app_public.executions.idempotency_key is
+  'Key by which the client may repeat the start without starting twice; unique in the tenant.';
+comment on column app_public.executions.parent_execution_id is
+  'The execution whose node started this one, or null.';
+comment on column app_public.executions.parent_node_id is
+  'The node of the parent that started this one, or null.';
+comment on column app_public.executions.retry_of_execution_id is
+  'The execution that this one repeats, or null.';
+comment on column app_public.executions.depth is
+  'How many parents stand above it: 0 for one that a person started.';
+comment on column app_public.executions.is_test is
+  'Started from a draft: a test run.';
+comment on column app_public.executions.error_code is
+  'Code of the error, from the list of error codes.';
+comment on column app_public.executions.error_node_id is
+  'The node that made it fail, or null.';
+comment on column app_public.executions.tenant_id is
+  'The tenant that this row belongs to. Never changes.';
+comment on column app_public.executions.created_at is
+  'When the row was created.';
+comment on column app_public.executions.updated_at is
+  'When the row was last changed.';
+comment on column app_public.executions.deleted_at is
+  'When it was deleted, or null. A deleted one is kept, and shown only to those who may restore it.';
+comment on column app_public.executions.deleted_by is
+  'The user who deleted it, or null.';
+
+-- Names and visibility in the API.
+comment on constraint idx_executions_tenant_id_id on app_public.executions is
+  E'@behavior -*';
+comment on constraint fk_executions_tenant_id on app_public.executions is
+  E'@fieldName tenant\n@backwardBehavior -*';
+comment on constraint fk_executions_workflow_id on app_public.executions is
+  E'@fieldName workflow\n@foreignFieldName executions\nThe workflow that was run.';
+comment on constraint fk_executions_user_id on app_public.executions is
+  E'@fieldName user\n@foreignFieldName executions\nThe user who started it.';
+comment on constraint fk_executions_workflow_version_id on app_public.executions is
+  E'@fieldName workflowVersion\n@foreignFieldName executions\nThe version that was run.';
+comment on constraint fk_executions_parent_execution_id on app_public.executions is
+  E'@fieldName parentExecution\n@foreignFieldName childExecutions';
+comment on constraint fk_executions_retry_of_execution_id on app_public.executions is
+  E'@fieldName retryOf\n@foreignFieldName retries';
+--! EndIncluded comments/executions.sql
+--! Included comments/node_executions.sql
+comment on table app_public.node_executions is
+  'What one node did in one execution: a row a node, written when it starts, waits or ends.';
+comment on column app_public.node_executions.execution_id is
+  'The execution.';
+comment on column app_public.node_executions.node_id is
+  'Id of the node in the document.';
+comment on column app_public.node_executions.execution_created_at is
+  'When the execution was created; by it the rows are kept in monthly partitions.';
+comment on column app_public.node_executions.node_type is
+  'Type of the node, as in the document.';
+comment on column app_public.node_executions.sequence_number is
+  'Order in which the nodes started, from 1.';
+comment on column app_public.node_executions.finish_order is
+  'Order in which the nodes ended, from 1.';
+comment on column app_public.node_executions.attempts is
+  'How often the node was tried.';
+comment on column app_public.node_executions.status is
+  'pending, running, waiting (for a time, an approval or a child execution), rate_limited, completed, failed, skipped (not on the path that was taken), timed_out, cancelled.';
+comment on column app_public.node_executions.input is
+  'What the node was given, after its templates were filled.';
+comment on column app_public.node_executions.output is
+  'What the node returned.';
+comment on column app_public.node_executions.writes is
+  'What the node wrote into the state, by key.';
+comment on column app_public.node_executions.route_target is
+  'Where a router sent the run.';
+comment on column app_public.node_executions.error_code is
+  'Code of the error, from the list of error codes.';
+comment on column app_public.node_executions.error_message is
+  'Why it failed, in words.';
+comment on column app_public.node_executions.tokens_used is
+  'Tokens used by this node.';
+comment on column app_public.node_executions.cost is
+  'What this node cost, in US dollars.';
+comment on column app_public.node_executions.wait_time is
+  'How long it waited for a rate limit, in seconds.';
+comment on column app_public.node_executions.wait_reason is
+  'What it waits for, or null.';
+comment on column app_public.node_executions.wait_until is
+  'When it goes on by itself, or null.';
+comment on column app_public.node_executions.wait_details is
+  'More about the wait, or null.';
+comment on column app_public.node_executions.logs is
+  'Lines that the node logged.';
+comment on column app_public.node_executions.started_at is
+  'When it started.';
+comment on column app_public.node_executions.completed_at is
+  'When it ended; null until then.';
+comment on column app_public.node_executions.tenant_id is
+  'The tenant that this row belongs to. Never changes.';
+
+-- Names and visibility in the API.
+comment on constraint fk_node_executions_execution_id on app_public.node_executions is
+  E'@fieldName execution\n@foreignFieldName nodeExecutions\nThe execution that the node ran in.';
+--! EndIncluded comments/node_executions.sql
+--! Included comments/sources.sql
+comment on table app_public.sources is
+  'Something outside that nodes use: a language model, an image model, a database or an HTTP API.';
+comment on column app_public.sources.id is
+  'Primary key.';
+comment on column app_public.sources.name is
+  'Name by which documents refer to it; unique among the living sources of the tenant.';
+comment on column app_public.sources.kind is
+  'llm, image, db or api. Never changes.';
+comment on column app_public.sources.config is
+  'How it is reached, a JSON object: for a model model_name, provider, api_key_env, temperature, max_tokens ... Secrets are never stored here, only the names of variables that hold them.';
+comment on column app_public.sources.user_id is
+  'The user who owns it.';
+comment on column app_public.sources.status is
+  'active; inactive: nodes cannot use it; deleted.';
+comment on column app_public.sources.tenant_id is
+  'The tenant that this row belongs to. Never changes.';
+comment on column app_public.sources.created_at is
+  'When the row was created.';
+comment on column app_public.sources.updated_at is
+  'When the row was last changed.';
+comment on column app_public.sources.deleted_at is
+  'When it was deleted, or null. A deleted one is kept, and shown only to those who may restore it.';
+comment on column app_public.sources.created_by is
+  'The user who created it; null when the system or a DBA did.';
+comment on column app_public.sources.updated_by is
+  'The user who last changed it; null when the system or a DBA did.';
+comment on column app_public.sources.deleted_by is
+  'The user who deleted it, or null.';
+
+-- Names and visibility in the API.
+comment on constraint idx_sources_tenant_id_id on app_public.sources is
+  E'@behavior -*';
+comment on constraint fk_sources_tenant_id on app_public.sources is
+  E'@fieldName tenant\n@backwardBehavior -*';
+comment on constraint fk_sources_user_id on app_public.sources is
+  E'@fieldName user\n@foreignFieldName sources\nThe user who owns the source.';
+--! EndIncluded comments/sources.sql
+--! Included comments/api_keys.sql
+comment on table app_public.api_keys is
+  'A key by which a program acts as its user, narrowed to the permissions named.';
+comment on column app_public.api_keys.id is
+  'Primary key.';
+comment on column app_public.api_keys.user_id is
+  'The user whose role the key narrows.';
+comment on column app_public.api_keys.name is
+  'What the key is for.';
+comment on column app_public.api_keys.key_hash is
+  'HMAC-SHA-256 of the key, in hex. Never readable through the API; the key itself is not stored.';
+comment on column app_public.api_keys.permissions is
+  'What the key may do, by area: {"workflows": ["read", "write", "execute"], "sources": [...], "executions": [...], "flows": [...]}. Null allows nothing.';
+comment on column app_public.api_keys.status is
+  'active, revoked or expired.';
+comment on column app_public.api_keys.last_used_at is
+  'When it was last used, to the minute.';
+comment on column app_public.api_keys.expires_at is
+  'When it ends; null for never.';
+comment on column app_public.api_keys.key_prefix is
+  'The first characters of the key, to recognise it by.';
+comment on column app_public.api_keys.tenant_id is
+  'The tenant that this row belongs to. Never changes.';
+comment on column app_public.api_keys.created_at is
+  'When the row was created.';
+comment on column app_public.api_keys.updated_at is
+  'When the row was last changed.';
+comment on column app_public.api_keys.deleted_at is
+  'When it was deleted, or null. A deleted one is kept, and shown only to those who may restore it.';
+comment on column app_public.api_keys.created_by is
+  'The user who created it; null when the system or a DBA did.';
+comment on column app_public.api_keys.updated_by is
+  'The user who last changed it; null when the system or a DBA did.';
+comment on column app_public.api_keys.deleted_by is
+  'The user who deleted it, or null.';
+
+-- Names and visibility in the API.
+comment on constraint idx_api_keys_tenant_id_id on app_public.api_keys is
+  E'@behavior -*';
+comment on constraint idx_api_keys_key_hash on app_public.api_keys is
+  E'@behavior -*';
+comment on constraint fk_api_keys_tenant_id on app_public.api_keys is
+  E'@fieldName tenant\n@backwardBehavior -*';
+comment on constraint fk_api_keys_user_id on app_public.api_keys is
+  E'@fieldName user\n@foreignFieldName apiKeys\nThe user whose role the key narrows.';
+--! EndIncluded comments/api_keys.sql
+--! Included comments/audit_logs.sql
+comment on table app_public.audit_logs is
+  'Who did what, when and from where. Written with each change, in the same transaction; never changed.';
+comment on column app_public.audit_logs.id is
+  'Unique together with created_at.';
+comment on column app_public.audit_logs.user_id is
+  'The user who did it; null for the system, a DBA or an erased user.';
+comment on column app_public.audit_logs.action is
+  'What was done: create, update, delete, restore, publish, archive, activate, deactivate, revoke, execute, cancel, erase, sign_in ...';
+comment on column app_public.audit_logs.entity_type is
+  'What it was done to: workflow, source, execution, user, api_key, tenant, flow ...';
+comment on column app_public.audit_logs.entity_id is
+  'The id of that, where it is a UUID.';
+comment on column app_public.audit_logs.old_value is
+  'Values before a change: the changed columns only. Secrets are replaced by [redacted].';
+comment on column app_public.audit_logs.new_value is
+  'Values after a change (the changed columns only), or of what was created. Secrets are replaced by [redacted].';
+comment on column app_public.audit_logs.ip_address is
+  'Address that the request came from.';
+comment on column app_public.audit_logs.user_agent is
+  'Program that sent the request, or the database role of a DBA.';
+comment on column app_public.audit_logs.created_at is
+  'When it was done.';
+comment on column app_public.audit_logs.api_key_id is
+  'The API key that was used, or null.';
+comment on column app_public.audit_logs.request_id is
+  'Id of the request, as in the server log.';
+comment on column app_public.audit_logs.entity_key is
+  'The id of the entity where it is no UUID: a flow.';
+comment on column app_public.audit_logs.tenant_id is
+  'The tenant that this row belongs to. Never changes.';
+
+-- Names and visibility in the API.
+comment on constraint fk_audit_logs_user_id on app_public.audit_logs is
+  E'@fieldName user\n@foreignFieldName auditLogs\nThe user who did it.';
+--! EndIncluded comments/audit_logs.sql
+--! Included comments/flows.sql
+comment on table app_public.flows is
+  'A sequence of named tasks; conditions choose the next by the outcome of the last.';
+comment on column app_public.flows.id is
+  'Slug of the flow, unique in the tenant.';
+comment on column app_public.flows.name is
+  'Name of the flow.';
+comment on column app_public.flows.description is
+  'What it is for.';
+comment on column app_public.flows.start_task is
+  'The task that it starts with.';
+comment on column app_public.flows.definition is
+  'The document: tasks and conditions.';
+comment on column app_public.flows.is_active is
+  '1: can be executed; 0: not.';
+comment on column app_public.flows.version is
+  'Number of the current version.';
+comment on column app_public.flows.tenant_id is
+  'The tenant that this row belongs to. Never changes.';
+comment on column app_public.flows.created_at is
+  'When the row was created.';
+comment on column app_public.flows.updated_at is
+  'When the row was last changed.';
+comment on column app_public.flows.deleted_at is
+  'When it was deleted, or null. A deleted one is kept, and shown only to those who may restore it.';
+comment on column app_public.flows.created_by is
+  'The user who created it; null when the system or a DBA did.';
+comment on column app_public.flows.updated_by is
+  'The user who last changed it; null when the system or a DBA did.';
+comment on column app_public.flows.deleted_by is
+  'The user who deleted it, or null.';
+
+-- Names and visibility in the API.
+comment on constraint fk_flows_tenant_id on app_public.flows is
+  E'@fieldName tenant\n@backwardBehavior -*';
+--! EndIncluded comments/flows.sql
+--! Included comments/flow_executions.sql
+comment on table app_public.flow_executions is
+  'One run of a flow.';
+comment on column app_public.flow_executions.id is
+  'Primary key.';
+comment on column app_public.flow_executions.flow_id is
+  'Slug of the flow.';
+comment on column app_public.flow_executions.status is
+  'PENDING: accepted; RUNNING; COMPLETED; FAILURE. (SUCCESS is legal and not written by the engine.)';
+comment on column app_public.flow_executions.input_context is
+  'The input, a JSON object.';
+comment on column app_public.flow_executions.output_data is
+  'The whole context at the end; null when it failed.';
+comment on column app_public.flow_executions.error_message is
+  'Why it failed, in words.';
+comment on column app_public.flow_executions.error_task is
+  'The task that made it fail.';
+comment on column app_public.flow_executions.total_tasks_executed is
+  'How many tasks were run.';
+comment on column app_public.flow_executions.started_at is
+  'When it was accepted, until a worker takes it; then when that was.';
+comment on column app_public.flow_executions.completed_at is
+  'When it ended; null until then.';
+comment on column app_public.flow_executions.user_id is
+  'The user who started it.';
+comment on column app_public.flow_executions.flow_version is
+  'The version of the flow that runs.';
+comment on column app_public.flow_executions.definition is
+  'The document as it was at the start.';
+comment on column app_public.flow_executions.idempotency_key is
+  'Key by which the client may repeat the start without starting twice; unique in the tenant.';
+comment on column app_public.flow_executions.retry_of_flow_execution_id is
+  'The run that this one repeats, or null.';
+comment on column app_public.flow_executions.tenant_id is
+  'The tenant that this row belongs to. Never changes.';
+comment on column app_public.flow_executions.created_at is
+  'When the row was created.';
+comment on column app_public.flow_executions.updated_at is
+  'When the row was last changed.';
+
+-- Names and visibility in the API.
+comment on constraint idx_flow_executions_tenant_id_id on app_public.flow_executions is
+  E'@behavior -*';
+comment on constraint fk_flow_executions_tenant_id on app_public.flow_executions is
+  E'@fieldName tenant\n@backwardBehavior -*';
+comment on constraint fk_flow_executions_flow_id on app_public.flow_executions is
+  E'@fieldName flow\n@foreignFieldName flowExecutions\nThe flow that was run.';
+comment on constraint fk_flow_executions_user_id on app_public.flow_executions is
+  E'@fieldName user\n@foreignFieldName flowExecutions\nThe user who started it.';
+comment on constraint fk_flow_executions_retry_of_flow_execution_id on app_public.flow_executions is
+  E'@fieldName retryOf\n@foreignFieldName retries';
+
+comment on type app_public.flow_execution_status is
+  'Where a run of a flow stands.';
+--! EndIncluded comments/flow_executions.sql
+--! Included comments/task_executions.sql
+comment on table app_public.task_executions is
+  'What one task did in one run of a flow.';
+comment on column app_public.task_executions.id is
+  'Primary key.';
+comment on column app_public.task_executions.flow_execution_id is
+  'The run of the flow.';
+comment on column app_public.task_executions.task_name is
+  'Name of the task.';
+comment on column app_public.task_executions.task_description is
+  'What the task is for.';
+comment on column app_public.task_executions.sequence_number is
+  'Order of the tasks, from 1.';
+comment on column app_public.task_executions.status is
+  'PENDING, RUNNING, SUCCESS or FAILURE.';
+comment on column app_public.task_executions.input_data is
+  'The context before the task.';
+comment on column app_public.task_executions.output_data is
+  'What the task returned.';
+comment on column app_public.task_executions.error_message is
+  'Why it failed, in words.';
+comment on column app_public.task_executions.error_traceback is
+  'Where in the program it failed. Never readable through the API: it can hold secrets.';
+comment on column app_public.task_executions.started_at is
+  'When it started.';
+comment on column app_public.task_executions.completed_at is
+  'When it ended; null until then.';
+comment on column app_public.task_executions.tenant_id is
+  'The tenant that this row belongs to. Never changes.';
+
+-- Names and visibility in the API.
+comment on constraint idx_task_executions_flow_execution_id_sequence_number on app_public.task_executions is
+  E'@behavior -*';
+comment on constraint fk_task_executions_tenant_id on app_public.task_executions is
+  E'@fieldName tenant\n@backwardBehavior -*';
+comment on constraint fk_task_executions_flow_execution_id on app_public.task_executions is
+  E'@fieldName flowExecution\n@foreignFieldName taskExecutions\nThe run of the flow that the task belongs to.';
+
+comment on type app_public.task_execution_status is
+  'Where a task of a flow stands.';
+--! EndIncluded comments/task_executions.sql
+--! Included comments/sessions.sql
+comment on table app_private.sessions is
+  'Signed-in people. A bearer token names its session; a revoked session ends it on the next request.';
+--! EndIncluded comments/sessions.sql
+--! Included comments/workers.sql
+comment on table app_private.workers is
+  'Worker processes that live, each with an advisory lock of its own.';
+--! EndIncluded comments/workers.sql
+--! Included comments/execution_leases.sql
+comment on table app_private.execution_leases is
+  'Which worker drives which execution, and the fencing token of that.';
+--! EndIncluded comments/execution_leases.sql
+--! Included comments/model_prices.sql
+comment on table app_private.model_prices is
+  'What models cost, by model and day of validity.';
+--! EndIncluded comments/model_prices.sql
+--! EndIncluded after.sql
