@@ -54,7 +54,8 @@ class Relations {
 
   canRunAtOnce(a: string, b: string): boolean {
     if (this.#reach(a).has(b) || this.#reach(b).has(a)) return false;
-    return !this.#exclusiveBranches().some((branch) => this.#separates(branch, a, b));
+    this.#branches ??= this.#input.nodes.flatMap((node) => this.#branchAt(node) ?? []);
+    return !this.#branches.some((branch) => separates(branch, a, b));
   }
 
   #reach(id: string): Set<string> {
@@ -65,35 +66,37 @@ class Relations {
     return found;
   }
 
-  /** Both lie behind the branch alone, and behind targets that exclude each other. */
-  #separates(branch: Branch, a: string, b: string): boolean {
-    if (branch.around.has(a) || branch.around.has(b)) return false;
-    const leading = (id: string): string[] => branch.targets.filter((target) => this.#reach(target).has(id));
-    const toB = leading(b);
-    return leading(a).every((left) => toB.every((right) => left !== right && branch.excludes(left, right)));
-  }
-
-  #exclusiveBranches(): Branch[] {
-    this.#branches ??= this.#input.nodes.flatMap((node): Branch[] => {
-      const outgoing = this.#input.edges.filter((edge) => edge.from === node.id);
-      const targets = targetsOf(outgoing);
-      if (targets.length < 2) return [];
-      const group = dispatchEdges(node, outgoing);
-      const grouped = new Set(targetsOf(group));
-      const edgesTo = (target: string): EdgeSpec[] => outgoing.filter((edge) => edge.to.includes(target));
-      const excludes = (left: string, right: string): boolean => edgesTo(left).every((a) => edgesTo(right).every((b) =>
-        (group.includes(a) && group.includes(b) && grouped.has(left) && grouped.has(right)) || edgesExclude(a, b)));
-      return [{ targets, excludes, around: reachableFrom(this.#input.graph, this.#input.startNode, node.id) }];
-    });
-    return this.#branches;
+  /** Null where no two targets exclude each other. */
+  #branchAt(node: NodeSpec): Branch | null {
+    const { edges, graph, startNode } = this.#input;
+    const outgoing = edges.filter((edge) => edge.from === node.id);
+    const targets = targetsOf(outgoing);
+    const group = new Set(dispatchEdges(node, outgoing));
+    const exclusive = (a: EdgeSpec, b: EdgeSpec): boolean => (group.has(a) && group.has(b)) || edgesExclude(a, b);
+    if (targets.length < 2 || !outgoing.some((a) => outgoing.some((b) => exclusive(a, b)))) return null;
+    const edgesTo = new Map(targets.map((target) => [target, outgoing.filter((edge) => edge.to.includes(target))]));
+    const excluded = new Map(targets.map((left) => [left, new Set(targets.filter((right) =>
+      left !== right && edgesTo.get(left)?.every((a) => edgesTo.get(right)?.every((b) => exclusive(a, b)))))]));
+    const leading = new Map<string, string[]>();
+    for (const target of targets) for (const id of this.#reach(target)) leading.set(id, [...(leading.get(id) ?? []), target]);
+    return { excluded, leading, around: reachableFrom(graph, startNode, node.id) };
   }
 }
 
 interface Branch {
-  targets: string[];
-  excludes(left: string, right: string): boolean;
+  /** Target -> the targets that are never taken with it. */
+  excluded: Map<string, Set<string>>;
+  /** Node -> the targets behind which it lies. */
+  leading: Map<string, string[]>;
   /** What can be reached without passing here. */
   around: Set<string>;
+}
+
+/** Both lie behind the branch alone, and behind targets that exclude each other. */
+function separates({ excluded, leading, around }: Branch, a: string, b: string): boolean {
+  if (around.has(a) || around.has(b)) return false;
+  const toB = leading.get(b) ?? [];
+  return (leading.get(a) ?? []).every((left) => toB.every((right) => excluded.get(left)?.has(right)));
 }
 
 /** A default edge is taken when no other is; `x == 'a'` and `x == 'b'` are never both true. */
