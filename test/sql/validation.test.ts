@@ -69,3 +69,49 @@ describe('case files', () => {
     }
   });
 });
+
+describe('hostile documents are answered, not followed', () => {
+  const list = (length: number, entry: (i: number) => unknown): unknown[] => Array.from({ length }, (_, i) => entry(i));
+  const nested = (depth: number): unknown => JSON.parse('{"a":'.repeat(depth) + '1' + '}'.repeat(depth));
+
+  test('100,000 nodes', async () => {
+    const found = await problemsOf({ nodes: list(100_000, (i) => ({ id: `n${i}`, type: 'input' })), start_node: 'n0' });
+    expect(found.map((problem) => placeOf(problem, problem.node_id))).toEqual(['E001 - -', 'E001 nodes -']);
+  });
+
+  test('1,000 levels, in an object and in a list', async () => {
+    for (const spec of [nested(1_000), { nodes: JSON.parse('['.repeat(1_000) + ']'.repeat(1_000)) as unknown }]) {
+      expect((await problemsOf(spec)).map((problem) => placeOf(problem, problem.node_id))).toEqual(['E001 - -']);
+    }
+  });
+
+  test('as many faults as fit into a document: of each rule the first 1,000 are told', async () => {
+    const targets = await problemsOf({ nodes: [{ id: 'a', type: 'input' }], edges: [{ from: 'a', to: list(150_000, () => 'z') }], start_node: 'a' });
+    expect(targets).toHaveLength(1_000);
+    expect(new Set(targets.map(({ code }) => code))).toEqual(new Set(['E006']));
+    const sources = await problemsOf({ nodes: [{ id: 'a', type: 'input' }], sources: list(200_000, () => ({})), start_node: 'a' });
+    expect(sources).toHaveLength(1_000);
+  });
+
+  test('values of every type in every place', async () => {
+    const values = [null, true, 0, -1.5, 1e300, '', 'x', [], [[]], [null], {}, { a: {} }];
+    const places = ['nodes', 'edges', 'queues', 'sources', 'start_node', 'limits', 'metadata', 'initial_state', 'name'];
+    for (const value of values) {
+      const found = await problemsOf(Object.fromEntries(places.map((place) => [place, value])));
+      expect(found.every(({ code, message }) => /^[EW]\d{3}$/.test(code) && message.length > 0)).toBe(true);
+      expect(found.filter(({ code }) => code.startsWith('E'))).not.toEqual([]);
+      const inside = await problemsOf(Object.fromEntries(places.slice(0, 4).map((place) => [place, [{ id: value, type: value, from: value, to: value, kind: value, config: value, metadata: value }]])));
+      expect(inside.filter(({ code }) => code.startsWith('E'))).not.toEqual([]);
+    }
+  });
+});
+
+test('the keys taken for secrets are those that rows of sources refuse', async () => {
+  const keys = ['api_key', 'Api-Key', 'X-API-KEY', 'apikey', 'secret', 'secret-key', 'client_secret', 'PASSWORD', 'passwd', 'token', 'access-token', 'auth_token',
+    'bearer_token', 'refresh_token', 'Authorization', 'proxy-authorization', 'private_key', 'credentials', 'connection_string', 'dsn', 'cookie',
+    'api_key_env', 'tokens', 'max_tokens', 'model', 'authorization_url', 'my_password', ''];
+  const { rows } = await db.owner.query<{ key: string; here: boolean; there: boolean }>(`
+    select key, app_private.is_secret_key(key) as here, app_private.has_inline_secret(jsonb_build_object(key, 'x')) as there from unnest($1::text[]) as key`, [keys]);
+  for (const { key, here, there } of rows) expect({ key, is: here }).toEqual({ key, is: there });
+  expect(rows.filter(({ here }) => here)).toHaveLength(21);
+});

@@ -72,7 +72,8 @@ describe.each(operations)('$name', ({ name, from, to, least }) => {
   });
 
   test('asks an API key for workflows: write', async () => {
-    for (const permissions of [null, {}, { workflows: ['read', 'execute'] }, { sources: ['write'] }]) {
+    const narrow: (Record<string, string[]> | null)[] = [null, {}, { workflows: ['read', 'execute'] }, { sources: ['write'] }];
+    for (const permissions of narrow) {
       expect((await refusal(call(name, await workflowIn(from[0]!), 'admin', permissions))).code).toBe(sqlstates.PERMISSION_DENIED);
     }
     expect(await call(name, await workflowIn(from[0]!), 'admin', { workflows: ['write'] })).toMatchObject([{ status: to }]);
