@@ -9,6 +9,7 @@ import { newCommand } from './new.ts';
 import { prepareCommand } from './prepare.ts';
 import { resetCommand } from './reset.ts';
 import { rollbackCommand } from './rollback.ts';
+import { snapshotCommand } from './snapshot.ts';
 import { statusCommand } from './status.ts';
 import { uncommitCommand } from './uncommit.ts';
 import { watchCommand } from './watch.ts';
@@ -28,5 +29,6 @@ export function dbCommands(): Command {
     .addCommand(resetCommand())
     .addCommand(lintCommand())
     .addCommand(driftCommand())
+    .addCommand(snapshotCommand())
     .addCommand(prepareCommand());
 }
