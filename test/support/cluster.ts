@@ -18,6 +18,9 @@ export const clusterVariable = 'AGENTFLOW_TEST_CLUSTER';
 /** The folder of another PostgreSQL package to run the tests on; see test/tools/matrix.ts. */
 export const testPostgresVariable = 'AGENTFLOW_TEST_POSTGRES';
 
+/** Not empty: the owner has no BYPASSRLS, as on managed servers, so that its policies must do. */
+export const plainOwnerVariable = 'AGENTFLOW_TEST_PLAIN_OWNER';
+
 export interface ClusterInfo {
   port: number;
   passwords: Record<LoginRole, string>;
@@ -51,6 +54,9 @@ export async function startTestCluster(packageFolder?: string): Promise<TestClus
   const { passwords, secretKey, jwtSecret } = embedded.secrets;
   const info: ClusterInfo = { port: embedded.port, passwords, secretKey, jwtSecret, schemaProblem: null, samplesProblem: null, samples: null };
   try {
+    if (process.env[plainOwnerVariable]) {
+      await withClient(embedded.url('postgres', 'postgres'), (client) => client.query('alter role agentflow_owner nobypassrls'));
+    }
     await makeSchemaTemplate(embedded, info);
     if (info.schemaProblem === null) await makeSamplesTemplate(embedded, info);
     return { info, embedded, stop };

@@ -1,12 +1,13 @@
 /**
- * Runs the SQL tests on every PostgreSQL that is supported: `npm run test:matrix [-- 14 17] [-- 15 test/sql/audit]`.
+ * Runs the SQL tests on every PostgreSQL that is supported, and once with an owner that row-level security binds, as on
+ * managed servers: `npm run test:matrix`, `npm run test:matrix -- 14 17`, `npm run test:matrix -- plain-owner test/sql/audit`.
  * Each version is installed once, on demand, into a folder of its own beside the other caches.
  */
 import { spawnSync } from 'node:child_process';
 import { existsSync, mkdirSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import { projectFolder } from '../../src/schema/migrate.ts';
-import { testPostgresVariable } from '../support/cluster.ts';
+import { plainOwnerVariable, testPostgresVariable } from '../support/cluster.ts';
 
 /** Pinned: the same binaries today and tomorrow. */
 const versions: Record<string, string> = {
@@ -32,25 +33,37 @@ function install(version: string): string {
   return folder;
 }
 
+interface Round {
+  name: string;
+  version: string;
+  environment: Record<string, string>;
+}
+
+const rounds: Round[] = [
+  ...Object.entries(versions).map(([major, version]) => ({ name: major, version, environment: {} })),
+  { name: 'plain-owner', version: versions[18]!, environment: { [plainOwnerVariable]: '1' } },
+];
+
 /** True when every test passed. */
-function runTests(packageFolder: string, paths: string[]): boolean {
+function runTests({ version, environment }: Round, paths: string[]): boolean {
   const jest = path.join(projectFolder, 'node_modules', 'jest', 'bin', 'jest.js');
   const { status } = spawnSync(process.execPath, ['--experimental-vm-modules', '--disable-warning=ExperimentalWarning', jest, ...paths], {
     cwd: projectFolder,
     stdio: 'inherit',
-    env: { ...process.env, [testPostgresVariable]: packageFolder },
+    env: { ...process.env, [testPostgresVariable]: install(version), ...environment },
   });
   return status === 0;
 }
 
 function main(args: string[]): number {
-  const majors = args.filter((arg) => arg in versions);
-  const paths = args.filter((arg) => !(arg in versions));
-  const results = (majors.length > 0 ? majors : Object.keys(versions)).map((major) => {
-    console.log(`\n== PostgreSQL ${versions[major]}`);
-    return { major, passed: runTests(install(versions[major]!), paths.length > 0 ? paths : ['test/sql']) };
+  const isName = (arg: string): boolean => rounds.some(({ name }) => name === arg);
+  const paths = args.filter((arg) => !isName(arg));
+  const asked = args.some(isName) ? rounds.filter(({ name }) => args.includes(name)) : rounds;
+  const results = asked.map((round) => {
+    process.stdout.write(`\n== ${round.name}: PostgreSQL ${round.version}\n`);
+    return { name: round.name, passed: runTests(round, paths.length > 0 ? paths : ['test/sql']) };
   });
-  console.log(`\n${results.map(({ major, passed }) => `PostgreSQL ${major}: ${passed ? 'passed' : 'FAILED'}`).join('\n')}`);
+  process.stdout.write(`\n${results.map(({ name, passed }) => `${name}: ${passed ? 'passed' : 'FAILED'}`).join('\n')}\n`);
   return results.every(({ passed }) => passed) ? 0 : 1;
 }
 
