@@ -1,4 +1,5 @@
 /** Puts the problems of a JSON Schema into the words and places of a document. */
+import { AgentFlowError } from '../errors.ts';
 import { isObject, setOwn } from './json.ts';
 import { schemaProblems, type SchemaProblem } from './schema.ts';
 import type { Report } from './report.ts';
@@ -14,9 +15,18 @@ export interface Place {
 
 /** E002 for what is missing, E003 for the rest. Null counts as absent. `skip` holds canonical first keys that were dealt with elsewhere. */
 export function checkBySchema(value: JsonObject, schema: JsonObject, place: Place, report: Report, skip: ReadonlySet<string> = new Set()): void {
-  for (const problem of schemaProblems(withoutNulls(value), schema)) {
+  for (const problem of problemsOf(withoutNulls(value), schema)) {
     if (skip.has(problem.path[0] ?? '')) continue;
     report.at(problem.keyword === 'required' ? 'E002' : 'E003', fieldOf(problem, place), problem.message, place.nodeId ?? null);
+  }
+}
+
+function problemsOf(value: JsonObject, schema: JsonObject): SchemaProblem[] {
+  try {
+    return schemaProblems(value, schema);
+  } catch (error) {
+    if (error instanceof AgentFlowError) return [{ path: [], keyword: 'size', message: 'is too large to be checked' }];
+    throw error;
   }
 }
 
