@@ -103,6 +103,11 @@ export function readConfig(env: NodeJS.ProcessEnv = process.env, isTerminal: boo
   return deepFreeze(config);
 }
 
+/** Libraries of ours read this one variable by themselves, when they are loaded; call it before. */
+export function settleLibraries({ environment }: Config): void {
+  process.env['GRAPHILE_ENV'] = environment;
+}
+
 /** What a command cannot do without, each with the variable that gives it. Throws CONFIG_INVALID naming all that are missing. */
 export function demandVariables(config: Config, needed: readonly ('authenticatorUrl' | 'workerUrl' | 'jwt' | 'secretKey')[]): void {
   const variables = { authenticatorUrl: 'DATABASE_AUTHENTICATOR_URL', workerUrl: 'DATABASE_WORKER_URL', jwt: 'JWT_SECRET (or JWKS_URL)', secretKey: 'AGENTFLOW_SECRET_KEY' };

@@ -1,6 +1,6 @@
 /** What every command shares: the environment, the way to answer (text or JSON), and how an error becomes an exit code. */
 import type { Command } from 'commander';
-import { readConfig, type Config } from '../config.ts';
+import { readConfig, settleLibraries, type Config } from '../config.ts';
 import { AgentFlowError, type ErrorCode } from '../errors.ts';
 import { createLog, type Log } from '../log.ts';
 
@@ -52,6 +52,7 @@ export function createOutput(json: boolean): Output {
 
 function createContext(json: boolean): Context {
   const config = readConfig();
+  settleLibraries(config);
   const log = createLog(config);
   for (const warning of config.warnings) log.warn(warning);
   return { config, log, ...createOutput(json) };

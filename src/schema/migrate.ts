@@ -22,6 +22,8 @@ export interface DatabaseUrls {
   shadowUrl?: string;
   /** A database to be connected to while the others are dropped; its login may create databases. */
   rootUrl?: string;
+  /** For login roles that preparing has to create. */
+  passwords?: Passwords;
   /** Another folder than the project's own `migrations`: proofs run on parts of a history. */
   migrationsFolder?: string;
 }
@@ -63,14 +65,14 @@ async function pendingMigrations(client: pg.Client, folder: string): Promise<Com
 }
 
 /** Runs `current.sql` once, or again after each change until the process ends. */
-export async function watchCurrent(urls: DatabaseUrls, options: { once: boolean; passwords?: Passwords; say?: Say }): Promise<void> {
-  await migrateDatabase(urls.databaseUrl, { ...options, migrationsFolder: folderOf(urls) });
+export async function watchCurrent(urls: DatabaseUrls, options: { once: boolean; say?: Say }): Promise<void> {
+  await migrateDatabase(urls.databaseUrl, { passwords: urls.passwords, say: options.say, migrationsFolder: folderOf(urls) });
   await locating(urls, urls.databaseUrl, true, () => watch(settings(urls, options.say), options.once));
 }
 
 /** Turns `current.sql` into the next committed migration, and returns its file name. Makes the shadow database anew. */
 export async function commitCurrent(urls: DatabaseUrls, message: string | undefined, say?: Say): Promise<string> {
-  await migrateDatabase(urls.databaseUrl, { say, migrationsFolder: folderOf(urls) });
+  await migrateDatabase(urls.databaseUrl, { passwords: urls.passwords, say, migrationsFolder: folderOf(urls) });
   await demandShadowIsFree(urls);
   await locating(urls, urls.shadowUrl ?? urls.databaseUrl, false, () => commit(settings(urls, say), message));
   return committedMigrations(folderOf(urls)).at(-1)!.file;
@@ -91,7 +93,7 @@ export async function resetDatabase(urls: DatabaseUrls, options: { shadow: boole
   if (options.shadow) await demandShadowIsFree(urls);
   else if (urls.rootUrl !== undefined) await withClient(urls.rootUrl, (root) => demandUnused(root, databaseName(urls.databaseUrl)));
   await withoutPools(urls, () => reset(settings(urls, options.say), options.shadow));
-  if (databaseUrl !== undefined) await prepareDatabase(databaseUrl);
+  if (databaseUrl !== undefined) await prepareDatabase(databaseUrl, urls.passwords);
 }
 
 /** Throws CONFIG_INVALID when the shadow is the main database, DATABASE_IN_USE when somebody is in it. */

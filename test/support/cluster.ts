@@ -69,8 +69,8 @@ export async function startTestCluster(packageFolder?: string): Promise<TestClus
 async function makeSchemaTemplate(embedded: EmbeddedPostgres, info: ClusterInfo): Promise<void> {
   const said: string[] = [];
   try {
-    const urls = { databaseUrl: embedded.url('agentflow_owner'), rootUrl: embedded.url('postgres', 'postgres') };
-    await watchCurrent(urls, { once: true, passwords: info.passwords, say: (line) => said.push(line) });
+    const urls = { databaseUrl: embedded.url('agentflow_owner'), rootUrl: embedded.url('postgres', 'postgres'), passwords: info.passwords };
+    await watchCurrent(urls, { once: true, say: (line) => said.push(line) });
   } catch (error) {
     info.schemaProblem = `The migrations do not run: ${String(error)}\n${said.join('\n')}`;
     return;

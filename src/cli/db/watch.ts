@@ -11,14 +11,14 @@ export function watchCommand(): Command {
     .option('--once', 'run current.sql once and end')
     .action(action(async (context, { once = false }: { once?: boolean }) => {
       if (once) {
-        await onDatabase(context, (database) => watchCurrent(database, { once, passwords: database.passwords, say: context.say }));
+        await onDatabase(context, (database) => watchCurrent(database, { once, say: context.say }));
         context.answer({ ran: 'current.sql' }, 'current.sql ran.');
         return;
       }
       await serve(context.log, context.json, async (service) => {
         const database = await openForService(service, context);
         context.say(`On ${database.description}`);
-        await watchCurrent(database, { once, passwords: database.passwords, say: context.say });
+        await watchCurrent(database, { once, say: context.say });
         context.say('Watching current.sql and the fixtures. Ctrl-C ends.');
       });
     }));
