@@ -40,6 +40,16 @@ export async function refusal(work: Promise<unknown>): Promise<Refusal> {
   throw new Error(`Not refused, but answered: ${JSON.stringify(result)}`);
 }
 
+/** Until a session of this database waits for the lock of another. */
+export async function someoneWaits(db: TestDatabase): Promise<void> {
+  for (;;) {
+    const { rowCount } = await db.owner.query(`
+      select from pg_locks join pg_stat_activity using (pid) where not granted and pg_stat_activity.datname = current_database()`);
+    if (rowCount! > 0) return;
+    await new Promise((resolve) => setTimeout(resolve, 5));
+  }
+}
+
 export const unknownId = '00000000-0000-4000-8000-000000000000';
 
 export const sqlstates = {

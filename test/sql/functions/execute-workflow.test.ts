@@ -2,7 +2,7 @@
 import { randomUUID } from 'node:crypto';
 import { useTestDatabase } from '../../support/database.ts';
 import { one, type PlantedTenant, plantTenant, type RoleOfUser, rolesOfUsers, smallestSpec } from '../support/plant.ts';
-import { as, claimsOf, refusal, sqlstates, unknownId } from './acting.ts';
+import { as, claimsOf, refusal, someoneWaits, sqlstates, unknownId } from './acting.ts';
 
 const db = useTestDatabase();
 let ours: PlantedTenant;
@@ -41,16 +41,6 @@ const execute = (workflow: string, { state = { user_input: 'hi' }, key = null, r
 
 const started = async (workflow: string): Promise<number> =>
   (await db.owner.query('select from app_public.executions where workflow_id = $1', [workflow])).rowCount!;
-
-/** Until a session waits for the lock of another. */
-async function someoneWaits(): Promise<void> {
-  for (;;) {
-    const { rowCount } = await db.owner.query(`
-      select from pg_locks join pg_stat_activity using (pid) where not granted and pg_stat_activity.datname = current_database()`);
-    if (rowCount! > 0) return;
-    await new Promise((resolve) => setTimeout(resolve, 5));
-  }
-}
 
 describe('starts', () => {
   test('a pending execution of the present version, with its job, in one transaction', async () => {
@@ -172,7 +162,7 @@ describe('an idempotency key', () => {
     const first = await db.asRole('agentflow_user', claimsOf(ours, 'operator'), async (client) => {
       const { rows } = await client.query<{ id: string }>(sql, [workflow, '{"n": 1}', key]);
       second = execute(workflow, { key, state: { n: 1 } });
-      await someoneWaits();
+      await someoneWaits(db);
       return rows[0]!.id;
     }, { commit: true });
     expect(await second).toMatchObject([{ id: first }]);

@@ -2,7 +2,7 @@
 import { randomUUID } from 'node:crypto';
 import { useTestDatabase } from '../../support/database.ts';
 import { one, type PlantedTenant, plantTenant, type RoleOfUser, rolesOfUsers } from '../support/plant.ts';
-import { as, claimsOf, refusal, sqlstates, unknownId } from './acting.ts';
+import { as, claimsOf, type Refusal, refusal, someoneWaits, sqlstates, unknownId } from './acting.ts';
 
 const db = useTestDatabase();
 let ours: PlantedTenant;
@@ -115,6 +115,18 @@ describe('a source that a published workflow uses', () => {
     await newWorkflow('has its own', asking({ source: shadowed.name }, [{ id: shadowed.name, kind: 'llm', config: { model: 'm' } }]));
     expect(await remove(draft.id)).toHaveLength(1);
     expect(await remove(shadowed.id)).toHaveLength(1);
+  });
+
+  test('is not deleted while a workflow that uses it is just being published', async () => {
+    const { id, name } = await newSource();
+    let refused: Promise<Refusal> | undefined;
+    await db.asRole('agentflow_owner', {}, async (client) => {
+      await client.query(`insert into app_public.workflows (tenant_id, user_id, name, spec, status) values ($1, $2, 'at once', $3, 'published')`,
+        [ours.id, ours.users.architect, asking({ source: name })]);
+      refused = refusal(remove(id));
+      await someoneWaits(db);
+    }, { commit: true });
+    expect(await refused).toMatchObject({ code: sqlstates.SOURCE_IN_USE, message: expect.stringContaining('at once') });
   });
 
   test("of another tenant does not hold one's own of the same name", async () => {
