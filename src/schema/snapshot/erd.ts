@@ -17,13 +17,13 @@ export function renderMermaid(tables: TableModel[]): string {
   ].join('\n');
 }
 
-/** Graphviz's language, for `drawSvg`. */
+/** Graphviz's language, for `drawSvg`. Fonts of one width measure alike everywhere: others would run out of their boxes where they are replaced. */
 export function renderDot(tables: TableModel[]): string {
   const drawn = publicTables(tables);
   return [
     'digraph erd {',
     '  graph [rankdir=LR, nodesep=0.35, ranksep=0.9, bgcolor="white", pad=0.3]',
-    '  node [shape=plain, fontname="Helvetica,Arial,sans-serif", fontsize=10]',
+    '  node [shape=plain, fontname="Courier", fontsize=10]',
     '  edge [dir=both, arrowtail=none, arrowhead=crow, color="#666666"]',
     ...drawn.map((table) => `  ${table.name} [label=<${tableLabel(table)}>]`),
     ...drawn.flatMap((table) => referencesOf(table).filter(({ target }) => target !== 'tenants').map(({ target, isOptional }) =>
