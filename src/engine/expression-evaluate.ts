@@ -44,7 +44,7 @@ function literal(value: unknown): CelValue {
 function named(name: string, frame: Frame): CelValue {
   const value = frame.names(name);
   if (value === undefined) throw new ExpressionError(`there is no ${name} in the state (has(state.${name}) asks whether there is)`);
-  return value as CelValue;
+  return value;
 }
 
 function member(container: CelValue, key: string): CelValue | undefined {
@@ -63,8 +63,8 @@ function indexed(node: CelNode, frame: Frame): CelValue {
   const [left, right] = node.args as [CelNode, CelNode];
   const container = evaluateNode(left, frame);
   const key = evaluateNode(right, frame);
-  const value = Array.isArray(container) && isNumber(key) ? container[Number(key)] : member(container, String(key as string));
-  if (value === undefined) throw new ExpressionError(`there is nothing at [${String(key as string)}]`);
+  const value = Array.isArray(container) && isNumber(key) ? container[Number(key)] : member(container, String(key));
+  if (value === undefined) throw new ExpressionError(`there is nothing at [${String(key)}]`);
   return value;
 }
 

@@ -9,7 +9,7 @@ export const macros: ReadonlySet<string> = new Set(['all', 'exists', 'exists_one
 export const functions: Readonly<Record<string, Call>> = {
   __proto__: null as never,
   size: ([value], budget) => BigInt(sizeOf(value as CelValue, budget)),
-  string: ([value]) => (typeof value === 'string' ? value : isNumber(value as CelValue) ? String(value as number) : JSON.stringify(toJson(value as CelValue))),
+  string: ([value]) => (typeof value === 'string' ? value : isNumber(value as CelValue) ? String(value) : JSON.stringify(toJson(value as CelValue))),
   int: ([value]) => toInt(value as CelValue),
   double: ([value]) => toDouble(value as CelValue),
   bool: ([value]) => toBool(value as CelValue),

@@ -1,5 +1,5 @@
 /** Bounds of documents and executions, and the document's own `limits` under its defaults. */
-import type { Json, JsonObject, Limits } from './types.ts';
+import type { Json, Limits } from './types.ts';
 
 /** Bounds of a document; crossing one is E001. */
 export const documentBounds = { nodes: 200, edges: 1_000, bytes: 1_048_576, depth: 32 } as const;
@@ -33,7 +33,7 @@ export function limitsOf(given: Json | undefined): Limits {
   const limits: Limits = { ...defaultLimits };
   if (given === null || typeof given !== 'object' || Array.isArray(given)) return limits;
   for (const [key, field] of Object.entries(limitKeys)) {
-    const value = (given as JsonObject)[key];
+    const value = given[key];
     if (typeof value === 'number' && value > 0) limits[field] = value;
   }
   limits.maxParallelNodes = Math.max(1, Math.floor(limits.maxParallelNodes));

@@ -54,12 +54,16 @@ class Checker implements SchemaWork {
   }
 
   satisfies(value: Json, schema: Json): boolean {
+    return this.#problemsOf(value, schema, []).length === 0;
+  }
+
+  #problemsOf(value: Json, schema: Json, path: string[]): SchemaProblem[] {
     const kept = this.problems;
     this.problems = [];
-    this.check(value, schema, []);
-    const satisfied = this.problems.length === 0;
+    this.check(value, schema, path);
+    const found = this.problems;
     this.problems = kept;
-    return satisfied;
+    return found;
   }
 
   check(value: Json, schema: Json, path: string[]): void {
@@ -89,8 +93,7 @@ class Checker implements SchemaWork {
 
   #checkCombined(value: Json, schema: JsonObject, path: string[]): void {
     for (const part of listOf(schema.allOf)) this.check(value, part, path);
-    const any = listOf(schema.anyOf);
-    if (any.length > 0 && !any.some((part) => this.satisfies(value, part))) this.fail(path, 'anyOf', 'fits none of the forms that are allowed');
+    this.#checkAny(value, listOf(schema.anyOf), path);
     const one = listOf(schema.oneOf);
     if (one.length > 0 && one.filter((part) => this.satisfies(value, part)).length !== 1) this.fail(path, 'oneOf', 'must fit exactly one of the forms that are allowed');
     if (schema.not !== undefined && this.satisfies(value, schema.not)) this.fail(path, 'not', 'has a form that is not allowed');
@@ -98,6 +101,15 @@ class Checker implements SchemaWork {
       const branch = this.satisfies(value, schema.if) ? schema.then : schema.else;
       if (branch !== undefined) this.check(value, branch, path);
     }
+  }
+
+  /** Of several forms that all fail, the problems of the one form of the right type are told. */
+  #checkAny(value: Json, parts: Json[], path: string[]): void {
+    const tried = parts.map((part) => this.#problemsOf(value, part, path));
+    if (tried.length === 0 || tried.some((problems) => problems.length === 0)) return;
+    const near = tried.filter((problems) => !problems.some((problem) => problem.keyword === 'type' && problem.path.length === path.length));
+    if (near.length === 1) this.problems.push(...near.flat());
+    else this.fail(path, 'anyOf', 'fits none of the forms that are allowed');
   }
 }
 

@@ -34,7 +34,7 @@ export const input: NodeType = {
       },
       transform: {
         description: 'lowercase, uppercase, trim or strip, or a list of them; texts only.',
-        if: { type: 'array' }, then: { items: { enum: Object.keys(transforms) } }, else: { enum: Object.keys(transforms) },
+        anyOf: [{ type: 'string', enum: Object.keys(transforms) }, { type: 'array', items: { enum: Object.keys(transforms) } }],
       },
     },
   },

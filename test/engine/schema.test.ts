@@ -24,12 +24,13 @@ const { schema } = fc.letrec<{ schema: JsonObject }>((tie) => ({
     fc.record({ items: tie('schema') }), fc.record({ prefixItems: fc.array(tie('schema'), { minLength: 1, maxLength: 2 }), items: fc.oneof(fc.boolean(), tie('schema')) }),
     fc.record({ contains: tie('schema'), minContains: fc.constantFrom(1, 2), maxContains: fc.constantFrom(2, 3) }), fc.record({ propertyNames: tie('schema') }), fc.record({ patternProperties: fc.dictionary(fc.constantFrom('^a', 'b'), tie('schema')) }),
     fc.record({ allOf: fc.array(tie('schema'), { minLength: 1, maxLength: 2 }) }), fc.record({ anyOf: fc.array(tie('schema'), { minLength: 1, maxLength: 2 }) }), fc.record({ oneOf: fc.array(tie('schema'), { minLength: 1, maxLength: 2 }) }),
-    fc.record({ not: tie('schema') }), fc.record({ if: tie('schema'), then: tie('schema'), else: tie('schema') }), fc.record({ dependentSchemas: fc.dictionary(fc.constantFrom('a', 'b'), tie('schema')) })) as fc.Arbitrary<JsonObject>,
+    fc.record({ not: tie('schema') }), fc.record({ if: tie('schema'), then: tie('schema'), else: tie('schema') }), // oxlint-disable-line unicorn/no-thenable -- a keyword of JSON Schema
+     fc.record({ dependentSchemas: fc.dictionary(fc.constantFrom('a', 'b'), tie('schema')) })),
 }));
 
 const values: fc.Arbitrary<Json> = fc.letrec<{ value: Json }>((tie) => ({
   value: fc.oneof({ maxDepth: 2, depthIdentifier: 'value' }, fc.constantFrom<Json>(null, true, false, 0, 1, 2, 3, 2.5, -1, '', 'a', 'ab', 'b', 'abc1', '😀'),
-    fc.array(tie('value'), { maxLength: 3 }), fc.dictionary(fc.constantFrom('a', 'b', 'c', 'ab'), tie('value'), { maxKeys: 3, noNullPrototype: true })) as fc.Arbitrary<Json>,
+    fc.array(tie('value'), { maxLength: 3 }), fc.dictionary(fc.constantFrom('a', 'b', 'c', 'ab'), tie('value'), { maxKeys: 3, noNullPrototype: true })),
 })).value;
 
 test('agrees with a full implementation on schemas and values at random', () => {

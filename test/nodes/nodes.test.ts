@@ -64,7 +64,7 @@ describe('router', () => {
   });
 
   test.each<[string, string]>([['b', 'b'], ['"B".', 'b'], ['I would say billing, or a.', 'billing'], ['none of them', 'other']])('llm: the answer %j means %s', async (answer, intent) => {
-    const list = [{ intent: 'a', description: 'fruit' }, { intent: 'b' }, { intent: 'billing', to: 'clerk' }];
+    const list: JsonObject[] = [{ intent: 'a', description: 'fruit' }, { intent: 'b' }, { intent: 'billing', to: 'clerk' }];
     const { result, asked } = await runAlone({ type: 'router', answers: [answer], state: { user_input: 'hello' }, parameters: { strategy: 'llm', routes: list, default_intent: 'other' } });
     expect(result).toMatchObject({ output: intent, writes: { intent }, routeTarget: intent === 'billing' ? 'clerk' : null, tokens: 10 + answer.length, costUnits: 100 });
     expect(asked.llm[0]).toMatchObject({ temperature: 0, prompt: expect.stringContaining('- a: fruit\n- b\n') });
