@@ -2,7 +2,7 @@ import { withClient } from '../../src/schema/connection.ts';
 import { catalogHash, readCatalog } from '../../src/schema/fingerprint.ts';
 import { migrateDatabase, type DatabaseUrls } from '../../src/schema/migrate.ts';
 import { proveRollback, rollbackLast } from '../../src/schema/rollback.ts';
-import { useScratch, writeHistory, type History } from '../support/migrations.ts';
+import { useScratch, writeHistory, type History, type ScratchUrls } from '../support/migrations.ts';
 
 const scratch = useScratch();
 const first = 'create schema app_public;\ncreate table app_public.things (id integer primary key, name text);\n';
@@ -15,7 +15,7 @@ alter table app_public.things disable row level security;
 alter table app_public.things drop column colour;
 drop table app_public.colours;`;
 
-async function migrated(history: History): Promise<Required<DatabaseUrls>> {
+async function migrated(history: History): Promise<ScratchUrls> {
   const urls = await scratch.make(history);
   await migrateDatabase(urls.databaseUrl, urls);
   await withClient(urls.databaseUrl, (client) => client.query(`insert into app_public.things (id, name) values (1, 'one'), (2, 'two')`));

@@ -17,6 +17,8 @@ export interface History {
   rollback?: Record<number, string>;
 }
 
+export type ScratchUrls = Required<Omit<DatabaseUrls, 'passwords'>>;
+
 export function writeHistory(folder: string, { committed = [], current = '', fixtures = {}, rollback = {} }: History): void {
   const write = (name: string, text: string): void => {
     mkdirSync(path.dirname(path.join(folder, name)), { recursive: true });
@@ -40,7 +42,7 @@ export function numbered(number: number): string {
 }
 
 /** Folders and databases for the tests of one file, and their end. `main` is made empty and owned by agentflow_owner. */
-export function useScratch(): { make(history?: History): Promise<Required<DatabaseUrls>> } {
+export function useScratch(): { make(history?: History): Promise<ScratchUrls> } {
   const folders: string[] = [];
   const databases: string[] = [];
   const url = (role: 'agentflow_owner' | 'postgres', database: string): string => clusterUrl(testCluster(), role, database);

@@ -1,4 +1,5 @@
 import { Command } from 'commander';
+import { breaksCommand } from './breaks.ts';
 import { commitCommand } from './commit.ts';
 import { currentCommand } from './current.ts';
 import { driftCommand } from './drift.ts';
@@ -30,5 +31,6 @@ export function dbCommands(): Command {
     .addCommand(lintCommand())
     .addCommand(driftCommand())
     .addCommand(snapshotCommand())
+    .addCommand(breaksCommand())
     .addCommand(prepareCommand());
 }
