@@ -48,6 +48,11 @@ export async function demandMigrated(database: OpenDatabase): Promise<void> {
   await withClient(database.databaseUrl, (client) => demandCurrentSchema(client, migrationsFolder));
 }
 
+/** Loads the code of both; the starts below then find it there. */
+export async function loadProcesses(): Promise<void> {
+  await Promise.all([import('../server/index.ts'), import('../runtime/index.ts'), import('./workflow-tools.ts')]);
+}
+
 export async function startServerPart(context: Context, config: Config, database: OpenDatabase): Promise<Part & { url: string }> {
   const [{ startServer }, { loadWorkflowTools }] = await Promise.all([import('../server/index.ts'), import('./workflow-tools.ts')]);
   const expectedMigration = committedMigrations(migrationsFolder).at(-1)?.filename ?? null;

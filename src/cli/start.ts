@@ -3,11 +3,11 @@ import { Command } from 'commander';
 import { providerVariables, type Config } from '../config.ts';
 import { hashApiKey } from '../keys.ts';
 import { migrateDatabase } from '../schema/migrate.ts';
-import { keepSampleCredentials, loadSamples, type Samples } from '../schema/samples.ts';
+import { hasSampleCredentials, keepSampleCredentials, loadSamples, makeSampleCredentials, type SampleCredentials, type Samples } from '../schema/samples.ts';
 import { banner } from './banner.ts';
 import { action, type Context } from './context.ts';
 import type { OpenDatabase } from './open-database.ts';
-import { announce, completeConfig, demandForRoles, openForService, startServerPart, startWorkerPart } from './processes.ts';
+import { announce, completeConfig, demandForRoles, loadProcesses, openForService, startServerPart, startWorkerPart } from './processes.ts';
 import { clearServerFile } from './server-file.ts';
 import { serve, type Service } from './serve.ts';
 
@@ -19,12 +19,14 @@ export function startCommand(): Command {
 
 async function start(service: Service, context: Context): Promise<void> {
   demandForRoles(context.config, ['server', 'worker']);
-  const database = await openForService(service, context);
+  const fresh = context.config.databaseUrl === null && !hasSampleCredentials(context.config.dataDir) ? makeSampleCredentials() : null;
+  // The database comes up in a process of its own: meanwhile this one loads what it will run, and hashes.
+  const [database] = await Promise.all([openForService(service, context), loadProcesses(), fresh]);
   if (database.embedded) clearServerFile(context.config.dataDir);
   const migrations = await migrateDatabase(database.databaseUrl, { passwords: database.passwords });
   if (migrations.length > 0) context.log.info({ migrations }, 'migrated');
   const config = completeConfig(context.config, database, mocksByDefault(context.config));
-  const samples = await samplesFor(config, database);
+  const samples = await samplesFor(config, database, fresh);
   if (service.isStopping) return;
   const [server] = await service.addWhenUp(startServerPart(context, config, database), startWorkerPart(context, config, database));
   await announce(service, config, database, server.url, samples);
@@ -37,8 +39,8 @@ function mocksByDefault(config: Config): boolean {
   return config.databaseUrl === null && config.llmGateway === null && !providerVariables.some((name) => name in config.sourceValues);
 }
 
-async function samplesFor(config: Config, database: OpenDatabase): Promise<Samples | null> {
+async function samplesFor(config: Config, database: OpenDatabase, fresh: Promise<SampleCredentials> | null): Promise<Samples | null> {
   if (!database.embedded) return null;
-  const credentials = await keepSampleCredentials(config.dataDir);
+  const credentials = await keepSampleCredentials(config.dataDir, fresh);
   return loadSamples(database.databaseUrl, credentials, (key) => hashApiKey(key, config.secretKey!));
 }

@@ -37,11 +37,15 @@ export async function makeSampleCredentials(): Promise<SampleCredentials> {
   return { password, passwordHash: await bcrypt.hash(password, 12), apiKey: `sk_live_${randomBytes(32).toString('base64url')}` };
 }
 
-/** The credentials of a data folder, made at the first call. */
-export async function keepSampleCredentials(dataDir: string): Promise<SampleCredentials> {
+export function hasSampleCredentials(dataDir: string): boolean {
+  return existsSync(path.join(dataDir, 'samples.json'));
+}
+
+/** The credentials of a data folder; where it has none, `fresh` become its own. Only for who holds the folder. */
+export async function keepSampleCredentials(dataDir: string, fresh: Promise<SampleCredentials> | null): Promise<SampleCredentials> {
   const file = path.join(dataDir, 'samples.json');
-  if (existsSync(file)) return JSON.parse(readFileSync(file, 'utf8')) as SampleCredentials;
-  const credentials = await makeSampleCredentials();
+  if (hasSampleCredentials(dataDir)) return JSON.parse(readFileSync(file, 'utf8')) as SampleCredentials;
+  const credentials = await (fresh ?? makeSampleCredentials());
   writeFileSync(`${file}.tmp`, `${JSON.stringify(credentials, null, 2)}\n`, { mode: 0o600 });
   renameSync(`${file}.tmp`, file);
   return credentials;

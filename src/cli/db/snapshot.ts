@@ -5,7 +5,6 @@ import { dumpSchema, findPgDump } from '../../schema/dump.ts';
 import { migrationsFolder } from '../../schema/migrate.ts';
 import { withShadow } from '../../schema/shadow.ts';
 import { staleFiles, takeSnapshot, writeSnapshot, type Snapshot } from '../../schema/snapshot/index.ts';
-import { printSdl } from '../../server/sdl.ts';
 import { action, exitCodes } from '../context.ts';
 import { demandShadow } from '../open-database.ts';
 import { onDatabase } from './work.ts';
@@ -18,6 +17,7 @@ export function snapshotCommand(): Command {
     .option('--check', 'write nothing; exit code 1 when a file is stale')
     .action(action((context, { check = false }: { check?: boolean }) => onDatabase(context, async (database) => {
       demandShadow(database);
+      const { printSdl } = await import('../../server/sdl.ts'); // the API takes a while to load; other commands do without
       return withShadow(database, { current: true }, async ({ url }) => {
         const snapshot: Snapshot = await takeSnapshot(url, await printSdl(url));
         const stale = staleFiles(folder, snapshot);
