@@ -61,7 +61,7 @@ function main(args: string[]): number {
   const asked = args.some(isName) ? rounds.filter(({ name }) => args.includes(name)) : rounds;
   const results = asked.map((round) => {
     process.stdout.write(`\n== ${round.name}: PostgreSQL ${round.version}\n`);
-    return { name: round.name, passed: runTests(round, paths.length > 0 ? paths : ['test/sql']) };
+    return { name: round.name, passed: runTests(round, paths.length > 0 ? paths : ['test/sql', 'test/schema/lints.test.ts']) };
   });
   process.stdout.write(`\n${results.map(({ name, passed }) => `${name}: ${passed ? 'passed' : 'FAILED'}`).join('\n')}\n`);
   return results.every(({ passed }) => passed) ? 0 : 1;

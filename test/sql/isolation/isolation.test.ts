@@ -106,3 +106,31 @@ test('a foreign and an unknown reference are refused alike, before any row is lo
     expect([table, met.refused, met.message]).toEqual([table, '23503', missed.message]);
   }
 });
+
+test('of 10,000 random pairs of tenant and workflow, a reference is accepted exactly when both are of one tenant', async () => {
+  const { client } = context;
+  for (let more = 0; more < 6; more += 1) await plantTenant(client);
+  await client.query(`
+    create function pg_temp.try_pairs(out own integer, out accepted_own integer, out accepted_foreign integer) language plpgsql as $$
+    declare
+      pair record;
+    begin
+      own := 0; accepted_own := 0; accepted_foreign := 0;
+      for pair in
+        select tenants.id as tenant_id, workflows.id as workflow_id, workflows.tenant_id = tenants.id as is_own, n
+        from generate_series(1, 10000) as n
+        cross join lateral (select id from app_public.tenants order by md5(id::text || n) limit 1) as tenants
+        cross join lateral (select id, tenant_id from app_public.workflows order by md5(n || id::text) limit 1) as workflows
+      loop
+        own := own + pair.is_own::int;
+        begin
+          insert into app_public.workflow_versions (tenant_id, workflow_id, version, spec) values (pair.tenant_id, pair.workflow_id, pair.n + 1, '{}');
+          if pair.is_own then accepted_own := accepted_own + 1; else accepted_foreign := accepted_foreign + 1; end if;
+        exception when foreign_key_violation then null;
+        end;
+      end loop;
+    end $$`);
+  const { rows: [tried] } = await client.query<{ own: number; accepted_own: number; accepted_foreign: number }>('select * from pg_temp.try_pairs()');
+  expect(tried!.own).toBeGreaterThan(500);
+  expect(tried).toEqual({ own: tried!.own, accepted_own: tried!.own, accepted_foreign: 0 });
+});
