@@ -88,7 +88,7 @@ export function readConfig(env: NodeJS.ProcessEnv = process.env, isTerminal: boo
     jwtAudience: read.text('JWT_AUDIENCE'),
     jwtIssuer: read.text('JWT_ISSUER'),
     secretKey: read.secret('AGENTFLOW_SECRET_KEY'),
-    workerConcurrency: read.integer('WORKER_CONCURRENCY', 10, 1, 1_000),
+    workerConcurrency: read.integer('WORKER_CONCURRENCY', 100, 1, 1_000),
     logLevel: read.choice('LOG_LEVEL', logLevels, 'info'),
     logFormat: read.choice('LOG_FORMAT', ['pretty', 'json'] as const, isTerminal ? 'pretty' : 'json'),
     environment: read.choice('GRAPHILE_ENV', ['production', 'development', 'test'] as const, 'production'),

@@ -264,7 +264,7 @@ export class Execution implements NodeSetting {
     const { executionId } = this.claim;
     this.world.log.error({ err: error, executionId }, 'an execution could not go on');
     const failure = { code: 'INTERNAL', message: 'Something went wrong inside AgentFlow; the server log says what.', nodeId: null };
-    const ending = endingOf({ ...this.#state, data: this.claim.initialState }, { type: 'finish', status: 'failed', error: failure }, {});
+    const ending = endingOf({ ...this.#state, data: this.claim.initialState }, { status: 'failed', error: failure }, {});
     this.world.store.finish(this.claim, [], ending)
       .catch((last: unknown) => this.world.log.error({ err: last, executionId }, 'the failure of an execution could not be written'))
       .finally(() => this.#over.resolve());

@@ -26,6 +26,7 @@ const mostLosses = 10;
 const orphanSearchEveryMs = 60_000;
 /** The lanes, one statement each, and a little more. */
 const storeConnections = 8;
+const leastJobConnections = 6;
 
 export class Worker implements TaskRuntime {
   readonly #log: WorkerLog;
@@ -48,7 +49,8 @@ export class Worker implements TaskRuntime {
     this.#settings = settings;
     this.#log = log;
     this.#pool = makePool(workerUrl, { max: storeConnections, name: 'agentflow engine', log });
-    this.#jobPool = makePool(workerUrl, { max: 6, name: 'agentflow jobs', log });
+    // Opened on demand; fetching and completing in batches needs a handful, and graphile-worker warns of fewer than its concurrency.
+    this.#jobPool = makePool(workerUrl, { max: Math.max(leastJobConnections, settings.workerConcurrency), name: 'agentflow jobs', log });
     this.#session = new WorkerSession({
       connectionString: workerUrl, log,
       jobWorkerIds: () => this.#poolIds,

@@ -54,10 +54,20 @@ async function respond(incoming: http.IncomingMessage, outgoing: http.ServerResp
   requests.push(request);
   const answer = await reply(request);
   const { status = 200, text = '', delayMs = 0, headers = {}, usage } = typeof answer === 'string' ? { text: answer } : answer;
-  if (delayMs > 0) await new Promise((resolve) => setTimeout(resolve, delayMs));
+  if (delayMs > 0) await delayOrClose(outgoing, delayMs);
   if (outgoing.destroyed) return;
   outgoing.writeHead(status, { 'content-type': 'application/json', ...headers });
   outgoing.end(status === 200 ? JSON.stringify(completion(request, text, usage)) : JSON.stringify({ error: { message: text } }));
+}
+
+function delayOrClose(outgoing: http.ServerResponse, ms: number): Promise<void> {
+  return new Promise((resolve) => {
+    const timer = setTimeout(resolve, ms);
+    outgoing.on('close', () => {
+      clearTimeout(timer);
+      resolve();
+    });
+  });
 }
 
 function requestOf(body: Record<string, unknown>, headers: http.IncomingHttpHeaders): ModelRequest {

@@ -1,0 +1,128 @@
+/** What the guard lets out, and what it does not. */
+import type dns from 'node:dns';
+import http from 'node:http';
+import type { AddressInfo } from 'node:net';
+import { gzipSync } from 'node:zlib';
+import { isPublicAddress } from '../../src/sources/guard/addresses.ts';
+import { createGuardedFetch, type GuardOptions } from '../../src/sources/guard/fetch.ts';
+
+let server: http.Server;
+let port: number;
+let answer: http.RequestListener;
+const seen: { url: string; headers: http.IncomingHttpHeaders; method: string }[] = [];
+const closing: (() => Promise<void>)[] = [];
+
+beforeAll(async () => {
+  server = http.createServer((request, response) => {
+    seen.push({ url: request.url!, headers: request.headers, method: request.method! });
+    answer(request, response);
+  });
+  await new Promise<void>((resolve) => {
+    server.listen(0, '127.0.0.1', resolve);
+  });
+  ({ port } = server.address() as AddressInfo);
+});
+beforeEach(() => {
+  seen.length = 0;
+  answer = (_request, response) => response.end('fine');
+});
+afterEach(() => Promise.all(closing.splice(0).map((close) => close())));
+afterAll(async () => {
+  server.closeAllConnections();
+  await new Promise((resolve) => server.close(resolve));
+});
+
+function guard(options: Partial<GuardOptions> = {}): (url: string, init?: RequestInit) => Promise<Response> {
+  const guarded = createGuardedFetch({ allowHosts: [], maxBytes: 1_000, ...options });
+  closing.push(guarded.close);
+  return guarded.fetch;
+}
+
+/** Answers every name with these addresses. */
+function resolvingTo(...addresses: string[]): typeof dns.lookup {
+  return ((_name: string, _options: object, callback: (error: Error | null, found: dns.LookupAddress[]) => void) => {
+    callback(null, addresses.map((address) => ({ address, family: address.includes(':') ? 6 : 4 })));
+  }) as unknown as typeof dns.lookup;
+}
+
+test.each(['127.0.0.1', '10.1.2.3', '172.16.0.1', '172.31.255.255', '192.168.1.1', '169.254.169.254', '100.64.0.1', '0.0.0.0', '224.0.0.1', '255.255.255.255', '192.0.2.1',
+  '::1', '::', 'fe80::1', 'fc00::1', 'fd12:3456::1', 'ff02::1', '::ffff:127.0.0.1', '64:ff9b::7f00:1', '2002:7f00:1::', '2001::1', '2001:db8::1', 'nonsense', ''])('%s is closed', (address) => {
+  expect(isPublicAddress(address)).toBe(false);
+});
+
+test.each(['1.1.1.1', '8.8.8.8', '172.15.0.1', '172.32.0.1', '2606:4700:4700::1111', '2a00:1450:4001::1'])('%s is public', (address) => {
+  expect(isPublicAddress(address)).toBe(true);
+});
+
+test.each(['http://127.0.0.1:PORT/', 'http://2130706433:PORT/', 'http://0x7f.1:PORT/', 'http://0177.0.0.1:PORT/', 'http://[::1]:PORT/', 'http://[::ffff:127.0.0.1]:PORT/',
+  'http://localhost:PORT/', 'http://127.1:PORT/', 'http://0:PORT/', 'http://169.254.169.254/latest/meta-data', 'http://[fd00:ec2::254]/'])('%s is refused, and nothing arrives', async (url) => {
+  await expect(guard()(url.replace('PORT', String(port)))).rejects.toMatchObject({ code: 'SOURCE_NOT_ALLOWED' });
+  expect(seen).toEqual([]);
+});
+
+test.each(['file:///etc/passwd', 'ftp://example.com/', 'gopher://example.com/', 'data:text/plain,x', 'not a url'])('%s is refused', async (url) => {
+  await expect(guard()(url)).rejects.toMatchObject({ code: 'SOURCE_NOT_ALLOWED' });
+});
+
+test('a user or password in the URL is refused', async () => {
+  await expect(guard({ allowHosts: [`127.0.0.1:${port}`] })(`http://user:secret@127.0.0.1:${port}/`)).rejects.toMatchObject({ code: 'SOURCE_NOT_ALLOWED' });
+});
+
+test('a name is refused as soon as one of its addresses is closed', async () => {
+  const mixed = guard({ lookup: resolvingTo('1.1.1.1', '127.0.0.1') });
+  await expect(mixed(`http://rebinding.example:${port}/`)).rejects.toMatchObject({ code: 'SOURCE_NOT_ALLOWED', message: expect.stringContaining('rebinding.example') as string });
+  expect(seen).toEqual([]);
+});
+
+test('a listed host may be reached, on the listed port only', async () => {
+  const listed = guard({ allowHosts: [`127.0.0.1:${port}`] });
+  expect(await (await listed(`http://127.0.0.1:${port}/`)).text()).toBe('fine');
+  await expect(listed(`http://127.0.0.1:${port + 1}/`)).rejects.toMatchObject({ code: 'SOURCE_NOT_ALLOWED' });
+});
+
+test('a redirect is checked like a first request', async () => {
+  answer = (request, response) => response.writeHead(302, { location: request.url === '/' ? 'http://169.254.169.254/' : '/' }).end();
+  await expect(guard({ allowHosts: [`127.0.0.1:${port}`] })(`http://127.0.0.1:${port}/`)).rejects.toMatchObject({ code: 'SOURCE_NOT_ALLOWED' });
+});
+
+test('redirects are followed, and not for ever', async () => {
+  const allowed = guard({ allowHosts: [`127.0.0.1:${port}`] });
+  answer = (request, response) => (request.url === '/end' ? response.end('there') : response.writeHead(307, { location: '/end' }).end());
+  expect(await (await allowed(`http://127.0.0.1:${port}/`, { method: 'POST', body: 'x' })).text()).toBe('there');
+  expect(seen.map(({ method }) => method)).toEqual(['POST', 'POST']);
+  answer = (_request, response) => response.writeHead(302, { location: '/again' }).end();
+  await expect(allowed(`http://127.0.0.1:${port}/`)).rejects.toMatchObject({ code: 'SOURCE_FAILED' });
+});
+
+test('what identifies us does not follow a redirect to another origin', async () => {
+  answer = (request, response) => (request.url === '/end' ? response.end() : response.writeHead(307, { location: `http://localhost:${port}/end` }).end());
+  const allowed = guard({ allowHosts: [`127.0.0.1:${port}`, `localhost:${port}`] });
+  await allowed(`http://127.0.0.1:${port}/`, { headers: { authorization: 'Bearer secret', 'x-api-key': 'secret', accept: 'text/plain' } });
+  expect(seen[0]!.headers).toMatchObject({ authorization: 'Bearer secret' });
+  expect(seen[1]!.headers['authorization']).toBeUndefined();
+  expect(seen[1]!.headers['x-api-key']).toBeUndefined();
+  expect(seen[1]!.headers['accept']).toBe('text/plain');
+});
+
+test('an answer is cut at the cap, compressed ones after they are unpacked', async () => {
+  const allowed = guard({ allowHosts: [`127.0.0.1:${port}`] });
+  answer = (_request, response) => response.writeHead(200, { 'content-encoding': 'gzip' }).end(gzipSync(Buffer.alloc(10_000_000)));
+  await expect((await allowed(`http://127.0.0.1:${port}/`)).text()).rejects.toMatchObject({ code: 'LIMIT_OUTPUT' });
+});
+
+test('proxy variables are not read', async () => {
+  const before = process.env['http_proxy'];
+  process.env['http_proxy'] = 'http://127.0.0.1:1';
+  try {
+    expect(await (await guard({ allowHosts: [`127.0.0.1:${port}`] })(`http://127.0.0.1:${port}/`)).text()).toBe('fine');
+  } finally {
+    if (before === undefined) delete process.env['http_proxy'];
+    else process.env['http_proxy'] = before;
+  }
+});
+
+test('an aborted call ends', async () => {
+  const abort = new AbortController();
+  answer = () => abort.abort(new Error('enough'));
+  await expect(guard({ allowHosts: [`127.0.0.1:${port}`] })(`http://127.0.0.1:${port}/`, { signal: abort.signal })).rejects.toThrow('enough');
+});
