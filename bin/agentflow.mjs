@@ -81,7 +81,11 @@ function isNewEnough(version) {
 function handOver(command, { node, isOurs }) {
   const child = spawn(command[0], command.slice(1), {
     stdio: isOurs ? ['inherit', 'inherit', 'inherit', 'ipc'] : 'inherit',
-    env: { ...process.env, PATH: [path.join(modules, '.bin'), path.dirname(node), process.env.PATH].filter(Boolean).join(path.delimiter) },
+    env: {
+      ...(isOurs ? { NODE_COMPILE_CACHE: path.join(modules, '.cache', 'compiled') } : {}), // halves the time to load
+      ...process.env,
+      PATH: [path.join(modules, '.bin'), path.dirname(node), process.env.PATH].filter(Boolean).join(path.delimiter),
+    },
   });
   for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP']) process.on(signal, () => child.kill(signal));
   child.on('error', (error) => {
