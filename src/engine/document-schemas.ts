@@ -4,8 +4,8 @@ import { limitKeys } from './limits.ts';
 import type { JsonObject } from './types.ts';
 
 export const samplingProperties: JsonObject = {
-  temperature: { type: 'number', minimum: 0, maximum: 2, description: 'How freely the model chooses; 0.7 when left out.' },
-  max_tokens: { type: 'integer', minimum: 1, description: 'Longest answer; 4096 when left out.' },
+  temperature: { type: 'number', minimum: 0, maximum: 2, description: 'How freely the model chooses; 0.7 when neither node nor source says.' },
+  max_tokens: { type: 'integer', minimum: 1, description: 'Longest answer in tokens; 4096 when neither node nor source says.' },
   top_p: { type: 'number', minimum: 0, maximum: 1, description: 'Nucleus sampling.' },
 };
 

@@ -1,8 +1,9 @@
 /** aggregator: joins results and shapes them; with a source, a model sums them up. */
+import { samplingProperties } from '../engine/document-schemas.ts';
 import { asText, isEmpty, isObject, ownValue, setOwn } from '../engine/json.ts';
 import { fillValue } from '../engine/template.ts';
 import { dollars } from '../engine/cost.ts';
-import { filled, inlineSourceProperties, llmRequest, missingWarnings, samplingParameters, scopeOf, sourceOf, stateValue, textParameter, textsParameter, tokensOf } from './shared.ts';
+import { filled, inlineSourceProperties, llmRequest, missingWarnings, scopeOf, sourceOf, stateValue, textParameter, textsParameter, tokensOf } from './shared.ts';
 import type { Json, JsonObject, NodeContext, NodeSpec, NodeType, Problem } from '../engine/types.ts';
 
 const strategies = ['merge', 'priority', 'template', 'concat', 'select'];
@@ -24,7 +25,7 @@ export const aggregator: NodeType = {
       custom_fields: { type: 'object', description: 'Merged into the output; texts are templates.' },
       prompt: { type: 'string', description: 'With a source: how to sum up, a template; the results follow it.' },
       system_prompt: { type: 'string', description: 'With a source: instructions before it, a template.' },
-      ...samplingParameters,
+      ...samplingProperties,
       ...inlineSourceProperties,
     },
   },

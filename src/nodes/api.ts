@@ -13,7 +13,7 @@ export const api: NodeType = {
   parameters: {
     type: 'object',
     properties: {
-      method: { enum: [...methods, ...methods.map((method) => method.toLowerCase())], description: 'GET when left out.' },
+      method: { type: 'string', pattern: `(?i)^(${methods.join('|')})$`, description: `${methods.join(', ')}, in either case; GET when left out.` },
       path: { type: 'string', description: 'Below the base URL of the source, a template; values are percent-encoded.' },
       query: { type: 'object', description: 'Query parameters; texts are templates.' },
       headers: { type: 'object', additionalProperties: { type: 'string' }, description: 'Headers; templates.' },

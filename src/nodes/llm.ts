@@ -1,8 +1,9 @@
 /** llm: one call of a language model; JSON answers are parsed, checked and repaired once. */
 import { NodeError } from '../errors.ts';
+import { samplingProperties } from '../engine/document-schemas.ts';
 import { isObject } from '../engine/json.ts';
 import { schemaFault, schemaProblems } from '../engine/schema.ts';
-import { filled, inlineSourceProperties, llmRequest, promptOf, samplingParameters, sourceOf, textParameter, tokensOf } from './shared.ts';
+import { filled, inlineSourceProperties, llmRequest, promptOf, sourceOf, textParameter, tokensOf } from './shared.ts';
 import type { Json, JsonObject, LlmAnswer, LlmRequest, NodeContext, NodeDone, NodeSpec, NodeType, Problem } from '../engine/types.ts';
 
 export const llm: NodeType = {
@@ -15,7 +16,7 @@ export const llm: NodeType = {
       system_prompt: { type: 'string', description: 'Instructions before it, a template.' },
       response_format: { enum: ['text', 'json', 'schema'], description: 'json and schema: the answer is parsed, and repaired once by the model when it is wrong.' },
       schema: { type: 'object', description: 'JSON Schema of the answer, for response_format schema.' },
-      ...samplingParameters,
+      ...samplingProperties,
       ...inlineSourceProperties,
     },
   },

@@ -1,9 +1,10 @@
 /** router: says what the text is about, as `intent`; the edges do the rest. */
 import { expressionProblem, evaluateCondition } from '../engine/expression.ts';
+import { samplingProperties } from '../engine/document-schemas.ts';
 import { asText, isObject } from '../engine/json.ts';
 import { inlineSourceKeys } from '../engine/keys.ts';
 import { compilePattern } from '../engine/pattern.ts';
-import { inlineSourceProperties, llmRequest, numberParameter, samplingParameters, sourceOf, stateValue, textParameter, textsParameter, tokensOf, filled } from './shared.ts';
+import { inlineSourceProperties, llmRequest, numberParameter, sourceOf, stateValue, textParameter, textsParameter, tokensOf, filled } from './shared.ts';
 import type { JsonObject, NodeContext, NodeDone, NodeSpec, NodeType, Problem } from '../engine/types.ts';
 
 interface Route {
@@ -44,7 +45,7 @@ export const router: NodeType = {
       default_intent: { type: 'string', minLength: 1, description: 'Intent when nothing fits; unknown when left out.' },
       prompt: { type: 'string', description: 'llm: what the model is asked, instead of the built-in question. A template.' },
       system_prompt: { type: 'string', description: 'llm: instructions before it. A template.' },
-      ...samplingParameters,
+      ...samplingProperties,
       ...inlineSourceProperties,
     },
   },

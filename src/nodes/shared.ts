@@ -12,12 +12,6 @@ export const inlineSourceProperties: JsonObject = {
   base_url: { type: 'string', description: 'Instead of a source: another endpoint.' },
 };
 
-export const samplingParameters: JsonObject = {
-  temperature: { type: 'number', minimum: 0, maximum: 2, description: 'How freely the model chooses; 0.7 when neither node nor source says.' },
-  max_tokens: { type: 'integer', minimum: 1, description: 'Longest answer in tokens; 4096 when neither node nor source says.' },
-  top_p: { type: 'number', minimum: 0, maximum: 1, description: 'Nucleus sampling.' },
-};
-
 export function scopeOf(context: NodeContext): TemplateScope {
   return { state: context.state, outputs: context.outputs };
 }

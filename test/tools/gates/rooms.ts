@@ -12,7 +12,7 @@ interface Room {
 }
 
 /** The engine's pure helpers, which know nothing of a run. */
-const engineHelpers = ['types', 'json', 'template', 'expression', 'schema', 'pattern', 'keys', 'cost'].map((file) => `engine/${file}`);
+const engineHelpers = ['types', 'json', 'template', 'expression', 'schema', 'pattern', 'keys', 'cost', 'document-schemas'].map((file) => `engine/${file}`);
 
 /** errors and keys import nothing of ours; everybody may import errors. */
 export const rooms: Readonly<Record<string, Room>> = {

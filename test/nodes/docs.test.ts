@@ -1,0 +1,16 @@
+import { readFileSync } from 'node:fs';
+import { expect, test } from '@jest/globals';
+import { loadSelectChecker, validateSpec } from '../../src/engine/index.ts';
+import { nodeTypes } from '../../src/nodes/index.ts';
+import { nodeTypeReference } from '../../src/nodes/reference.ts';
+
+const page = (name: string): string => readFileSync(new URL(`../../docs/${name}`, import.meta.url), 'utf8');
+
+test('the reference of node types is what the node types say (write it by: node test/tools/write-docs.ts)', () => {
+  expect(page('node-types.md')).toBe(nodeTypeReference());
+});
+
+test('the workflow shown to users is valid, without a warning', async () => {
+  const [, example = ''] = /```json\n([\s\S]*?)```/.exec(page('workflows.md')) ?? [];
+  expect(validateSpec(JSON.parse(example), { nodeTypes, checkSelect: await loadSelectChecker() })).toEqual({ valid: true, errors: [], warnings: [] });
+});
