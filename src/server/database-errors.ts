@@ -1,4 +1,5 @@
 /** What node-postgres throws, told apart: errors that PostgreSQL reported, and connections that failed. */
+import type { ConstraintRow } from '../store/constraints.ts';
 
 export interface DatabaseError extends Error {
   /** SQLSTATE. */
@@ -30,9 +31,17 @@ export function isConnectionFailure(error: unknown): boolean {
   return networkCodes.has(code) || notNow.has(code) || code.startsWith('08') || connectionMessages.test(error.message);
 }
 
-/** Column that a constraint is about, by the naming convention `chk_<table>_<column>`, `fk_<table>_<column>`, `idx_<table>_<columns>`. */
-export function fieldOfConstraint(constraint: string, table: string | undefined): string | undefined {
-  if (table === undefined) return undefined;
-  const subject = new RegExp(`^(?:chk|fk|idx)_${table.replace(/[^a-z0-9_]/g, '')}_(.+)$`).exec(constraint)?.[1];
-  return subject?.replace(/^tenant_id_(?=.)/, '');
+/** What can be told of a constraint that refused something. */
+export interface ConstraintFacts {
+  /** The first column that is not the tenant's. */
+  column: string | undefined;
+  /** What it asks for, in words. */
+  rule: string | null;
+}
+
+export type ConstraintBook = ReadonlyMap<string, ConstraintFacts>;
+
+export function constraintBookOf(rows: readonly ConstraintRow[]): ConstraintBook {
+  return new Map(rows.map(({ name, columns, description }) =>
+    [name, { column: columns.find((column) => column !== 'tenant_id') ?? columns[0], rule: description }]));
 }

@@ -5,7 +5,7 @@
 import { isSafeError } from 'postgraphile/grafast';
 import { GraphQLError } from 'postgraphile/graphql';
 import { AgentFlowError, errorRegistry, type ErrorCode } from '../errors.ts';
-import { fieldOfConstraint, type DatabaseError, isConnectionFailure, isDatabaseError } from './database-errors.ts';
+import { type ConstraintBook, type DatabaseError, isConnectionFailure, isDatabaseError } from './database-errors.ts';
 import { currentScope } from './scope.ts';
 
 export interface Log {
@@ -25,12 +25,15 @@ const codeBySqlstate = new Map<string, ErrorCode>(
   Object.entries(errorRegistry).flatMap(([code, { sqlstate }]) => (sqlstate === null ? [] : [[sqlstate, code as ErrorCode]])));
 
 /** SQLSTATEs of class 22 whose message repeats nothing but the value that the client itself sent. */
-const echoesOnlyInput = new Set(['22001', '22003', '22007', '22008', '22P02', '22P05', '22021']);
+const echoesOnlyInput = new Set(['22001', '22003', '22007', '22008', '22P02', '22021']);
+
+const noConstraints: ConstraintBook = new Map();
+const unstorableText = 'A text in the value contains what cannot be stored: the character NUL, or half of a surrogate pair.';
 
 /** Turns anything thrown into what may be shown. `undefined` means: not registered, mask it. */
-export function publicErrorOf(error: unknown): PublicError | undefined {
+export function publicErrorOf(error: unknown, constraints: ConstraintBook = noConstraints): PublicError | undefined {
   if (error instanceof AgentFlowError) return fromAgentFlow(error);
-  if (isDatabaseError(error)) return fromDatabase(error);
+  if (isDatabaseError(error)) return fromDatabase(error, constraints);
   if (isConnectionFailure(error)) return plain('UNAVAILABLE');
   if (error instanceof Error && isSafeError(error)) {
     return { code: 'BAD_REQUEST', message: error.message, extensions: { remedy: errorRegistry.BAD_REQUEST.remedy } };
@@ -48,12 +51,12 @@ function fromAgentFlow(error: AgentFlowError): PublicError | undefined {
   return { code: error.code, message: error.message, extensions: { ...error.details, remedy: error.remedy } };
 }
 
-function fromDatabase(error: DatabaseError): PublicError | undefined {
+function fromDatabase(error: DatabaseError, constraints: ConstraintBook): PublicError | undefined {
   const { code: sqlstate } = error;
   const registered = codeBySqlstate.get(sqlstate);
   if (sqlstate.startsWith('AF') && registered) return fromRaised(registered, error);
   if (sqlstate === '42501') return plain(isVisitor() ? 'UNAUTHENTICATED' : 'PERMISSION_DENIED');
-  if (registered) return plain(registered, placeOf(error));
+  if (registered) return fromConstraint(registered, error, constraints);
   if (sqlstate.startsWith('22')) return fromBadValue(error);
   if (isConnectionFailure(error)) return plain('UNAVAILABLE');
   if (sqlstate.startsWith('54')) return plain('LIMIT_EXCEEDED');
@@ -74,17 +77,23 @@ function fromRaised(code: ErrorCode, error: DatabaseError): PublicError {
   };
 }
 
-function fromBadValue(error: DatabaseError): PublicError {
-  const shown = plain('INVALID_VALUE', placeOf(error));
-  return echoesOnlyInput.has(error.code) ? { ...shown, message: error.message } : shown;
-}
-
-function placeOf(error: DatabaseError): Record<string, unknown> {
-  const field = error.column || (error.constraint ? fieldOfConstraint(error.constraint, error.table) : undefined);
-  return {
+/** PostgreSQL's own words name values and rows; the constraint's comment, and the registry, do not. */
+function fromConstraint(code: ErrorCode, error: DatabaseError, constraints: ConstraintBook): PublicError {
+  const facts = error.constraint ? constraints.get(error.constraint) : undefined;
+  const field = error.column || facts?.column;
+  const shown = plain(code, {
     ...(field ? { field: toCamelCase(field) } : null),
     ...(error.constraint ? { constraint: error.constraint } : null),
-  };
+  });
+  return { ...shown, message: facts?.rule ?? shown.message };
+}
+
+function fromBadValue(error: DatabaseError): PublicError {
+  const shown = plain('INVALID_VALUE', error.column ? { field: toCamelCase(error.column) } : {});
+  // What we send as JSON is well-formed, but for characters that jsonb does not take.
+  const isText = error.code === '22P05' || (error.code === '22P02' && /type jsonb?$/.test(error.message));
+  if (isText) return { ...shown, message: unstorableText };
+  return echoesOnlyInput.has(error.code) ? { ...shown, message: error.message } : shown;
 }
 
 /** `fail` gives details as JSON: a list of problems, or an object that is merged into the extensions. */
@@ -117,12 +126,12 @@ function isVisitor(): boolean {
 }
 
 /** The `maskError` of the GraphQL server. */
-export function makeErrorMask(log: Log): (error: GraphQLError) => GraphQLError {
+export function makeErrorMask(log: Log, constraints: ConstraintBook): (error: GraphQLError) => GraphQLError {
   return (error) => {
     // Errors about errors: a resolver's error keeps the original at the bottom.
     const original = deepestOriginal(error);
     if (original === null) return withCode(error, { code: badRequestCodeOf(error), message: error.message, extensions: {} });
-    const shown = publicErrorOf(original);
+    const shown = publicErrorOf(original, constraints);
     if (shown) return withCode(error, shown);
     const requestId = currentScope()?.requestId;
     log.error({ err: original, path: error.path, requestId }, 'An unexpected error was masked');

@@ -7,8 +7,9 @@ import { type ExpressGrafserv, grafserv } from 'postgraphile/grafserv/express/v4
 import type { Config } from '../config.ts';
 import { AgentFlowError } from '../errors.ts';
 import { createApp } from './app.ts';
-import { isConnectionFailure } from './database-errors.ts';
-import type { Log } from './errors.ts';
+import { readConstraints } from '../store/constraints.ts';
+import { constraintBookOf, isConnectionFailure } from './database-errors.ts';
+import { type Log, makeErrorMask } from './errors.ts';
 import { ExecutionEvents } from './events.ts';
 import { type Credentials, identify, type Identity, type IdentityKeys } from './identity.ts';
 import { closeHttp, listen, undoAll, urlOf } from './lifecycle.ts';
@@ -65,7 +66,8 @@ async function open(options: ServerOptions, keys: IdentityKeys, opened: (() => P
   await executionEvents.start();
   const signIn = new SignIn(pool, keys.jwtSecret);
   const services = { signIn, executionEvents, workflowTools, statementTimeoutMs };
-  const instance = postgraphile(serverPreset(pool, services, log, config.environment === 'development'));
+  const maskError = makeErrorMask(log, constraintBookOf(await readConstraints(pool)));
+  const instance = postgraphile(serverPreset(pool, { services, maskError, isDevelopment: config.environment === 'development' }));
   opened.push(async () => {
     await instance.release();
     for (const service of instance.getResolvedPreset().pgServices ?? []) await service.release?.();
@@ -78,7 +80,7 @@ async function open(options: ServerOptions, keys: IdentityKeys, opened: (() => P
   const app = createApp({ log, identify: who, health: readiness, graphql: await routerOf(graphql) });
   const server = http.createServer({ requestTimeout: requestTimeoutMs }, app);
   await listen(server, config.host, config.port);
-  const webSockets = serveWebSockets({ server, graphql, identify: who, log });
+  const webSockets = serveWebSockets({ server, graphql, identify: who, maskError, log });
   let closing: Promise<void> | undefined;
   const close = async (graceMs: number): Promise<void> => {
     readiness.stopServing();

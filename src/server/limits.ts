@@ -1,84 +1,92 @@
 /**
- * Bounds on one GraphQL document, checked before anything is planned: size, depth, number of fields, number of sign-ins.
- * Fragments count where they are spread, and each is measured once.
+ * Bounds on one GraphQL document: depth, fields, sign-ins. They are looked at before GraphQL validates it, since some of its rules
+ * take time that grows with the square of a hostile document. Fragments count where they are spread, and each is measured once.
  */
-import {
-  type ASTVisitor, type FragmentDefinitionNode, GraphQLError, Kind, type OperationDefinitionNode, type SelectionSetNode, type ValidationContext,
-} from 'postgraphile/graphql';
-import { errorRegistry } from '../errors.ts';
+import { type DocumentNode, type FragmentDefinitionNode, GraphQLError, Kind, type OperationDefinitionNode, type SelectionNode, type SelectionSetNode } from 'postgraphile/graphql';
 
 export const maxBodyBytes = 3 * 1024 * 1024;
 export const maxQueryLength = 100_000;
+export const maxTokens = 20_000;
 export const maxDepth = 15;
 export const maxFields = 500;
 export const maxRootFields = 30;
+export const maxOperations = 50;
 export const defaultPageSize = 20;
 export const maxPageSize = 100;
 const maxSignIns = 1;
 
+/** Of a selection set. Sums may be huge, up to Infinity; they are never walked. */
 interface Measure {
   depth: number;
+  /** Fields and directives in all. */
   fields: number;
+  /** Fields of the set itself. */
+  ownFields: number;
+  signIns: number;
 }
 
-export function DocumentLimitsRule(context: ValidationContext): ASTVisitor {
-  return {
-    OperationDefinition(operation) {
-      for (const message of faultsOf(operation, (name) => context.getFragment(name))) {
-        const { remedy } = errorRegistry.LIMIT_EXCEEDED;
-        context.reportError(new GraphQLError(message, { nodes: operation, extensions: { code: 'LIMIT_EXCEEDED', remedy } }));
-      }
-    },
-  };
+const nothing: Measure = { depth: 0, fields: 0, ownFields: 0, signIns: 0 };
+
+/** Empty when the document is within the limits. */
+export function limitErrorsOf(document: DocumentNode): GraphQLError[] {
+  const operations = document.definitions.filter((definition) => definition.kind === Kind.OPERATION_DEFINITION);
+  if (operations.length > maxOperations) return [limitError(`The document has ${operations.length} operations; at most ${maxOperations} are allowed.`)];
+  const fragments = new Map(document.definitions.flatMap((definition) =>
+    (definition.kind === Kind.FRAGMENT_DEFINITION ? [[definition.name.value, definition] as const] : [])));
+  const measuring = new Measuring(fragments);
+  return operations.flatMap((operation) => faultsOf(measuring.of(operation.selectionSet)).map((message) => limitError(message, operation)));
 }
 
-type FindFragment = (name: string) => FragmentDefinitionNode | null | undefined;
+function limitError(message: string, nodes?: OperationDefinitionNode): GraphQLError {
+  return new GraphQLError(message, { nodes, extensions: { code: 'LIMIT_EXCEEDED' } });
+}
 
-function faultsOf(operation: OperationDefinitionNode, findFragment: FindFragment): string[] {
-  const measure = measureOf(operation.selectionSet, findFragment, new Map());
-  const rootNames = rootFieldNames(operation.selectionSet, findFragment, new Set());
-  const signIns = rootNames.filter((name) => name === 'authenticate').length;
+function faultsOf({ depth, fields, ownFields, signIns }: Measure): string[] {
   return [
-    measure.depth > maxDepth ? `The operation is ${measure.depth} levels deep; at most ${maxDepth} are allowed.` : null,
-    measure.fields > maxFields ? `The operation selects ${measure.fields} fields; at most ${maxFields} are allowed.` : null,
-    rootNames.length > maxRootFields ? `The operation has ${rootNames.length} fields at the top; at most ${maxRootFields} are allowed.` : null,
+    depth > maxDepth ? `The operation is ${depth} levels deep; at most ${maxDepth} are allowed.` : null,
+    fields > maxFields ? `The operation selects ${fields} fields; at most ${maxFields} are allowed.` : null,
+    ownFields > maxRootFields ? `The operation has ${ownFields} fields at the top; at most ${maxRootFields} are allowed.` : null,
     signIns > maxSignIns ? 'An operation may call authenticate once.' : null,
   ].filter((fault) => fault !== null);
 }
 
-/** Introspection has a rule of its own in GraphQL for its depth; its levels are not counted here, its fields are. */
-function measureOf(selectionSet: SelectionSetNode, findFragment: FindFragment, known: Map<string, Measure>): Measure {
-  let depth = 0;
-  let fields = 0;
-  for (const selection of selectionSet.selections) {
-    const inner = selection.kind === Kind.FRAGMENT_SPREAD
-      ? measureOfFragment(selection.name.value, findFragment, known)
-      : selection.selectionSet ? measureOf(selection.selectionSet, findFragment, known) : { depth: 0, fields: 0 };
-    const isField = selection.kind === Kind.FIELD;
-    const isIntrospection = isField && selection.name.value.startsWith('__');
-    depth = Math.max(depth, isIntrospection ? 1 : inner.depth + (isField ? 1 : 0));
-    fields += inner.fields + (isField ? 1 : 0) + (selection.directives?.length ?? 0);
+class Measuring {
+  readonly #fragments: ReadonlyMap<string, FragmentDefinitionNode>;
+  readonly #known = new Map<string, Measure>();
+
+  constructor(fragments: ReadonlyMap<string, FragmentDefinitionNode>) {
+    this.#fragments = fragments;
   }
-  return { depth, fields };
-}
 
-function measureOfFragment(name: string, findFragment: FindFragment, known: Map<string, Measure>): Measure {
-  const found = known.get(name);
-  if (found) return found;
-  // A fragment that spreads itself finds this and stops; another rule refuses it.
-  known.set(name, { depth: 0, fields: 0 });
-  const fragment = findFragment(name);
-  const measure = fragment ? measureOf(fragment.selectionSet, findFragment, known) : { depth: 0, fields: 0 };
-  known.set(name, measure);
-  return measure;
-}
+  of(selectionSet: SelectionSetNode | undefined): Measure {
+    return (selectionSet?.selections ?? []).map((selection) => this.#ofSelection(selection)).reduce((sum, part) => ({
+      depth: Math.max(sum.depth, part.depth),
+      fields: sum.fields + part.fields,
+      ownFields: sum.ownFields + part.ownFields,
+      signIns: sum.signIns + part.signIns,
+    }), nothing);
+  }
 
-function rootFieldNames(selectionSet: SelectionSetNode, findFragment: FindFragment, visited: Set<string>): string[] {
-  return selectionSet.selections.flatMap((selection) => {
-    if (selection.kind === Kind.FIELD) return [selection.name.value];
-    if (selection.kind === Kind.INLINE_FRAGMENT) return rootFieldNames(selection.selectionSet, findFragment, visited);
-    const fragment = findFragment(selection.name.value);
-    if (!fragment || visited.has(selection.name.value)) return [];
-    return rootFieldNames(fragment.selectionSet, findFragment, new Set([...visited, selection.name.value]));
-  });
+  #ofSelection(selection: SelectionNode): Measure {
+    const directives = selection.directives?.length ?? 0;
+    if (selection.kind !== Kind.FIELD) {
+      const inner = selection.kind === Kind.FRAGMENT_SPREAD ? this.#ofFragment(selection.name.value) : this.of(selection.selectionSet);
+      return { ...inner, fields: inner.fields + directives };
+    }
+    const inner = this.of(selection.selectionSet);
+    const name = selection.name.value;
+    // GraphQL bounds the depth of introspection itself.
+    const depth = name.startsWith('__') ? 1 : inner.depth + 1;
+    return { depth, fields: inner.fields + 1 + directives, ownFields: 1, signIns: name === 'authenticate' ? 1 : 0 };
+  }
+
+  #ofFragment(name: string): Measure {
+    const known = this.#known.get(name);
+    if (known) return known;
+    // A fragment that spreads itself finds this and stops; GraphQL refuses it.
+    this.#known.set(name, nothing);
+    const measure = this.of(this.#fragments.get(name)?.selectionSet);
+    this.#known.set(name, measure);
+    return measure;
+  }
 }

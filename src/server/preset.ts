@@ -3,18 +3,20 @@ import { PgSimplifyInflectionPreset } from '@graphile/simplify-inflection';
 import type { Pool } from 'pg';
 import 'postgraphile';
 import { makePgService } from 'postgraphile/adaptors/pg';
+import type { GraphQLError, GraphQLSchema } from 'postgraphile/graphql';
 import 'postgraphile/grafserv';
 import { PostGraphileAmberPreset } from 'postgraphile/presets/amber';
 import { PostGraphileConnectionFilterPreset } from 'postgraphile-plugin-connection-filter';
 import { errorRegistry } from '../errors.ts';
 import { contextOf, type Services } from './context.ts';
-import { type Log, makeErrorMask } from './errors.ts';
 import { graphiqlOptions } from './graphiql.ts';
-import { DocumentLimitsRule, maxBodyBytes } from './limits.ts';
+import { makeParseAndValidate } from './documents.ts';
+import { maxBodyBytes } from './limits.ts';
 import { AuthenticationPlugin } from './plugins/authentication.ts';
 import { CheckEnumsPlugin } from './plugins/check-enums.ts';
 import { DefaultOrderPlugin } from './plugins/default-order.ts';
 import { DiagramsPlugin } from './plugins/diagrams.ts';
+import { ExecutionInputPlugin } from './plugins/execution-input.ts';
 import { ExecutionUpdatedPlugin } from './plugins/execution-updated.ts';
 import { FiltersPlugin } from './plugins/filters.ts';
 import { FlowByIdPlugin } from './plugins/flow-by-id.ts';
@@ -31,7 +33,7 @@ export function schemaPreset(pool: Pool): GraphileConfig.Preset {
     extends: [PostGraphileAmberPreset, PgSimplifyInflectionPreset, PostGraphileConnectionFilterPreset],
     plugins: [
       NamesPlugin, CheckEnumsPlugin, KeysPlugin, FiltersPlugin, PageSizePlugin, DefaultOrderPlugin, FlowByIdPlugin, UpdatesPlugin,
-      AuthenticationPlugin, ExecutionUpdatedPlugin, ValidationPlugin, PublishGatePlugin, DiagramsPlugin,
+      AuthenticationPlugin, ExecutionInputPlugin, ExecutionUpdatedPlugin, ValidationPlugin, PublishGatePlugin, DiagramsPlugin,
     ],
     disablePlugins: [
       // What does not fit ends the start, instead of leaving a hole in the API.
@@ -48,7 +50,14 @@ export function schemaPreset(pool: Pool): GraphileConfig.Preset {
   };
 }
 
-export function serverPreset(pool: Pool, services: Services, log: Log, isDevelopment: boolean): GraphileConfig.Preset {
+export interface Serving {
+  services: Services;
+  maskError: (error: GraphQLError) => GraphQLError;
+  /** Lets answers carry the SQL that made them. */
+  isDevelopment: boolean;
+}
+
+export function serverPreset(pool: Pool, { services, maskError, isDevelopment }: Serving): GraphileConfig.Preset {
   return {
     extends: [schemaPreset(pool)],
     plugins: [ServingPlugin],
@@ -58,7 +67,7 @@ export function serverPreset(pool: Pool, services: Services, log: Log, isDevelop
       graphiqlPath: '/graphiql',
       graphiqlOnGraphQLGET: false,
       maxRequestLength: maxBodyBytes,
-      maskError: makeErrorMask(log),
+      maskError,
       watch: false,
     },
     ruru: graphiqlOptions,
@@ -70,7 +79,7 @@ interface Payload {
 }
 
 /**
- * Limits on documents; a code on errors that GraphQL finds before execution; and status 503 when the database was not to be
+ * Limits on documents; a code on every error; and status 503 when the database was not to be
  * had, so that load balancers and clients try again.
  */
 const ServingPlugin: GraphileConfig.Plugin = {
@@ -79,7 +88,14 @@ const ServingPlugin: GraphileConfig.Plugin = {
   grafserv: {
     middleware: {
       setPreset(next, event) {
-        event.validationRules.push(DocumentLimitsRule);
+        const { getExecutionConfig } = event;
+        const parsers = new WeakMap<GraphQLSchema, ReturnType<typeof makeParseAndValidate>>();
+        event.getExecutionConfig = async function getCheckedExecutionConfig(context) {
+          const config = await getExecutionConfig.call(this, context);
+          const parser = parsers.get(config.schema) ?? makeParseAndValidate(config.schema);
+          parsers.set(config.schema, parser);
+          return { ...config, parseAndValidate: parser };
+        };
         return next();
       },
       async processRequest(next, event) {

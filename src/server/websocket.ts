@@ -10,7 +10,7 @@ import { GraphQLError } from 'postgraphile/graphql';
 import { type GrafservBase, makeGraphQLWSConfig } from 'postgraphile/grafserv';
 import { type WebSocket, WebSocketServer } from 'ws';
 import { AgentFlowError } from '../errors.ts';
-import { type Log, makeErrorMask, publicErrorOf } from './errors.ts';
+import { type Log, publicErrorOf } from './errors.ts';
 import type { Credentials, Identity } from './identity.ts';
 import { maxBodyBytes } from './limits.ts';
 import { type RequestScope, runInScope } from './scope.ts';
@@ -36,6 +36,7 @@ export interface WebSocketParts {
   server: Server;
   graphql: GrafservBase;
   identify(credentials: Credentials): Promise<Identity>;
+  maskError(error: GraphQLError): GraphQLError;
   log: Log;
 }
 
@@ -44,10 +45,9 @@ export interface WebSockets {
   close(graceMs: number): Promise<void>;
 }
 
-export function serveWebSockets({ server, graphql, identify, log }: WebSocketParts): WebSockets {
+export function serveWebSockets({ server, graphql, identify, maskError, log }: WebSocketParts): WebSockets {
   const sockets = new WebSocketServer({ noServer: true, maxPayload: maxBodyBytes });
   const connections = new Map<WebSocket, Connection>();
-  const mask = makeErrorMask(log);
   const base = makeGraphQLWSConfig(graphql);
   const scopeOf = (extra: Extra): RequestScope => {
     if (!extra.connection) throw new Error('The connection has not been acknowledged');
@@ -68,11 +68,11 @@ export function serveWebSockets({ server, graphql, identify, log }: WebSocketPar
     },
     async onSubscribe(context, id, payload) {
       if (Object.keys(context.subscriptions).length > maxSubscriptions) {
-        return [mask(new GraphQLError('Refused', { originalError: tooManyOperations() }))];
+        return [maskError(new GraphQLError('Refused', { originalError: tooManyOperations() }))];
       }
       return await runInScope(scopeOf(context.extra), async () => {
         const prepared = await base.onSubscribe!(context as never, id, payload);
-        return Array.isArray(prepared) ? prepared.map((error) => mask(error as GraphQLError)) : prepared;
+        return Array.isArray(prepared) ? prepared.map((error) => maskError(error as GraphQLError)) : prepared;
       });
     },
     onNext: (context, id, payload, args, result) => runInScope(scopeOf(context.extra), () => base.onNext!(context as never, id, payload, args, result)),

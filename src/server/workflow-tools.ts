@@ -15,6 +15,8 @@ export interface WorkflowTools {
   validate(spec: unknown): Validation;
   /** Mermaid; null when the document cannot be drawn. `statuses`: of nodes, by id, to be shown. */
   diagram(spec: unknown, statuses?: Readonly<Record<string, string>>): string | null;
+  /** The value as jsonb holds it: without NUL and lone surrogates, which become U+FFFD. */
+  normaliseState(value: unknown): unknown;
 }
 
 /** Findings that depend on the tenant's source rows: SQL's word counts. */

@@ -26,7 +26,7 @@ export interface TestApi {
   query<Data = any>(caller: Caller, query: string, variables?: object): Promise<Answer<Data>>;
   /** Like `query`, but an error in the answer fails the test. */
   data<Data = any>(caller: Caller, query: string, variables?: object): Promise<Data>;
-  post(body: string | Uint8Array, headers?: Record<string, string>): Promise<Answer>;
+  post(body: string | Uint8Array<ArrayBuffer>, headers?: Record<string, string>): Promise<Answer>;
 }
 
 export const sampleWorkflow = '660e8400-e29b-41d4-a716-446655440000';
@@ -54,7 +54,7 @@ export async function startApi(): Promise<TestApi> {
     log,
   });
   const tokens = new Map<Caller, Promise<string>>();
-  const post = (body: string | Uint8Array, headers: Record<string, string> = {}): Promise<Answer> => send(server.url, body, headers);
+  const post = (body: string | Uint8Array<ArrayBuffer>, headers: Record<string, string> = {}): Promise<Answer> => send(server.url, body, headers);
   const token = (caller: Caller): Promise<string> => {
     const known = tokens.get(caller) ?? signIn(post, db, caller);
     tokens.set(caller, known);
@@ -78,9 +78,9 @@ export async function startApi(): Promise<TestApi> {
   };
 }
 
-async function send(url: string, body: string | Uint8Array, headers: Record<string, string>): Promise<Answer> {
+async function send(url: string, body: string | Uint8Array<ArrayBuffer>, headers: Record<string, string>): Promise<Answer> {
   const response = await fetch(`${url}/graphql`, {
-    method: 'POST', body: body as BodyInit, headers: { 'content-type': 'application/json', accept: 'application/json', ...headers },
+    method: 'POST', body, headers: { 'content-type': 'application/json', accept: 'application/json', ...headers },
   });
   const text = await response.text();
   const { data, errors } = text.startsWith('{') ? (JSON.parse(text) as Answer) : { data: undefined, errors: undefined };

@@ -1,18 +1,30 @@
 /**
- * An update that touches no row is an error: NOT_FOUND, whether the row does not exist, belongs to somebody else, or is not yours
- * to change. `expectedVersion` is written into the column `version`, where a trigger refuses a value other than the present one.
+ * An update that touches no row is an error: PERMISSION_DENIED when the caller sees the row and may not change it, NOT_FOUND when the row
+ * does not exist or belongs to somebody else: those two cannot be told apart. `expectedVersion` is written into the column `version`, where a trigger refuses a value other than the present one.
  */
 import 'postgraphile';
-import { type ObjectStep, sideEffect, type Step } from 'postgraphile/grafast';
+import type { PgExecutorContext } from 'postgraphile/@dataplan/pg';
+import { constant, type ObjectStep, sideEffect, type Step } from 'postgraphile/grafast';
 import { EXPORTABLE } from 'postgraphile/graphile-build';
 import { AgentFlowError } from '../../errors.ts';
+import { isRowVisible } from '../../store/visible-rows.ts';
 
 interface Settable {
   set(attributeName: string, value: unknown): void;
 }
 
-function assertFound(row: unknown): void {
-  if (row == null) throw new AgentFlowError('NOT_FOUND', undefined, { details: { field: 'id' } });
+interface Outcome {
+  row: unknown;
+  id: string;
+  table: string;
+  caller: PgExecutorContext<Record<string, string>>;
+}
+
+/** Throws PERMISSION_DENIED or NOT_FOUND. */
+async function assertUpdated({ row, id, table, caller }: Outcome): Promise<void> {
+  if (row != null) return;
+  const isVisible = await caller.withPgClient(caller.pgSettings, (client) => isRowVisible(client, table, id));
+  throw new AgentFlowError(isVisible ? 'PERMISSION_DENIED' : 'NOT_FOUND', undefined, { details: { field: 'id' } });
 }
 
 function applyExpectedVersion(update: Settable, version: number | null): void {
@@ -34,15 +46,19 @@ export const UpdatesPlugin: GraphileConfig.Plugin = {
     },
     hooks: {
       GraphQLObjectType_fields_field(field, _build, context) {
-        if (!context.scope.isPgUpdateMutation || !field.plan) return field;
+        const { isPgUpdateMutation, pgFieldResource: resource } = context.scope;
+        if (!isPgUpdateMutation || !resource || !field.plan) return field;
         const { plan } = field;
+        const table = resource.extensions?.pg?.name;
+        if (table === undefined) throw new Error(`The table of ${resource.name} is not known`);
         return {
           ...field,
-          plan: EXPORTABLE((plan, sideEffect, assertFound) => function updatePlan($root, args, info) {
+          plan: EXPORTABLE((assertUpdated, constant, plan, resource, sideEffect, table) => function updatePlan($root, args, info) {
             const $payload = plan($root, args, info) as ObjectStep<{ result: Step }>;
-            sideEffect($payload.get('result'), assertFound);
+            const outcome = { row: $payload.get('result'), id: args.getRaw(['input', 'id']), table: constant(table), caller: resource.executor.context() };
+            sideEffect(outcome, assertUpdated as never);
             return $payload;
-          }, [plan, sideEffect, assertFound]),
+          }, [assertUpdated, constant, plan, resource, sideEffect, table]),
         };
       },
       GraphQLInputObjectType_fields(fields, build, context) {

@@ -1,0 +1,9 @@
+/** Questions about rows of any table of the API, asked as the caller. */
+import { escapeIdentifier } from 'pg';
+import type { ReadingClient } from './workflow-checks.ts';
+
+/** `table`: a table of `app_public` with an `id`. */
+export async function isRowVisible(client: ReadingClient, table: string, id: string): Promise<boolean> {
+  const { rows } = await client.query({ text: `select from app_public.${escapeIdentifier(table)} where id = $1`, values: [id] });
+  return rows.length > 0;
+}
