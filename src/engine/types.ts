@@ -323,6 +323,8 @@ export interface NodeType {
   sourceKind: SourceKind | null;
   /** When false a source may be absent (router, aggregator). */
   sourceRequired: boolean;
+  /** Where a source may be absent: is one needed with these parameters after all (a router that asks a model)? */
+  needsSource?(parameters: JsonObject): boolean;
   /** Reaches outside with these parameters? Pure nodes cost no round trip. */
   hasEffect(parameters: JsonObject): boolean;
   defaultOutputKey(parameters: JsonObject): string | null;

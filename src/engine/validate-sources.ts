@@ -44,7 +44,7 @@ function checkNodeSource(node: DraftNode, checking: Checking): void {
   const field = metadataField(node, 'source');
   const named = node.metadata.source;
   if (named === undefined) {
-    if (type?.sourceRequired && !hasInlineSource(node, type)) {
+    if (type && (type.sourceRequired || type.needsSource?.(node.metadata)) && !hasInlineSource(node, type)) {
       report.add('E014', field, `Node '${node.id ?? ''}' of type ${type.type} has no source`, node.id);
     }
     return;

@@ -2,7 +2,6 @@
 import { expressionProblem, evaluateCondition } from '../engine/expression.ts';
 import { samplingProperties } from '../engine/document-schemas.ts';
 import { asText, isObject } from '../engine/json.ts';
-import { inlineSourceKeys } from '../engine/keys.ts';
 import { compilePattern } from '../engine/pattern.ts';
 import { inlineSourceProperties, llmRequest, numberParameter, sourceOf, stateValue, textParameter, textsParameter, tokensOf, filled } from './shared.ts';
 import type { JsonObject, NodeContext, NodeDone, NodeSpec, NodeType, Problem } from '../engine/types.ts';
@@ -51,6 +50,7 @@ export const router: NodeType = {
   },
   sourceKind: 'llm',
   sourceRequired: false,
+  needsSource: ({ strategy }) => strategy === 'llm',
   hasEffect: (parameters) => parameters.strategy === 'llm',
   defaultOutputKey: () => 'intent',
   alsoWrites: ['intent'],
@@ -141,18 +141,14 @@ function wordAt(text: string, word: string): number {
   return -1;
 }
 
-function checkRouter(node: NodeSpec): Problem[] {
-  const { parameters } = node;
+function checkRouter({ parameters }: NodeSpec): Problem[] {
   const problems: Problem[] = [];
-  const say = (code: string, field: string, message: string): void => void problems.push({ code, field, message, nodeId: null });
-  if (parameters.strategy === 'llm' && parameters.source === undefined && !inlineSourceKeys.some((key) => parameters[key] !== undefined)) {
-    say('E014', 'source', `is missing: node '${node.id}' of type router asks a model and has no source`);
-  }
+  const say = (field: string, message: string): void => void problems.push({ code: 'E003', field, message, nodeId: null });
   routesOf(parameters).forEach((route, i) => {
     const fault = route.pattern === null ? null : patternFault(route.pattern);
-    if (fault !== null) say('E003', `routes.${i}.pattern`, `is no RE2 pattern: ${fault}`);
+    if (fault !== null) say(`routes.${i}.pattern`, `is no RE2 pattern: ${fault}`);
     const problem = route.condition === null ? null : expressionProblem(route.condition);
-    if (problem !== null) say('E003', `routes.${i}.condition`, `is no expression: ${problem}`);
+    if (problem !== null) say(`routes.${i}.condition`, `is no expression: ${problem}`);
   });
   return problems;
 }
