@@ -1,20 +1,21 @@
 /** Is a text exactly one SELECT? Answered by PostgreSQL's own parser. */
-import { loadModule, parseSync } from 'libpg-query';
+type Parse = (text: string) => { stmts?: unknown[] };
 
 const writes: ReadonlySet<string> = new Set(['InsertStmt', 'UpdateStmt', 'DeleteStmt', 'MergeStmt']);
 const maxLength = 100_000;
 
-/** Loads the parser once; the function it gives says what is wrong with a statement, or null. */
+/** Loads the parser (only who checks statements needs it); the function it gives says what is wrong with a statement, or null. */
 export async function loadSelectChecker(): Promise<(text: string) => string | null> {
+  const { loadModule, parseSync } = await import('libpg-query');
   await loadModule();
-  return selectProblem;
+  return (text) => selectProblem(text, parseSync);
 }
 
-function selectProblem(text: string): string | null {
+function selectProblem(text: string, parse: Parse): string | null {
   if (text.length > maxLength) return `a statement is at most ${maxLength} characters long`;
   let statements: unknown[];
   try {
-    statements = parseSync(text).stmts ?? [];
+    statements = parse(text).stmts ?? [];
   } catch (error) {
     return (error as Error).message;
   }

@@ -1,8 +1,9 @@
-/** E003 of conditions, E005 to E007, E011 to E013 and W004: start, edges, queues, rings and islands. */
+/** E003 of conditions, E005 to E007, E011 to E013, W004 and W012: start, edges, routes, queues, rings and islands. */
 import { expressionProblem } from './expression.ts';
 import { graphOf, reachableFrom, ringsOf } from './graph.ts';
+import { isObject } from './json.ts';
 import { endTargets } from './keys.ts';
-import type { DraftEdge, DraftQueue } from './draft.ts';
+import type { DraftEdge, DraftNode, DraftQueue } from './draft.ts';
 import type { Checking } from './validate.ts';
 
 export function checkGraph(checking: Checking): void {
@@ -10,6 +11,7 @@ export function checkGraph(checking: Checking): void {
   const ids = new Set(draft.nodes.flatMap(({ id }) => (id === null ? [] : [id])));
   const queues = new Set(draft.queues.flatMap(({ id }) => (id === null ? [] : [id])));
   for (const edge of draft.edges) checkEdge(edge, ids, queues, checking);
+  for (const node of draft.nodes) if (node.type === 'router') checkRoutes(node, checking);
   checkQueues(ids, checking);
   checkShape(ids, checking);
   const start = draft.startNode;
@@ -24,6 +26,20 @@ function checkEdge(edge: DraftEdge, ids: Set<string>, queues: Set<string>, { rep
   if (edge.queue !== null && !queues.has(edge.queue)) report.at('E007', `${edge.field}.queue`, `of the edge from '${edge.from ?? ''}' names the unknown queue '${edge.queue}'`);
   const problem = edge.condition === null ? null : expressionProblem(edge.condition);
   if (problem !== null) report.at('E003', `${edge.field}.condition`, `is no expression: ${problem}`);
+}
+
+/** A route may choose among the targets of its router's edges only. */
+function checkRoutes(node: DraftNode, { draft, report }: Checking): void {
+  const { routes } = node.metadata;
+  if (!Array.isArray(routes)) return;
+  const targets = new Set(draft.edges.filter(({ from }) => from === node.id).flatMap(({ to }) => to.map(({ id }) => id)));
+  routes.forEach((route, i) => {
+    if (!isObject(route)) return;
+    const key = typeof route.to === 'string' ? 'to' : 'target_node';
+    const target = route[key];
+    if (typeof target !== 'string' || targets.has(target)) return;
+    report.at('W012', `${node.field}.metadata.routes.${i}.${key}`, `names '${target}', to which no edge of '${node.id ?? ''}' leads: the route cannot choose it`, node.id);
+  });
 }
 
 function checkQueues(ids: Set<string>, { draft, report }: Checking): void {

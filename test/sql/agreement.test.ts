@@ -18,7 +18,7 @@ const db = useTestDatabase();
 const commonParameters = new Set(['source', 'source_id', 'temperature', 'top_p', 'max_tokens', 'timeout', 'retry', 'on_error', 'output_key']);
 
 function onlyTypeScriptSays({ code, field, message }: Found): boolean {
-  if (code === 'W005' || /^edges\.\d+\.condition is no expression/.test(message)) return true;
+  if (code === 'W005' || code === 'W012' || /^edges\.\d+\.condition is no expression/.test(message)) return true;
   const [, parameter] = /^nodes\.\d+\.metadata\.([^.]*)/.exec(field ?? '') ?? [];
   if (parameter === undefined || message.includes('secret') || !['E002', 'E003', 'W002'].includes(code)) return false;
   return code === 'W002' || !(commonParameters.has(parameter) || (code === 'E002' && parameter === 'query'));
