@@ -1,4 +1,5 @@
 /** What node-postgres throws, told apart: errors that PostgreSQL reported, and connections that failed. */
+import { isNativeError } from 'node:util/types';
 import type { ConstraintRow } from '../store/constraints.ts';
 
 export interface DatabaseError extends Error {
@@ -20,13 +21,13 @@ const connectionMessages = /Connection terminated|timeout exceeded when trying t
 const notNow = new Set(['57P01', '57P02', '57P03', '53300', '53400', '40001', '40P01', '25006']);
 
 export function isDatabaseError(error: unknown): error is DatabaseError {
-  return error instanceof Error && 'severity' in error && 'code' in error && typeof error.code === 'string' && sqlstateShape.test(error.code);
+  return isNativeError(error) && 'severity' in error && 'code' in error && typeof error.code === 'string' && sqlstateShape.test(error.code);
 }
 
 /** The database cannot be used at the moment; the same request may succeed in a few seconds. */
 export function isConnectionFailure(error: unknown): boolean {
-  if (error instanceof AggregateError) return error.errors.some(isConnectionFailure);
-  if (!(error instanceof Error)) return false;
+  if (!isNativeError(error)) return false;
+  if ('errors' in error && Array.isArray(error.errors)) return error.errors.some(isConnectionFailure);
   const code = 'code' in error && typeof error.code === 'string' ? error.code : '';
   return networkCodes.has(code) || notNow.has(code) || code.startsWith('08') || connectionMessages.test(error.message);
 }

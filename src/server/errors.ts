@@ -2,6 +2,7 @@
  * What clients learn of an error: `message` and `extensions { code, field?, constraint?, remedy?, problems?, requestId? }`, always from
  * the registry. Whatever is not registered becomes INTERNAL with the request's id, and the whole of it goes to the log.
  */
+import { isNativeError } from 'node:util/types';
 import { isSafeError } from 'postgraphile/grafast';
 import { GraphQLError } from 'postgraphile/graphql';
 import { AgentFlowError, errorRegistry, type ErrorCode } from '../errors.ts';
@@ -35,7 +36,7 @@ export function publicErrorOf(error: unknown, constraints: ConstraintBook = noCo
   if (error instanceof AgentFlowError) return fromAgentFlow(error);
   if (isDatabaseError(error)) return fromDatabase(error, constraints);
   if (isConnectionFailure(error)) return plain('UNAVAILABLE');
-  if (error instanceof Error && isSafeError(error)) {
+  if (isNativeError(error) && isSafeError(error)) {
     return { code: 'BAD_REQUEST', message: error.message, extensions: { remedy: errorRegistry.BAD_REQUEST.remedy } };
   }
   return undefined;

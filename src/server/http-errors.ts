@@ -1,4 +1,5 @@
 /** Errors that end a request outside of GraphQL's execution, in GraphQL's own form: `{errors: [{message, extensions: {code, ...}}]}`. */
+import { isNativeError } from 'node:util/types';
 import { AgentFlowError, errorRegistry, type ErrorCode } from '../errors.ts';
 import { publicErrorOf } from './errors.ts';
 
@@ -41,7 +42,7 @@ const parserFaults: Record<string, { code: ErrorCode; message: string; remedy: s
 };
 
 function fromBodyParser(error: unknown): { code: ErrorCode; message: string; extensions: Record<string, unknown> } | undefined {
-  if (!(error instanceof Error) || !('type' in error) || typeof error.type !== 'string') return undefined;
+  if (!isNativeError(error) || !('type' in error) || typeof error.type !== 'string') return undefined;
   const fault = parserFaults[error.type];
   return fault && { code: fault.code, message: fault.message, extensions: { remedy: fault.remedy } };
 }

@@ -4,6 +4,8 @@ import type { AddressInfo } from 'node:net';
 import { AgentFlowError } from '../errors.ts';
 import type { Log } from './errors.ts';
 
+const idleCheckMs = 20;
+
 /** Throws PORT_IN_USE. */
 export function listen(server: Server, host: string, port: number): Promise<void> {
   return new Promise((resolve, reject) => {
@@ -29,11 +31,13 @@ export function urlOf(server: Server, host: string): string {
 export function closeHttp(server: Server, graceMs: number): Promise<void> {
   return new Promise((resolve) => {
     const cutOff = setTimeout(() => server.closeAllConnections(), graceMs);
+    // A connection whose request ends meanwhile is kept alive by its client, and would hold the stop up.
+    const idle = setInterval(() => server.closeIdleConnections(), idleCheckMs);
     server.close(() => {
       clearTimeout(cutOff);
+      clearInterval(idle);
       resolve();
     });
-    server.closeIdleConnections();
   });
 }
 

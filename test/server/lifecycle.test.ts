@@ -1,0 +1,160 @@
+import http from 'node:http';
+import pino from 'pino';
+import { loadWorkflowTools } from '../../src/cli/workflow-tools.ts';
+import { startServer, type ServerOptions } from '../../src/server/index.ts';
+import { codesOf, startApi, type TestApi } from '../support/api.ts';
+import { startProxy } from '../support/proxy.ts';
+import { openClient, watch } from '../support/subscriptions.ts';
+
+const slowQuery = JSON.stringify({ query: '{ currentUser { email } }' });
+
+async function optionsFor(api: TestApi, changes: Partial<ServerOptions> = {}, port = 0): Promise<ServerOptions> {
+  return {
+    config: { host: '127.0.0.1', port, jwtSecret: api.db.jwtSecret, secretKey: api.db.secretKey, environment: 'test' },
+    authenticatorUrl: api.db.url('agentflow_authenticator'),
+    workflowTools: await loadWorkflowTools(),
+    log: pino({ level: 'silent' }),
+    ...changes,
+  };
+}
+
+/** Connections that a server keeps to this database. */
+async function connectionsOf(api: TestApi): Promise<number> {
+  const { rows } = await api.db.owner.query<{ count: number }>(
+    `select count(*)::int as count from pg_stat_activity where datname = current_database() and application_name like 'agentflow server%'`);
+  return rows[0]!.count;
+}
+
+async function eventually(check: () => Promise<boolean>): Promise<void> {
+  for (let tries = 0; !(await check()); tries += 1) {
+    if (tries === 200) throw new Error('It did not come true within ten seconds');
+    await new Promise((resolve) => setTimeout(resolve, 50));
+  }
+}
+
+describe('starting', () => {
+  let api: TestApi;
+  beforeAll(async () => {
+    api = await startApi();
+  });
+  afterAll(async () => {
+    await api.server.close(1_000);
+    await api.db.drop();
+  });
+
+  test('on a port that is taken says so, and leaves nothing behind', async () => {
+    const before = await connectionsOf(api);
+    const port = Number(new URL(api.url).port);
+    await expect(startServer(await optionsFor(api, {}, port))).rejects.toMatchObject({ code: 'PORT_IN_USE', details: { port } });
+    await eventually(async () => (await connectionsOf(api)) <= before);
+  });
+
+  test('without a database says so', async () => {
+    const authenticatorUrl = 'postgres://agentflow_authenticator@127.0.0.1:1/agentflow';
+    await expect(startServer(await optionsFor(api, { authenticatorUrl }))).rejects.toMatchObject({ code: 'DATABASE_UNREACHABLE' });
+  });
+
+  test('without its secrets says so', async () => {
+    const options = await optionsFor(api);
+    await expect(startServer({ ...options, config: { ...options.config, jwtSecret: null } })).rejects.toMatchObject({ code: 'CONFIG_INVALID' });
+  });
+
+  test('on a database that lacks migrations is not ready, and says which', async () => {
+    const server = await startServer(await optionsFor(api, { expectedMigration: '000099.sql' }));
+    try {
+      const response = await fetch(`${server.url}/readyz`);
+      expect(response.status).toBe(503);
+      const { checks } = (await response.json()) as { checks: { name: string; ok: boolean; problem: string }[] };
+      expect(checks.find(({ name }) => name === 'migrations')).toMatchObject({ ok: false, problem: expect.stringContaining('000099.sql') });
+    } finally {
+      await server.close(1_000);
+    }
+  });
+});
+
+describe('stopping', () => {
+  test('lets a running request finish, says goodbye to sockets, and gives every connection back', async () => {
+    const api = await startApi();
+    const connection = openClient(api.url, await api.headersOf('jane'));
+    await watch(connection, '{ __typename }').next();
+    // The body is only half there when the stop begins.
+    const answered = new Promise<number>((resolve, reject) => {
+      const request = http.request(`${api.url}/graphql`, { method: 'POST', headers: { 'content-type': 'application/json', 'content-length': slowQuery.length } },
+        (response) => response.resume().on('end', () => resolve(response.statusCode!)));
+      request.on('error', reject);
+      request.write(slowQuery.slice(0, 10));
+      setTimeout(() => request.end(slowQuery.slice(10)), 300);
+    });
+    await new Promise((resolve) => setTimeout(resolve, 100));
+    const [first, second] = [api.server.close(5_000), api.server.close(5_000)];
+    expect(await answered).toBe(200);
+    await Promise.all([first, second]);
+    expect((await connection.closed).code).toBe(1001);
+    await expect(fetch(`${api.url}/healthz`)).rejects.toThrow();
+    await eventually(async () => (await connectionsOf(api)) === 0);
+    await api.db.drop();
+  });
+
+  test('cuts off what has not ended within the grace', async () => {
+    const api = await startApi();
+    const cut = new Promise<unknown>((resolve) => {
+      const request = http.request(`${api.url}/graphql`, { method: 'POST', headers: { 'content-type': 'application/json', 'content-length': 1_000 } });
+      request.on('error', resolve);
+      request.write('{');
+    });
+    await new Promise((resolve) => setTimeout(resolve, 100));
+    await api.server.close(200);
+    expect(await cut).toMatchObject({ code: 'ECONNRESET' });
+    await api.db.drop();
+  });
+});
+
+describe('while PostgreSQL is away', () => {
+  test('everybody is told to try again, and served when it is back', async () => {
+    const api = await startApi();
+    const proxy = await startProxy(api.db.url('agentflow_authenticator'));
+    const server = await startServer(await optionsFor(api, { authenticatorUrl: proxy.through(api.db.url('agentflow_authenticator')) }));
+    const ask = async (caller: string) => {
+      const response = await fetch(`${server.url}/graphql`, {
+        method: 'POST', headers: { 'content-type': 'application/json', ...(await api.headersOf(caller)) }, body: JSON.stringify({ query: '{ currentUser { email } }' }),
+      });
+      const { data, errors } = (await response.json()) as Awaited<ReturnType<TestApi['query']>>;
+      return { status: response.status, data, codes: codesOf({ errors } as never) };
+    };
+    expect(await ask('john')).toMatchObject({ status: 200, data: { currentUser: { email: 'john@example.com' } } });
+    await proxy.shut();
+    for (const caller of ['john', 'key', 'visitor']) expect(await ask(caller)).toMatchObject({ status: 503, codes: ['UNAVAILABLE'] });
+    expect((await fetch(`${server.url}/readyz`)).status).toBe(503);
+    expect((await fetch(`${server.url}/healthz`)).status).toBe(200);
+    await proxy.open();
+    await eventually(async () => (await ask('john')).status === 200);
+    await eventually(async () => (await fetch(`${server.url}/readyz`)).status === 200);
+    await server.close(1_000);
+    await proxy.shut();
+    await api.server.close(1_000);
+    await api.db.drop();
+  });
+});
+
+describe('what nobody expected', () => {
+  test('is masked, with an id to quote, and told to the log in full', async () => {
+    const api = await startApi();
+    await api.db.owner.query(`create or replace function app_public.signed_in_user() returns app_public.users language plpgsql stable
+      as $$ begin raise exception 'planted mark %', 42 using detail = 'planted detail', errcode = 'XX000'; end $$`);
+    const answer = await api.post(JSON.stringify({ query: '{ currentUser { email } }' }), { 'x-request-id': 'quote-me' });
+    expect(answer.errors).toEqual([expect.objectContaining({ path: ['currentUser'], extensions: expect.objectContaining({ code: 'INTERNAL', requestId: 'quote-me' }) })]);
+    expect(answer.text).not.toMatch(/planted/);
+    expect(api.logged().filter(({ requestId }) => requestId === 'quote-me')).toEqual([expect.objectContaining({ err: expect.objectContaining({ message: 'planted mark 42' }) })]);
+    await api.server.close(1_000);
+    await api.db.drop();
+  });
+
+  test('a statement that runs too long is ended and told as a timeout', async () => {
+    const api = await startApi();
+    await api.db.owner.query(`create or replace function app_public.signed_in_user() returns app_public.users language plpgsql stable
+      as $$ begin raise exception 'canceling statement due to statement timeout' using errcode = '57014'; end $$`);
+    expect(codesOf(await api.query('visitor', '{ currentUser { email } }'))).toEqual(['TIMEOUT']);
+    await api.server.close(1_000);
+    await api.db.drop();
+  });
+});
