@@ -8,7 +8,10 @@ export interface StoreLog {
 export function makePool(connectionString: string, options: { max: number; name: string; log: StoreLog }): pg.Pool {
   const { max, name, log } = options;
   const pool = new pg.Pool({ connectionString, max, application_name: name, idleTimeoutMillis: 60_000, connectionTimeoutMillis: 10_000, query_timeout: 60_000 });
-  pool.on('error', (error) => log.warn({ error: error.message, pool: name }, 'a database connection broke'));
+  // A pool that has ended let go of its connections before the server did: what they still say is no news.
+  pool.on('error', (error) => {
+    if (!pool.ending) log.warn({ error: error.message, pool: name }, 'a database connection broke');
+  });
   // Without a listener the event would end the process; the statement under way fails with the same error.
   pool.on('connect', (client) => client.on('error', () => undefined));
   return pool;
