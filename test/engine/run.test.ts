@@ -72,6 +72,21 @@ describe('an execution', () => {
     expect(state.data).not.toHaveProperty('b');
   });
 
+  test('after a failure nothing is followed any more, not even to be skipped', () => {
+    const forked = planOf({ nodes: [side('a'), side('b'), side('c'), side('d')], edges: [{ from: 'a', to: ['b', 'c'] }, { from: 'c', to: 'd', condition: 'nowhere' }], start_node: 'a' }, { nodeTypes });
+    const state = initialRun(forked, {});
+    step(forked, state, { type: 'start' });
+    finish(state, 'a', undefined, forked);
+    finish(state, 'b', { status: 'failed', error: { code: 'SOURCE_FAILED', message: 'no' } }, forked);
+    expect(finish(state, 'c', undefined, forked).commands).toEqual([{ type: 'finish', status: 'failed', error: { code: 'SOURCE_FAILED', nodeId: 'b', message: "Node 'b' failed: no" } }]);
+    const quiet = planOf({ ...fork, edges: [{ from: 'a', to: ['b', 'c'] }, { from: 'c', to: 'd', condition: 'false' }] }, { nodeTypes });
+    const other = initialRun(quiet, {});
+    step(quiet, other, { type: 'start' });
+    finish(other, 'a', undefined, quiet);
+    finish(other, 'b', { status: 'failed', error: { code: 'SOURCE_FAILED', message: 'no' } }, quiet);
+    expect(words(finish(other, 'c', undefined, quiet).commands)).toEqual(['finish failed']);
+  });
+
   test('events that come too late, twice, or for what does not run change nothing', () => {
     const state = started();
     const { outcome } = finish(state, 'a');
