@@ -22,6 +22,8 @@ export const demandGraphqlRequest: RequestHandler = (request, response, next) =>
   if (!request.accepts(['application/graphql-response+json', 'application/json'])) {
     throw new HttpError(406, 'BAD_REQUEST', 'The answer is JSON, which the request does not accept.', 'Set Accept: application/json.');
   }
+  // Who does not say gets what every client understands.
+  if ((request.get('accept') ?? '*/*') === '*/*') request.headers.accept = 'application/json';
   next();
 };
 

@@ -7,3 +7,8 @@ export async function isRowVisible(client: ReadingClient, table: string, id: str
   const { rows } = await client.query({ text: `select from app_public.${escapeIdentifier(table)} where id = $1`, values: [id] });
   return rows.length > 0;
 }
+
+/** Throws PERMISSION_DENIED, naming the right and who has it, unless the caller has it. */
+export async function demandRight(client: ReadingClient, right: string): Promise<void> {
+  await client.query({ text: 'select app_private.demand($1)', values: [right] });
+}

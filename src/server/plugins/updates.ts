@@ -7,11 +7,14 @@ import type { PgExecutorContext } from 'postgraphile/@dataplan/pg';
 import { constant, type ObjectStep, sideEffect, type Step } from 'postgraphile/grafast';
 import { EXPORTABLE } from 'postgraphile/graphile-build';
 import { AgentFlowError } from '../../errors.ts';
-import { isRowVisible } from '../../store/visible-rows.ts';
+import { demandRight, isRowVisible } from '../../store/visible-rows.ts';
 
 interface Settable {
   set(attributeName: string, value: unknown): void;
 }
+
+/** What an update of a table takes; `admin` where nothing is said. */
+const rights: Readonly<Record<string, string>> = { workflows: 'workflows:write', sources: 'sources:write', flows: 'flows:write' };
 
 interface Outcome {
   row: unknown;
@@ -23,8 +26,11 @@ interface Outcome {
 /** Throws PERMISSION_DENIED or NOT_FOUND. */
 async function assertUpdated({ row, id, table, caller }: Outcome): Promise<void> {
   if (row != null) return;
-  const isVisible = await caller.withPgClient(caller.pgSettings, (client) => isRowVisible(client, table, id));
-  throw new AgentFlowError(isVisible ? 'PERMISSION_DENIED' : 'NOT_FOUND', undefined, { details: { field: 'id' } });
+  await caller.withPgClient(caller.pgSettings, async (client) => {
+    const isVisible = await isRowVisible(client, table, id);
+    if (isVisible) await demandRight(client, rights[table] ?? 'admin');
+    throw new AgentFlowError(isVisible ? 'PERMISSION_DENIED' : 'NOT_FOUND', undefined, { details: { field: 'id' } });
+  });
 }
 
 function applyExpectedVersion(update: Settable, version: number | null): void {
