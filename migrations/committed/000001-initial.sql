@@ -1,5 +1,5 @@
 --! Previous: -
---! Hash: sha1:989aebff191a682c213120595a8ef0fc75d6bbf0
+--! Hash: sha1:8e1b5dbb765c7889a947086e9cb686ecea821cd2
 --! Message: initial
 
 --! Included before.sql
@@ -10,9 +10,9 @@ create schema if not exists app_private;
 
 alter default privileges revoke execute on functions from public;
 
-grant usage on schema app_public to agentflow_visitor, agentflow_user, agentflow_operator, agentflow_worker;
--- USAGE alone: the functions that CHECKs, defaults and policies call are reached through it, tables are not.
-grant usage on schema app_private to agentflow_authenticator, agentflow_visitor, agentflow_user, agentflow_worker;
+grant usage on schema app_public to agentflow_visitor, agentflow_user, agentflow_operator;
+-- USAGE alone: functions that policies, CHECKs, sign-in and the worker call are reached through it, tables are not.
+grant usage on schema app_private to agentflow_authenticator, agentflow_user, agentflow_worker;
 --! EndIncluded app_private/schemas.sql
 --! Included app_private/functions/is_json_object.sql
 create or replace function app_private.is_json_object(value jsonb, max_bytes integer) returns boolean
@@ -21,7 +21,7 @@ create or replace function app_private.is_json_object(value jsonb, max_bytes int
 
 comment on function app_private.is_json_object(jsonb, integer) is
   'Is the value a JSON object whose text is at most max_bytes long? For CHECKs.';
-grant execute on function app_private.is_json_object(jsonb, integer) to agentflow_user, agentflow_worker;
+grant execute on function app_private.is_json_object(jsonb, integer) to agentflow_user;
 --! EndIncluded app_private/functions/is_json_object.sql
 --! Included app_private/functions/is_metrics.sql
 create or replace function app_private.is_metrics(value jsonb) returns boolean
@@ -35,7 +35,7 @@ create or replace function app_private.is_metrics(value jsonb) returns boolean
 
 comment on function app_private.is_metrics(jsonb) is
   'Has the value the shape of execution metrics: seconds, tokens, US dollars, and seconds by node? Other keys may be there. For CHECKs.';
-grant execute on function app_private.is_metrics(jsonb) to agentflow_user, agentflow_worker;
+grant execute on function app_private.is_metrics(jsonb) to agentflow_user;
 --! EndIncluded app_private/functions/is_metrics.sql
 --! Included app_private/functions/is_permissions.sql
 create or replace function app_private.is_permissions(value jsonb) returns boolean
@@ -48,7 +48,7 @@ create or replace function app_private.is_permissions(value jsonb) returns boole
 
 comment on function app_private.is_permissions(jsonb) is
   'Has the value the shape of an API key''s permissions: areas (workflows, flows, executions, sources), each with a list of read, write, execute? For CHECKs.';
-grant execute on function app_private.is_permissions(jsonb) to agentflow_user, agentflow_worker;
+grant execute on function app_private.is_permissions(jsonb) to agentflow_user;
 --! EndIncluded app_private/functions/is_permissions.sql
 --! Included app_private/functions/has_inline_secret.sql
 -- The list of names is the one of the validators: app_private.workflow_problems and src/engine/validate.
@@ -60,7 +60,7 @@ create or replace function app_private.has_inline_secret(value jsonb) returns bo
 
 comment on function app_private.has_inline_secret(jsonb) is
   'Does the value hold, at any depth, a non-empty text under a name that secrets go by (api_key, password, token ...)? For CHECKs and the audit log.';
-grant execute on function app_private.has_inline_secret(jsonb) to agentflow_user, agentflow_worker;
+grant execute on function app_private.has_inline_secret(jsonb) to agentflow_user;
 --! EndIncluded app_private/functions/has_inline_secret.sql
 --! EndIncluded before.sql
 
@@ -578,7 +578,7 @@ create or replace function app_public.current_tenant_id() returns uuid
 
 comment on function app_public.current_tenant_id() is
   E'@behavior -*\nThe tenant of this transaction, or null. A malformed setting is null, never an error.';
-grant execute on function app_public.current_tenant_id() to agentflow_visitor, agentflow_user, agentflow_worker;
+grant execute on function app_public.current_tenant_id() to agentflow_user;
 --! EndIncluded app_public/functions/current_tenant_id.sql
 --! Included app_public/functions/current_user_id.sql
 create or replace function app_public.current_user_id() returns uuid
@@ -591,7 +591,7 @@ create or replace function app_public.current_user_id() returns uuid
 
 comment on function app_public.current_user_id() is
   E'@behavior -*\nThe user of this transaction (for an API key: its owner), or null.';
-grant execute on function app_public.current_user_id() to agentflow_visitor, agentflow_user, agentflow_worker;
+grant execute on function app_public.current_user_id() to agentflow_user;
 --! EndIncluded app_public/functions/current_user_id.sql
 --! Included app_public/functions/current_user_role.sql
 create or replace function app_public.current_user_role() returns text
@@ -600,7 +600,7 @@ create or replace function app_public.current_user_role() returns text
 
 comment on function app_public.current_user_role() is
   E'@behavior -*\nThe role within the tenant (viewer, operator, developer, architect, admin) of this transaction, or null.';
-grant execute on function app_public.current_user_role() to agentflow_visitor, agentflow_user, agentflow_worker;
+grant execute on function app_public.current_user_role() to agentflow_user;
 --! EndIncluded app_public/functions/current_user_role.sql
 --! Included app_private/functions/current_api_key_id.sql
 create or replace function app_private.current_api_key_id() returns uuid
@@ -612,7 +612,7 @@ create or replace function app_private.current_api_key_id() returns uuid
   end;
 
 comment on function app_private.current_api_key_id() is 'The API key that this transaction acts by, or null.';
-grant execute on function app_private.current_api_key_id() to agentflow_visitor, agentflow_user, agentflow_worker;
+grant execute on function app_private.current_api_key_id() to agentflow_user;
 --! EndIncluded app_private/functions/current_api_key_id.sql
 --! Included app_private/functions/acts_by_key.sql
 -- A malformed key id still means a key: rights are narrowed, not widened.
@@ -621,7 +621,7 @@ create or replace function app_private.acts_by_key() returns boolean
   return coalesce(pg_catalog.current_setting('jwt.claims.api_key_id', true), '') <> '';
 
 comment on function app_private.acts_by_key() is 'Does this transaction act by an API key?';
-grant execute on function app_private.acts_by_key() to agentflow_visitor, agentflow_user, agentflow_worker;
+grant execute on function app_private.acts_by_key() to agentflow_user;
 --! EndIncluded app_private/functions/acts_by_key.sql
 --! Included app_private/functions/current_permissions.sql
 create or replace function app_private.current_permissions() returns jsonb
@@ -635,7 +635,7 @@ create or replace function app_private.current_permissions() returns jsonb
 
 comment on function app_private.current_permissions() is
   'The permissions of the API key that this transaction acts by. Missing or malformed ones allow nothing.';
-grant execute on function app_private.current_permissions() to agentflow_visitor, agentflow_user, agentflow_worker;
+grant execute on function app_private.current_permissions() to agentflow_user;
 --! EndIncluded app_private/functions/current_permissions.sql
 --! Included app_private/functions/role_rank.sql
 create or replace function app_private.role_rank(role text) returns integer
@@ -649,7 +649,7 @@ create or replace function app_private.role_rank(role text) returns integer
   end;
 
 comment on function app_private.role_rank(text) is 'Each role may do what those of a lower rank may. Null for an unknown role.';
-grant execute on function app_private.role_rank(text) to agentflow_visitor, agentflow_user, agentflow_worker;
+grant execute on function app_private.role_rank(text) to agentflow_user;
 --! EndIncluded app_private/functions/role_rank.sql
 --! Included app_private/functions/least_role.sql
 create or replace function app_private.least_role(wanted text) returns text
@@ -674,7 +674,7 @@ create or replace function app_private.least_role(wanted text) returns text
   end;
 
 comment on function app_private.least_role(text) is 'The least role that has this right. Null for an unknown right.';
-grant execute on function app_private.least_role(text) to agentflow_visitor, agentflow_user, agentflow_worker;
+grant execute on function app_private.least_role(text) to agentflow_user;
 --! EndIncluded app_private/functions/least_role.sql
 --! Included app_private/functions/key_permission.sql
 create or replace function app_private.key_permission(wanted text) returns text[]
@@ -690,7 +690,7 @@ create or replace function app_private.key_permission(wanted text) returns text[
 
 comment on function app_private.key_permission(text) is
   'What an API key must be permitted in the area of this right. Null when no key can have the right.';
-grant execute on function app_private.key_permission(text) to agentflow_visitor, agentflow_user, agentflow_worker;
+grant execute on function app_private.key_permission(text) to agentflow_user;
 --! EndIncluded app_private/functions/key_permission.sql
 --! Included app_private/functions/may.sql
 create or replace function app_private.may(wanted text) returns boolean
@@ -703,7 +703,7 @@ create or replace function app_private.may(wanted text) returns boolean
 
 comment on function app_private.may(text) is
   'Has who acts in this transaction the right (workflows:read, sources:write ..., admin)? The role must grant it, and an API key must permit it too.';
-grant execute on function app_private.may(text) to agentflow_visitor, agentflow_user, agentflow_worker;
+grant execute on function app_private.may(text) to agentflow_user;
 --! EndIncluded app_private/functions/may.sql
 --! Included app_private/functions/registered_errors.sql
 -- The part of the registry (src/errors.ts) that SQL raises. A test holds the two equal.
@@ -757,8 +757,8 @@ end $$;
 
 comment on function app_private.fail(text, text, text, text, jsonb) is
   'Raises a registered error: SQLSTATE of the code, message, column = the field at fault, hint = the remedy, detail = JSON with more.';
-grant execute on function app_private.fail(text, text, text, text, jsonb) to agentflow_visitor, agentflow_user, agentflow_worker;
-grant execute on function app_private.registered_errors() to agentflow_visitor, agentflow_user, agentflow_worker;
+grant execute on function app_private.fail(text, text, text, text, jsonb) to agentflow_user;
+grant execute on function app_private.registered_errors() to agentflow_user;
 --! EndIncluded app_private/functions/fail.sql
 --! Included app_private/functions/demand.sql
 create or replace function app_private.demand(wanted text) returns void
@@ -787,7 +787,7 @@ end $$;
 
 comment on function app_private.demand(text) is
   'Fails with UNAUTHENTICATED or PERMISSION_DENIED unless who acts in this transaction has the right.';
-grant execute on function app_private.demand(text) to agentflow_visitor, agentflow_user, agentflow_worker;
+grant execute on function app_private.demand(text) to agentflow_user;
 --! EndIncluded app_private/functions/demand.sql
 --! Included app_private/functions/audit/redact.sql
 create or replace function app_private.redact(value jsonb) returns jsonb
@@ -2349,21 +2349,39 @@ end;
 
 comment on function app_private.spec_nodes(jsonb) is 'Nodes of a document: position, entry, id and type when they are texts, metadata when it is an object, else {}.';
 --! EndIncluded app_private/functions/validation/spec_nodes.sql
+--! Included app_private/functions/validation/spec_edges.sql
+-- The objects of an edge list, taken apart. `offset 0` keeps PostgreSQL from working out these columns again wherever they are used.
+create or replace function app_private.spec_edges(edges jsonb)
+returns table ("position" integer, source jsonb, target jsonb, condition jsonb, is_default jsonb, queue jsonb)
+language sql immutable parallel safe
+begin atomic
+  select entries."position", entries.entry -> 'from', entries.entry -> 'to', entries.entry -> 'condition', entries.entry -> 'default',
+    entries.entry -> 'queue'
+  from app_private.json_entries(edges) as entries
+  where jsonb_typeof(entries.entry) = 'object'
+  offset 0;
+end;
+
+comment on function app_private.spec_edges(jsonb) is 'Edges of a document: position and the JSON of from, to, condition, default and queue.';
+--! EndIncluded app_private/functions/validation/spec_edges.sql
 --! Included app_private/functions/validation/spec_targets.sql
 -- Every text target of every edge: `to` is one id or a list of ids. `field` is the place of the target in the document.
 create or replace function app_private.spec_targets(edges jsonb)
 returns table ("position" integer, source text, target text, field text)
 language sql immutable parallel safe
 begin atomic
-  select entries."position", app_private.json_text(entries.entry -> 'from'), targets.target, targets.field
-  from app_private.json_entries(edges) as entries
+  select places."position", app_private.json_text(places.source), targets.target,
+    'edges.' || places."position" || '.to' || coalesce('.' || targets."position", '')
+  from app_private.spec_edges(edges) as places
   cross join lateral (
-    select app_private.json_text(entries.entry -> 'to') as target, 'edges.' || entries."position" || '.to' as field
+    select app_private.json_text(places.target) as target, null::integer as "position"
+    where jsonb_typeof(places.target) = 'string'
     union all
-    select app_private.json_text(listed.entry), 'edges.' || entries."position" || '.to.' || listed."position"
-    from app_private.json_entries(entries.entry -> 'to') as listed
+    select app_private.json_text(listed.entry), listed."position"
+    from app_private.json_entries(places.target) as listed
+    where jsonb_typeof(listed.entry) = 'string'
   ) as targets
-  where jsonb_typeof(entries.entry) = 'object' and targets.target is not null;
+  offset 0;
 end;
 
 comment on function app_private.spec_targets(jsonb) is 'Targets of edges, one row each: position of the edge, its from, the target, the place of the target.';
@@ -2699,42 +2717,46 @@ comment on function app_private.parameter_problems(jsonb) is 'E003 of parameters
 -- Edges: their ends, their condition and the queue they name.
 create or replace function app_private.edge_problems(edges jsonb, node_ids jsonb, queue_ids jsonb)
 returns table (code text, message text, field text, node_id text)
-language plpgsql immutable parallel safe as $$
+language plpgsql immutable parallel safe
+set search_path = pg_catalog, pg_temp
+as $$
 #variable_conflict use_column
 begin
   return query
-    select faults.code, format('edges.%s: %s', entries."position", faults.message),
-      'edges.' || entries."position" || '.' || faults.key, null
-    from app_private.json_entries(edges) as entries
-    cross join lateral (values
-      ('from', 'E002', 'from is missing', app_private.json_is_absent(entries.entry -> 'from')),
-      ('to', 'E002', 'to is missing', app_private.json_is_absent(entries.entry -> 'to')),
-      ('from', 'E003', 'from must be a text', jsonb_typeof(entries.entry -> 'from') not in ('string', 'null')),
-      ('to', 'E003', 'to must be a node id or a list of node ids that is not empty',
-        jsonb_typeof(entries.entry -> 'to') not in ('string', 'array', 'null') or entries.entry -> 'to' = '[]'),
-      ('condition', 'E003', 'condition must be a text that is not blank',
-        jsonb_typeof(entries.entry -> 'condition') not in ('string', 'null')
-        or app_private.is_blank(app_private.json_text(entries.entry -> 'condition'))),
-      ('default', 'E003', 'default must be true or false', jsonb_typeof(entries.entry -> 'default') not in ('boolean', 'null')),
-      ('queue', 'E003', 'queue must be a text', jsonb_typeof(entries.entry -> 'queue') not in ('string', 'null'))
-    ) as faults (key, code, message, is_wrong)
-    where jsonb_typeof(entries.entry) = 'object' and faults.is_wrong
+    select faults.code, format('edges.%s: %s', places."position", faults.message), 'edges.' || places."position" || '.' || faults.key, null
+    from app_private.spec_edges(edges) as places
+    cross join lateral (
+      select 'from' as key, 'E002' as code, 'from is missing' as message where app_private.json_is_absent(places.source)
+      union all
+      select 'to', 'E002', 'to is missing' where app_private.json_is_absent(places.target)
+      union all
+      select 'from', 'E003', 'from must be a text' where jsonb_typeof(places.source) not in ('string', 'null')
+      union all
+      select 'to', 'E003', 'to must be a node id or a list of node ids that is not empty'
+      where jsonb_typeof(places.target) not in ('string', 'array', 'null') or places.target = '[]'
+      union all
+      select 'condition', 'E003', 'condition must be a text that is not blank'
+      where jsonb_typeof(places.condition) not in ('string', 'null') or app_private.is_blank(app_private.json_text(places.condition))
+      union all
+      select 'default', 'E003', 'default must be true or false' where jsonb_typeof(places.is_default) not in ('boolean', 'null')
+      union all
+      select 'queue', 'E003', 'queue must be a text' where jsonb_typeof(places.queue) not in ('string', 'null')
+    ) as faults
     limit 1000;
 
   return query
-    select 'E003', format('edges.%s: entry %s of to must be a text', entries."position", listed."position"),
-      'edges.' || entries."position" || '.to.' || listed."position", null
-    from app_private.json_entries(edges) as entries
-    cross join lateral app_private.json_entries(entries.entry -> 'to') as listed
-    where jsonb_typeof(entries.entry) = 'object' and jsonb_typeof(listed.entry) <> 'string'
+    select 'E003', format('edges.%s: entry %s of to must be a text', places."position", listed."position"),
+      'edges.' || places."position" || '.to.' || listed."position", null
+    from app_private.spec_edges(edges) as places
+    cross join lateral app_private.json_entries(places.target) as listed
+    where jsonb_typeof(places.target) = 'array' and jsonb_typeof(listed.entry) <> 'string'
     limit 1000;
 
   return query
-    select 'E006', format('edges.%s has the non-existent source node %s', entries."position", app_private.shown(entries.entry ->> 'from')),
-      'edges.' || entries."position" || '.from', null
-    from app_private.json_entries(edges) as entries
-    where jsonb_typeof(entries.entry) = 'object' and jsonb_typeof(entries.entry -> 'from') = 'string'
-      and not node_ids ? (entries.entry ->> 'from')
+    select 'E006', format('edges.%s has the non-existent source node %s', places."position", app_private.shown(places.source #>> '{}')),
+      'edges.' || places."position" || '.from', null
+    from app_private.spec_edges(edges) as places
+    where jsonb_typeof(places.source) = 'string' and not node_ids ? (places.source #>> '{}')
     limit 1000;
 
   return query
@@ -2745,12 +2767,11 @@ begin
     limit 1000;
 
   return query
-    select 'E007', format('edges.%s from node %s names the unknown queue %s', entries."position",
-        app_private.shown(app_private.json_text(entries.entry -> 'from')), app_private.shown(entries.entry ->> 'queue')),
-      'edges.' || entries."position" || '.queue', null
-    from app_private.json_entries(edges) as entries
-    where jsonb_typeof(entries.entry) = 'object' and jsonb_typeof(entries.entry -> 'queue') = 'string'
-      and not queue_ids ? (entries.entry ->> 'queue')
+    select 'E007', format('edges.%s from node %s names the unknown queue %s', places."position",
+        app_private.shown(app_private.json_text(places.source)), app_private.shown(places.queue #>> '{}')),
+      'edges.' || places."position" || '.queue', null
+    from app_private.spec_edges(edges) as places
+    where jsonb_typeof(places.queue) = 'string' and not queue_ids ? (places.queue #>> '{}')
     limit 1000;
 end
 $$;
@@ -3450,7 +3471,7 @@ comment on function app_private.record_version() is 'Keeps every spec that a wor
 /*
  * What is published is valid, whoever writes it. Publishing, and editing what is published, needs the right to publish when
  * somebody is signed in; who works without settings (a DBA) has it. Renaming is no edit of what runs.
- * Definer: the checker reads the tenant's sources.
+ * Definer: the checker reads the tenant's sources. Those it may use are locked first, so that none is deleted while this commits.
  */
 create or replace function app_private.gate_published() returns trigger
   language plpgsql security definer
@@ -3465,6 +3486,9 @@ begin
   if app_public.current_tenant_id() is not null then
     perform app_private.demand('workflows:publish');
   end if;
+  perform from app_public.sources
+  where sources.tenant_id = new.tenant_id and sources.name = any (app_private.spec_source_names(new.spec)) and sources.deleted_at is null
+  for share;
   errors := app_private.workflow_problems(new.spec, new.tenant_id) -> 'errors';
   if jsonb_array_length(errors) > 0 then
     perform app_private.fail('INVALID_WORKFLOW', format('A published workflow must be valid. %s%s', errors #>> '{0,message}',
@@ -4911,6 +4935,12 @@ comment on column app_public.tenants.updated_by is
   'The user who last changed it; null when the system or a DBA did.';
 comment on column app_public.tenants.deleted_by is
   'The user who deleted it, or null.';
+
+-- What clients are told when it refuses.
+comment on constraint chk_tenants_slug on app_public.tenants is
+  'A slug consists of small letters, digits and single hyphens inside.';
+comment on constraint chk_tenants_settings on app_public.tenants is
+  'The settings of a tenant are a JSON object.';
 --! EndIncluded comments/tenants.sql
 --! Included comments/users.sql
 comment on table app_public.users is
@@ -4987,6 +5017,12 @@ comment on constraint fk_workflows_tenant_id on app_public.workflows is
   E'@fieldName tenant\n@backwardBehavior -*';
 comment on constraint fk_workflows_user_id on app_public.workflows is
   E'@fieldName user\n@foreignFieldName workflows\nThe user who owns the workflow.';
+
+-- What clients are told when it refuses.
+comment on constraint chk_workflows_name on app_public.workflows is
+  'A workflow has a name that is not empty.';
+comment on constraint chk_workflows_spec on app_public.workflows is
+  'A workflow document is a JSON object of at most 3 MiB.';
 --! EndIncluded comments/workflows.sql
 --! Included comments/workflow_versions.sql
 comment on table app_public.workflow_versions is
@@ -5089,6 +5125,10 @@ comment on constraint fk_executions_parent_execution_id on app_public.executions
   E'@fieldName parentExecution\n@foreignFieldName childExecutions';
 comment on constraint fk_executions_retry_of_execution_id on app_public.executions is
   E'@fieldName retryOf\n@foreignFieldName retries';
+
+-- What clients are told when it refuses.
+comment on constraint chk_executions_initial_state on app_public.executions is
+  'The initial state is a JSON object of at most 1 MiB.';
 --! EndIncluded comments/executions.sql
 --! Included comments/node_executions.sql
 comment on table app_public.node_executions is
@@ -5183,6 +5223,16 @@ comment on constraint fk_sources_tenant_id on app_public.sources is
   E'@fieldName tenant\n@backwardBehavior -*';
 comment on constraint fk_sources_user_id on app_public.sources is
   E'@fieldName user\n@foreignFieldName sources\nThe user who owns the source.';
+
+-- What clients are told when it refuses.
+comment on constraint chk_sources_name on app_public.sources is
+  'A source has a name that is not empty.';
+comment on constraint chk_sources_config on app_public.sources is
+  'The configuration of a source is a JSON object of at most 64 KiB.';
+comment on constraint chk_sources_config_secrets on app_public.sources is
+  'The configuration of a source holds no secrets: name the variable that has the value, e.g. token_env.';
+comment on index app_public.idx_sources_tenant_id_name is
+  'There is already a source with this name in the tenant.';
 --! EndIncluded comments/sources.sql
 --! Included comments/api_keys.sql
 comment on table app_public.api_keys is
