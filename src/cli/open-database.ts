@@ -21,6 +21,11 @@ export async function openDatabase(config: Config): Promise<OpenDatabase> {
   if (config.databaseUrl !== null) return givenDatabase(config, config.databaseUrl);
   const running = attachEmbedded(config.dataDir);
   if (running) return embeddedDatabase(running, 'the embedded PostgreSQL of the running AgentFlow');
+  return openOwnDatabase(config);
+}
+
+/** Throws DATA_DIR_IN_USE when another process has the embedded one. */
+export async function openOwnDatabase(config: Config): Promise<OpenDatabase> {
   return embeddedDatabase(await startEmbedded({ dataDir: config.dataDir }), 'an embedded PostgreSQL');
 }
 

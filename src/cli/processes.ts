@@ -1,11 +1,13 @@
 /** The API and the worker as parts of a service: what they are handed, and in which order they come up and go down. */
+import { mkdirSync } from 'node:fs';
 import { demandVariables, type Config } from '../config.ts';
+import { holdFolder } from '../embedded/index.ts';
 import { withClient } from '../schema/connection.ts';
 import { committedMigrations, demandCurrentSchema } from '../schema/history.ts';
 import { migrationsFolder } from '../schema/migrate.ts';
 import type { Context } from './context.ts';
-import { openDatabase, type OpenDatabase } from './open-database.ts';
-import { removeServerFile, writeServerFile } from './server-file.ts';
+import { openDatabase, openOwnDatabase, type OpenDatabase } from './open-database.ts';
+import { clearServerFile, removeServerFile, writeServerFile } from './server-file.ts';
 import type { Samples } from '../schema/samples.ts';
 import type { Part, Service } from './serve.ts';
 
@@ -25,10 +27,20 @@ export function demandForRoles(config: Config, roles: readonly Role[]): void {
   ]);
 }
 
-/** Opens the database as the first part of the service, so that it is the last to stop. */
-export async function openForService(service: Service, context: Context): Promise<OpenDatabase> {
-  const database = await openDatabase(context.config);
+/**
+ * Opens the database as the first part of the service, so that it is the last to stop. One that `announces` itself in
+ * `server.json` needs the data folder for itself; others may work beside it. Throws DATA_DIR_IN_USE.
+ */
+export async function openForService(service: Service, context: Context, { announces }: { announces: boolean }): Promise<OpenDatabase> {
+  const { config } = context;
+  if (announces && config.databaseUrl !== null) {
+    mkdirSync(config.dataDir, { recursive: true, mode: 0o700 });
+    const release = holdFolder(config.dataDir);
+    await service.add({ name: 'data folder', close: () => Promise.resolve(release()) });
+  }
+  const database = announces && config.databaseUrl === null ? await openOwnDatabase(config) : await openDatabase(config);
   await service.add({ name: 'database', close: () => database.close(databaseGraceMs) });
+  if (announces) clearServerFile(config.dataDir);
   return database;
 }
 

@@ -12,7 +12,7 @@ export function serverCommand(): Command {
 
 async function start(service: Service, context: Context): Promise<void> {
   demandForRoles(context.config, ['server']);
-  const database = await openForService(service, context);
+  const database = await openForService(service, context, { announces: true });
   await demandMigrated(database);
   const config = completeConfig(context.config, database, false);
   const [server] = await service.addWhenUp(startServerPart(context, config, database));

@@ -8,7 +8,6 @@ import { banner } from './banner.ts';
 import { action, type Context } from './context.ts';
 import type { OpenDatabase } from './open-database.ts';
 import { announce, completeConfig, demandForRoles, loadProcesses, openForService, startServerPart, startWorkerPart } from './processes.ts';
-import { clearServerFile } from './server-file.ts';
 import { serve, type Service } from './serve.ts';
 
 export function startCommand(): Command {
@@ -21,8 +20,7 @@ async function start(service: Service, context: Context): Promise<void> {
   demandForRoles(context.config, ['server', 'worker']);
   const fresh = context.config.databaseUrl === null && !hasSampleCredentials(context.config.dataDir) ? makeSampleCredentials() : null;
   // The database comes up in a process of its own: meanwhile this one loads what it will run, and hashes.
-  const [database] = await Promise.all([openForService(service, context), loadProcesses(), fresh]);
-  if (database.embedded) clearServerFile(context.config.dataDir);
+  const [database] = await Promise.all([openForService(service, context, { announces: true }), loadProcesses(), fresh]);
   const migrations = await migrateDatabase(database.databaseUrl, { passwords: database.passwords });
   if (migrations.length > 0) context.log.info({ migrations }, 'migrated');
   const config = completeConfig(context.config, database, mocksByDefault(context.config));

@@ -12,7 +12,7 @@ export function workerCommand(): Command {
 
 async function start(service: Service, context: Context): Promise<void> {
   demandForRoles(context.config, ['worker']);
-  const database = await openForService(service, context);
+  const database = await openForService(service, context, { announces: false });
   await demandMigrated(database);
   await service.addWhenUp(startWorkerPart(context, completeConfig(context.config, database, false), database));
   context.answer({ pid: process.pid }, `AgentFlow works with ${context.config.workerConcurrency} executions at a time.`);

@@ -14,7 +14,7 @@ import { currentHolder, holdFolder } from './holder.ts';
 import { bestLifeline, launch, runningPostmaster, type Lifeline, type Postmaster } from './postmaster.ts';
 import { loadSecrets, type Secrets } from './secrets.ts';
 
-export { currentHolder } from './holder.ts';
+export { currentHolder, holdFolder } from './holder.ts';
 export type { Secrets } from './secrets.ts';
 
 export const databaseName = 'agentflow';

@@ -4,6 +4,7 @@ import { existsSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import os from 'node:os';
 import path from 'node:path';
 import type { ServerFile } from '../../src/cli/server-file.ts';
+import { identifyProcess } from '../../src/embedded/processes.ts';
 
 const projectFolder = path.resolve(import.meta.dirname, '../..');
 const launcher = path.join(projectFolder, 'bin', 'agentflow.mjs');
@@ -51,7 +52,8 @@ export async function startService(words: string[], dataDir: string, extra: Envi
   let over: Finished | null = null;
   void finished.then((result) => { over = result; });
   const file = path.join(dataDir, 'server.json');
-  while (!existsSync(file)) {
+  // What a killed process left names one that is gone.
+  while (!existsSync(file) || identifyProcess(readServerFile(file).pid) === null) {
     if (over) throw new Error(`${words.join(' ')} ended: ${JSON.stringify(over)}`);
     await new Promise((resolve) => setTimeout(resolve, 20));
   }

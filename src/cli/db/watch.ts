@@ -16,7 +16,7 @@ export function watchCommand(): Command {
         return;
       }
       await serve(context.log, context.json, async (service) => {
-        const database = await openForService(service, context);
+        const database = await openForService(service, context, { announces: false });
         context.say(`On ${database.description}`);
         await watchCurrent(database, { once, say: context.say });
         context.say('Watching current.sql and the fixtures. Ctrl-C ends.');

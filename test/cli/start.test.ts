@@ -1,0 +1,117 @@
+import { existsSync, readFileSync, statSync } from 'node:fs';
+import path from 'node:path';
+import { attachEmbedded, currentHolder } from '../../src/embedded/index.ts';
+import { identifyProcess, waitForEnd } from '../../src/embedded/processes.ts';
+import { withClient } from '../../src/schema/connection.ts';
+import { graphql, runCli, startService, temporaryDataDir, type Service } from '../support/cli.ts';
+
+const count = async (url: string, sql: string): Promise<number> =>
+  withClient(url, async (client) => (await client.query<{ count: number }>(`select count(*)::int as count from ${sql}`)).rows[0]!.count);
+
+describe('agentflow start, without a database', () => {
+  let place: ReturnType<typeof temporaryDataDir>;
+  let services: Service[];
+  const start = async (extra: Record<string, string> = {}): Promise<Service> => {
+    const service = await startService(['start'], place.dataDir, extra);
+    services.push(service);
+    return service;
+  };
+  beforeEach(() => {
+    place = temporaryDataDir();
+    services = [];
+  });
+  afterEach(async () => {
+    for (const { info, finished } of services) {
+      if (identifyProcess(info.pid)) process.kill(info.pid, 'SIGTERM');
+      await finished;
+    }
+    place.remove();
+  });
+
+  test('serves, tells scripts where, and stops without a trace of it when told twice', async () => {
+    const { info, launcher, finished } = await start();
+    expect(statSync(path.join(place.dataDir, 'server.json')).mode & 0o777).toBe(0o600);
+    expect(info).toEqual({
+      url: expect.stringMatching(/^http:\/\/127\.0\.0\.1:\d+$/), graphqlUrl: `${info.url}/graphql`, graphiqlUrl: `${info.url}/graphiql`, pid: expect.any(Number),
+      databaseUrl: expect.stringMatching(/^postgres:\/\/agentflow_owner:/), authenticatorUrl: expect.stringMatching(/^postgres:\/\/agentflow_authenticator:/),
+      samples: { users: expect.any(Array), apiKey: expect.stringMatching(/^sk_live_/) },
+    });
+    expect(info.samples!.users[0]).toMatchObject({ email: 'john@example.com', role: 'admin', tenantId: '123e4567-e89b-12d3-a456-426614174000' });
+    expect(new Set(info.samples!.users.map(({ role }) => role))).toEqual(new Set(['admin', 'architect', 'developer', 'operator', 'viewer']));
+    expect(await graphql(info.graphqlUrl, '{ __typename }')).toEqual({ data: { __typename: 'Query' } });
+    expect(await count(info.databaseUrl, 'users')).toBe(info.samples!.users.length);
+    const postgres = attachEmbedded(place.dataDir)!.pid;
+
+    launcher.kill('SIGTERM');
+    launcher.kill('SIGTERM');
+    process.kill(info.pid, 'SIGINT');
+    const { code, stdout } = await finished;
+    expect(code).toBe(0);
+    for (const line of [info.graphqlUrl, info.graphiqlUrl, 'john@example.com', info.samples!.users[0]!.password, info.samples!.apiKey, 'MOCKED', 'Try first']) expect(stdout).toContain(line);
+    expect([existsSync(path.join(place.dataDir, 'server.json')), identifyProcess(postgres), currentHolder(place.dataDir)]).toEqual([false, null, null]);
+  });
+
+  test('keeps data, logins and key over a restart, and loads the samples once', async () => {
+    const first = await start();
+    await withClient(first.info.databaseUrl, (client) => client.query(`update tenants set name = 'Changed' where slug = 'example'`));
+    first.launcher.kill('SIGTERM');
+    await first.finished;
+    const second = await start();
+    expect(second.info.samples).toEqual(first.info.samples);
+    expect(await count(second.info.databaseUrl, `tenants where name = 'Changed'`)).toBe(1);
+  });
+
+  test('a second start on the folder is refused, naming the first, which goes on', async () => {
+    const { info } = await start();
+    const second = await runCli(['start'], { AGENTFLOW_DATA_DIR: place.dataDir, PORT: '0' });
+    expect(second).toMatchObject({ code: 3, stderr: expect.stringMatching(new RegExp(`DATA_DIR_IN_USE: .*process ${info.pid}`)) });
+    expect(await graphql(info.graphqlUrl, '{ __typename }')).toEqual({ data: { __typename: 'Query' } });
+    expect(existsSync(path.join(place.dataDir, 'server.json'))).toBe(true);
+  });
+
+  test('killed with -9, it leaves no server behind and starts again on the same data', async () => {
+    const { info, finished } = await start();
+    const postgres = attachEmbedded(place.dataDir)!.pid;
+    process.kill(info.pid, 'SIGKILL');
+    expect((await finished).code).toBe(137);
+    expect(await waitForEnd(postgres, 20_000)).toBe(true);
+    const next = await start();
+    expect(next.info.pid).not.toBe(info.pid);
+    expect(next.info.samples).toEqual(info.samples);
+  });
+
+  test('whose launcher is killed with -9 stops in order', async () => {
+    const { info, launcher } = await start();
+    const postgres = attachEmbedded(place.dataDir)!.pid;
+    launcher.kill('SIGKILL');
+    expect([await waitForEnd(info.pid, 20_000), await waitForEnd(postgres, 20_000)]).toEqual([true, true]);
+    expect(existsSync(path.join(place.dataDir, 'server.json'))).toBe(false);
+  });
+
+  test('lets the database commands work on its database while it runs', async () => {
+    await start();
+    const { code, stdout } = await runCli(['doctor', '--json'], { AGENTFLOW_DATA_DIR: place.dataDir, PORT: '0' });
+    expect([code, JSON.parse(stdout)]).toMatchObject([0, { isHealthy: true }]);
+    expect(await runCli(['db', 'status'], { AGENTFLOW_DATA_DIR: place.dataDir })).toMatchObject({ code: 0 });
+  });
+
+  test('without a provider\'s key mocks the models, and does not where it is told otherwise', async () => {
+    const banner = async (extra: Record<string, string>): Promise<string> => {
+      const { launcher, finished } = await start(extra);
+      launcher.kill('SIGTERM');
+      return (await finished).stdout;
+    };
+    expect(await banner({ OPENAI_API_KEY: 'sk-none' })).not.toContain('MOCKED');
+    expect(await banner({ AGENTFLOW_LLM_GATEWAY_URL: 'http://127.0.0.1:1/v1' })).not.toContain('MOCKED');
+    expect(await banner({ OPENAI_API_KEY: 'sk-none', AGENTFLOW_MOCK_LLM: '1' })).toContain('MOCKED');
+  });
+
+  test('keeps every secret out of the log', async () => {
+    const { info, launcher, finished } = await start({ LOG_LEVEL: 'trace' });
+    await graphql(info.graphqlUrl, '{ __typename }', { authorization: 'Bearer planted-token', 'x-api-key': '' });
+    launcher.kill('SIGTERM');
+    const { stderr } = await finished;
+    const secrets = JSON.parse(readFileSync(path.join(place.dataDir, 'secrets.json'), 'utf8')) as { passwords: Record<string, string>; jwtSecret: string; secretKey: string };
+    for (const secret of [...Object.values(secrets.passwords), secrets.jwtSecret, secrets.secretKey, info.samples!.apiKey, info.samples!.users[0]!.password, 'planted-token']) expect(stderr).not.toContain(secret);
+  });
+});
