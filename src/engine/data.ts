@@ -4,11 +4,19 @@ import { isObject, jsonBytes, setOwn } from './json.ts';
 import { normalise } from './normalise.ts';
 import type { Json, JsonObject, NodeOutcome, Plan, PlanNode, Problem, RunState } from './types.ts';
 
-/** The document's initial state under the caller's; every key of both is kept, except those that the engine keeps itself. */
+/**
+ * The document's initial state under the caller's; every key of both is kept, except those that the engine keeps itself.
+ * @throws AgentFlowError INVALID_VALUE when it is nested too deeply.
+ */
 export function initialData(plan: Plan, initialState: unknown): { data: JsonObject; warnings: Problem[] } {
   const given = normalise({ ...plan.document.initialState, ...(isObject(initialState) ? initialState : {}) });
   const warnings = given.warnings.map((message): Problem => ({ code: 'W011', message: `initial state: ${message}`, field: 'initial_state', nodeId: null }));
-  return { data: { ...(given.value as JsonObject), execution_path: [], tokens_used: 0, cost: 0, errors: [] }, warnings };
+  return { data: { ...(given.value as JsonObject), ...engineData() }, warnings };
+}
+
+/** What the engine keeps, at the start. */
+export function engineData(): JsonObject {
+  return { execution_path: [], tokens_used: 0, cost: 0, errors: [] };
 }
 
 export function entryBytes(key: string, value: Json): number {

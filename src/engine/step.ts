@@ -3,16 +3,24 @@
  * driver has to do.
  */
 import { AgentFlowError } from '../errors.ts';
-import { entryBytes, errorEntry, initialData, writeOutcome } from './data.ts';
+import { engineData, entryBytes, errorEntry, initialData, writeOutcome } from './data.ts';
 import { takeEdges } from './dispatch.ts';
 import { inheritedIntent, plannedNode, settleSuccessors } from './join.ts';
 import { crossedLimit } from './run-limits.ts';
 import { engineKeys } from './keys.ts';
-import type { Json, JsonObject, NodeOutcome, Plan, PlanNode, RunCommand, RunEvent, RunNode, RunState, StepResult } from './types.ts';
+import type { Json, JsonObject, NodeOutcome, Plan, PlanNode, Problem, RunCommand, RunEvent, RunNode, RunState, StepResult } from './types.ts';
 
-/** The state of an execution that has not started. @throws AgentFlowError INVALID_VALUE when the initial state is nested too deeply. */
+/** The state of an execution that has not started. An initial state that cannot be kept is a failure that the start tells. */
 export function initialRun(plan: Plan, initialState: unknown): RunState {
-  const { data, warnings } = initialData(plan, initialState);
+  try {
+    return blankRun(plan, initialData(plan, initialState));
+  } catch (error) {
+    if (!(error instanceof AgentFlowError)) throw error;
+    return { ...blankRun(plan, { data: engineData(), warnings: [] }), failure: { code: error.code, message: `initial state: ${error.message}`, nodeId: null } };
+  }
+}
+
+function blankRun(plan: Plan, { data, warnings }: { data: JsonObject; warnings: Problem[] }): RunState {
   const keyBytes = new Map(Object.entries(data).filter(([key]) => !engineKeys.has(key)).map(([key, value]) => [key, entryBytes(key, value)]));
   return {
     status: 'running', data, outputs: {}, writers: new Map(), keyBytes, dataBytes: [...keyBytes.values()].reduce((sum, bytes) => sum + bytes, 2),

@@ -333,5 +333,6 @@ export interface NodeType {
   /** Checks beyond the schema. `field` is relative to the node's metadata, under canonical names (`routes.0.pattern`). */
   validate?(node: NodeSpec, tools: ValidationTools): Problem[];
   example: JsonObject;
+  /** Answers at once (no promise) when it has no effect with these parameters. */
   run(context: NodeContext): NodeResult | Promise<NodeResult>;
 }

@@ -4,7 +4,7 @@ import { asText, isEmpty, isObject, ownValue, setOwn } from '../engine/json.ts';
 import { fillValue } from '../engine/template.ts';
 import { dollars } from '../engine/cost.ts';
 import { filled, inlineSourceProperties, llmRequest, missingWarnings, scopeOf, sourceOf, stateValue, textParameter, textsParameter, tokensOf } from './shared.ts';
-import type { Json, JsonObject, NodeContext, NodeSpec, NodeType, Problem } from '../engine/types.ts';
+import type { Json, JsonObject, NodeContext, NodeDone, NodeSpec, NodeType, Problem } from '../engine/types.ts';
 
 const strategies = ['merge', 'priority', 'template', 'concat', 'select'];
 const defaultKeys = ['text_result', 'image_result', 'db_result'];
@@ -35,23 +35,32 @@ export const aggregator: NodeType = {
   defaultOutputKey: () => 'final_output',
   validate: checkStrategy,
   example: { strategy: 'merge', source_keys: ['text_result', 'db_result'], include_metadata: false },
-  async run(context) {
+  run(context) {
     const joined = join(context);
-    const summed = asksModel(context.parameters) ? await sumUp(joined.value, context) : { value: joined.value, tokens: 0, costUnits: 0, warnings: [] };
-    const custom = fillValue(isObject(context.parameters.custom_fields) ? context.parameters.custom_fields : {}, scopeOf(context));
-    return {
-      kind: 'done', input: joined.value, tokens: summed.tokens, costUnits: summed.costUnits,
-      output: withCustomFields(wrapped(summed, context), custom.value as JsonObject),
-      warnings: [...joined.warnings, ...summed.warnings, ...missingWarnings(custom.missing)],
-    };
+    if (!asksModel(context.parameters)) return shaped(joined, { value: joined.value, tokens: 0, costUnits: 0, warnings: [] }, context);
+    return sumUp(joined.value, context).then((summed) => shaped(joined, summed, context));
   },
 };
+
+function shaped(joined: Joined, summed: Summed, context: NodeContext): NodeDone {
+  const custom = fillValue(isObject(context.parameters.custom_fields) ? context.parameters.custom_fields : {}, scopeOf(context));
+  return {
+    kind: 'done', input: joined.value, tokens: summed.tokens, costUnits: summed.costUnits,
+    output: withCustomFields(wrapped(summed, context), custom.value as JsonObject),
+    warnings: [...joined.warnings, ...summed.warnings, ...missingWarnings(custom.missing)],
+  };
+}
 
 function asksModel(parameters: JsonObject): boolean {
   return ['source', 'provider', 'model', 'api_key_env'].some((key) => parameters[key] !== undefined);
 }
 
-function join(context: NodeContext): { value: Json; warnings: string[] } {
+interface Joined {
+  value: Json;
+  warnings: string[];
+}
+
+function join(context: NodeContext): Joined {
   const { parameters } = context;
   const keys = textsParameter(parameters, 'source_keys') ?? defaultKeys;
   const present = (names: string[]): [string, Json][] => names.flatMap((key): [string, Json][] => {

@@ -56,11 +56,10 @@ export const router: NodeType = {
   alsoWrites: ['intent'],
   validate: checkRouter,
   example: { strategy: 'keyword', routes: [{ intent: 'image', keywords: ['draw', 'picture'], to: 'painter' }], default_intent: 'text' },
-  async run(context) {
+  run(context) {
     const text = asText(stateValue(context, textParameter(context.parameters, 'input_key') ?? 'user_input') ?? '');
-    const decided = await decide(text, context);
-    const intent = decided.intent ?? textParameter(context.parameters, 'default_intent') ?? unknownIntent;
-    return { ...decided.done, kind: 'done', input: text, output: intent, writes: { intent }, routeTarget: decided.target };
+    const decision = decide(text, context);
+    return decision instanceof Promise ? decision.then((decided) => routed(text, decided, context)) : routed(text, decision, context);
   },
 };
 
@@ -68,6 +67,11 @@ interface Decision {
   intent: string | null;
   target: string | null;
   done: Partial<NodeDone>;
+}
+
+function routed(text: string, { intent: found, target, done }: Decision, { parameters }: NodeContext): NodeDone {
+  const intent = found ?? textParameter(parameters, 'default_intent') ?? unknownIntent;
+  return { ...done, kind: 'done', input: text, output: intent, writes: { intent }, routeTarget: target };
 }
 
 function decide(text: string, context: NodeContext): Decision | Promise<Decision> {

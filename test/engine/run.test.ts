@@ -148,6 +148,14 @@ describe('outcomes', () => {
 });
 
 describe('the initial state', () => {
+  test('that cannot be kept ends the execution before anything runs', () => {
+    let abyss: unknown = 1;
+    for (let i = 0; i < 300; i += 1) abyss = [abyss];
+    const state = initialRun(plan, { abyss });
+    expect(step(plan, state, { type: 'start' }).commands).toEqual([{ type: 'finish', status: 'failed', error: { code: 'INVALID_VALUE', nodeId: null, message: 'initial state: a value is nested deeper than 200 levels' } }]);
+    expect(state.data).toEqual({ execution_path: [], tokens_used: 0, cost: 0, errors: [] });
+  });
+
   test('keeps every key but those that the engine keeps itself', () => {
     const { data, warnings } = initialRun(plan, { execution_path: 'mine', z: '\ud800', list: [], cost: 5 });
     expect(data).toEqual({ execution_path: [], tokens_used: 0, cost: 0, errors: [], z: '\ufffd', list: [] });

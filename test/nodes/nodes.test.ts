@@ -28,6 +28,11 @@ test('the example of every type is valid', () => {
   }
 });
 
+test('types without an effect answer at once', async () => {
+  for (const given of [{ type: 'input' }, { type: 'router' }, { type: 'aggregator' }, { type: 'transform', parameters: { expression: '1' } }]) expect({ type: given.type, atOnce: (await runAlone(given)).atOnce }).toEqual({ type: given.type, atOnce: true });
+  expect((await runAlone({ type: 'llm', state: { user_input: 'x' } })).atOnce).toBe(false);
+});
+
 describe('input', () => {
   test('tells every rule that is broken', async () => {
     const validation = { required: true, min_length: 5, required_fields: ['lang', 'user'], schema: { pattern: '^[a-z]+$' } };

@@ -43,8 +43,9 @@ export async function drive(script: Script, options: DriveOptions = {}): Promise
   const obey = (commands: RunCommand[]): void => commands.forEach((command) => take(command, open, driven));
   obey(step(plan, driven.state, { type: 'start' }).commands);
   for (let events = 1; open.size > 0; events += 1) {
-    const nodeId = options.pick?.([...open.keys()]) ?? open.keys().next().value;
-    const command = open.get(nodeId) as RunNow;
+    const [first] = open.keys();
+    const command = open.get(options.pick?.([...open.keys()]) ?? (first as string)) as RunNow;
+    const { nodeId } = command;
     open.delete(nodeId);
     const end = await runNode(command, types, script, driven);
     const { outcome } = outcomeOf(plan, driven.state, nodeId, end);

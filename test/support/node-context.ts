@@ -19,6 +19,8 @@ export interface RunAlone {
 
 export interface Ran {
   result: NodeResult;
+  /** It answered without a promise. */
+  atOnce: boolean;
   asked: { llm: LlmRequest[]; db: DbRequest[]; api: ApiRequest[]; image: ImageRequest[] };
   log: string[];
 }
@@ -34,13 +36,14 @@ export async function runAlone(given: RunAlone): Promise<Ran> {
   };
   const node = planOf(spec, { nodeTypes }).nodes.get('n');
   if (!node) throw new Error('the plan lost its node');
-  const ran: Omit<Ran, 'result'> = { asked: { llm: [], db: [], api: [], image: [] }, log: [] };
+  const ran: Omit<Ran, 'result' | 'atOnce'> = { asked: { llm: [], db: [], api: [], image: [] }, log: [] };
   const context: NodeContext = {
     node, parameters: node.parameters, state: given.state ?? {}, outputs: given.outputs ?? {}, attempt: 1, idempotencyKey: 'key', signal: new AbortController().signal,
     log: (level, message) => void ran.log.push(`${level}: ${message}`), source: recording(given, ran.asked), resumedWith: given.resumedWith,
     ...(given.saveArtifact ? { saveArtifact: given.saveArtifact } : {}),
   };
-  return { ...ran, result: await type.run(context) };
+  const answer = type.run(context);
+  return { ...ran, result: await answer, atOnce: !(answer instanceof Promise) };
 }
 
 function recording(given: RunAlone, asked: Ran['asked']): NonNullable<NodeContext['source']> {
