@@ -8,7 +8,7 @@ import { errorBody, HttpError, statusOf } from './http-errors.ts';
 import type { Log } from './errors.ts';
 import { type Credentials, type Identity, visitor } from './identity.ts';
 import { maxBodyBytes } from './limits.ts';
-import { startPage } from './pages.ts';
+import { favicon, startPage } from './pages.ts';
 import { currentScope, runInScope } from './scope.ts';
 import { apiPolicy, pagePolicy } from './security-headers.ts';
 
@@ -31,6 +31,7 @@ export function createApp({ log, identify, health, graphql }: AppParts): Express
   app.get('/healthz', apiPolicy, healthHandler);
   app.get('/readyz', apiPolicy, readinessHandler(health, log));
   app.get('/', pagePolicy, startPage);
+  app.get('/favicon.ico', pagePolicy, favicon);
   app.all('/graphql', apiPolicy, demandGraphqlRequest, identifyCaller(identify), express.json({ limit: maxBodyBytes, strict: true }), checkGraphqlBody, graphql);
   app.get(['/graphiql', '/ruru-static/*path'], pagePolicy, graphql);
   app.use(apiPolicy, () => {

@@ -1,19 +1,25 @@
 /** GraphiQL's first tab: the main job, step by step. Everything the page loads comes from this server. */
 import 'postgraphile/grafserv';
 
-const mainJob = `# Sign in, execute a workflow, watch it. Put the cursor into an operation and press Ctrl-Enter.
-#
-# 1. Sign in with one of the logins in the banner of "npm start", or skip this and use the API key from there.
+const mainJob = `# Sign in, execute a workflow, look at it.
+# The arrow runs the operation that the cursor is in.
+
+# 1. Sign in. Logins are in the banner of "npm start".
 
 mutation SignIn {
-  authenticate(input: { email: "john@example.com", password: "..." }) {
+  authenticate(input: {
+    email: "john@example.com"
+    password: "..."
+  }) {
     jwt
     user { name role }
   }
 }
 
 # 2. Open "Headers" below and put in what you got:
-#      { "Authorization": "Bearer <jwt>" }      or      { "X-API-Key": "sk_live_..." }
+#      { "Authorization": "Bearer <jwt>" }
+#    or the API key from the banner:
+#      { "X-API-Key": "sk_live_..." }
 
 query Workflows {
   currentUser { name role }
@@ -22,7 +28,7 @@ query Workflows {
   }
 }
 
-# 3. Execute one. This id is the sample workflow's; others come from the answer above.
+# 3. Execute one. This id is the sample workflow's.
 
 mutation Execute {
   executeWorkflow(input: {
@@ -33,25 +39,33 @@ mutation Execute {
   }
 }
 
-# 4. Look at what it did ...
+# 4. Look at the newest execution ...
 
 query Execution {
   executions(first: 1) {
     nodes {
-      id status finalState metrics tokensUsed cost executionTime
-      nodeExecutions { nodes { sequenceNumber nodeId nodeType status output } }
+      id status tokensUsed cost executionTime
+      finalState metrics
+      nodeExecutions {
+        nodes { sequenceNumber nodeId nodeType status output }
+      }
     }
   }
 }
 
-# ... or watch it while it runs: put the id from step 3 here.
+# ... or watch one: put in the id from step 3.
 
 subscription Watch {
   executionUpdated(id: "00000000-0000-0000-0000-000000000000") {
-    execution { status finalState nodeExecutions { nodes { nodeId status } } }
+    execution {
+      status finalState
+      nodeExecutions { nodes { nodeId status } }
+    }
   }
 }
 `;
+
+export const graphiqlTitle = '<title>AgentFlow GraphiQL</title>';
 
 type RuruOptions = NonNullable<GraphileConfig.Preset['ruru']>;
 

@@ -1,4 +1,4 @@
-/** `GET /`: what is where. */
+/** `GET /`: what is where; and the icon that browsers ask for. */
 import type { RequestHandler } from 'express';
 
 const page = `<!doctype html>
@@ -7,6 +7,7 @@ const page = `<!doctype html>
 <meta charset="utf-8">
 <meta name="viewport" content="width=device-width, initial-scale=1">
 <title>AgentFlow</title>
+<link rel="icon" href="/favicon.ico" type="image/svg+xml">
 <style>
   body { font: 16px/1.5 system-ui, sans-serif; max-width: 42rem; margin: 3rem auto; padding: 0 1rem; color: #222; }
   dt { font-weight: 600; margin-top: .8rem; }
@@ -31,4 +32,11 @@ Identify with <code>Authorization: Bearer &lt;jwt&gt;</code> or <code>X-API-Key:
 
 export const startPage: RequestHandler = (_request, response) => {
   response.type('html').send(page);
+};
+
+const icon = `<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 32 32"><g fill="none" stroke="#3465c9" stroke-width="3"><path d="M8 8v16M8 16h8l8-8M16 16l8 8"/></g>
+<g fill="#3465c9"><circle cx="8" cy="8" r="4"/><circle cx="24" cy="8" r="4"/><circle cx="24" cy="24" r="4"/><circle cx="8" cy="24" r="4"/></g></svg>`;
+
+export const favicon: RequestHandler = (_request, response) => {
+  response.set('cache-control', 'public, max-age=86400').type('image/svg+xml').send(icon);
 };

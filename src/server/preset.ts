@@ -9,7 +9,7 @@ import { PostGraphileAmberPreset } from 'postgraphile/presets/amber';
 import { PostGraphileConnectionFilterPreset } from 'postgraphile-plugin-connection-filter';
 import { errorRegistry } from '../errors.ts';
 import { contextOf, type Services } from './context.ts';
-import { graphiqlOptions } from './graphiql.ts';
+import { graphiqlOptions, graphiqlTitle } from './graphiql.ts';
 import { makeParseAndValidate } from './documents.ts';
 import { maxBodyBytes } from './limits.ts';
 import { AuthenticationPlugin } from './plugins/authentication.ts';
@@ -96,6 +96,10 @@ const ServingPlugin: GraphileConfig.Plugin = {
           parsers.set(config.schema, parser);
           return { ...config, parseAndValidate: parser };
         };
+        return next();
+      },
+      ruruHTML(next, event) {
+        event.htmlParts.titleTag = graphiqlTitle;
         return next();
       },
       async processRequest(next, event) {

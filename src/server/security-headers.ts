@@ -10,7 +10,7 @@ const common = {
 
 /** GraphiQL runs inline scripts of its own page and its editor makes workers from blobs; nothing comes from elsewhere. */
 const pageContentPolicy = [
-  "default-src 'self'", "script-src 'self' 'unsafe-inline' 'unsafe-eval'", "style-src 'self' 'unsafe-inline'", "worker-src 'self' blob:",
+  "default-src 'self'", "script-src 'self' 'unsafe-inline'", "style-src 'self' 'unsafe-inline'", "worker-src 'self' blob:",
   "img-src 'self' data:", "font-src 'self' data:", "connect-src 'self' ws: wss:", "frame-ancestors 'none'", "base-uri 'none'", "form-action 'none'",
 ].join('; ');
 

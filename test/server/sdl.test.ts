@@ -1,6 +1,8 @@
 import { readFileSync } from 'node:fs';
 import path from 'node:path';
-import { buildSchema, GraphQLEnumType, type GraphQLObjectType, type GraphQLSchema } from 'postgraphile/graphql';
+import { buildSchema, GraphQLEnumType, type GraphQLObjectType, type GraphQLSchema, parse, validate } from 'postgraphile/graphql';
+import { graphiqlOptions } from '../../src/server/graphiql.ts';
+import { limitErrorsOf } from '../../src/server/limits.ts';
 import { printSdl } from '../../src/server/sdl.ts';
 import { useTestDatabase } from '../support/database.ts';
 
@@ -79,4 +81,10 @@ test('tables and columns of the API are described', () => {
     const silent = Object.values(type.getFields()).filter(({ description }) => !description).map((field) => field.name);
     expect([name, silent]).toEqual([name, []]);
   }
+});
+
+test('what GraphiQL shows first can be sent as it stands', () => {
+  const document = parse(graphiqlOptions.clientConfig!.defaultQuery!);
+  expect(document.definitions).toHaveLength(5);
+  expect([...validate(schema, document), ...limitErrorsOf(document)]).toEqual([]);
 });
