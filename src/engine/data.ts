@@ -1,17 +1,27 @@
 /** The one JSON object of an execution: how it starts, how nodes write into it. It is replaced, never changed. */
+import { AgentFlowError } from '../errors.ts';
 import { dollars } from './cost.ts';
 import { isObject, jsonBytes, setOwn } from './json.ts';
-import { normalise } from './normalise.ts';
+import { normalise, type Normalised } from './normalise.ts';
 import type { Json, JsonObject, NodeOutcome, Plan, PlanNode, Problem, RunState } from './types.ts';
 
 /**
  * The document's initial state under the caller's; every key of both is kept, except those that the engine keeps itself.
- * @throws AgentFlowError INVALID_VALUE when it is nested too deeply.
+ * @throws AgentFlowError INVALID_VALUE when it is nested too deeply, LIMIT_STATE when it is certainly too large.
  */
 export function initialData(plan: Plan, initialState: unknown): { data: JsonObject; warnings: Problem[] } {
-  const given = normalise({ ...plan.document.initialState, ...(isObject(initialState) ? initialState : {}) });
+  const given = normalisedState({ ...plan.document.initialState, ...(isObject(initialState) ? initialState : {}) }, plan.document.limits.maxStateBytes);
   const warnings = given.warnings.map((message): Problem => ({ code: 'W011', message: `initial state: ${message}`, field: 'initial_state', nodeId: null }));
   return { data: { ...(given.value as JsonObject), ...engineData() }, warnings };
+}
+
+function normalisedState(state: JsonObject, limit: number): Normalised {
+  try {
+    return normalise(state, limit);
+  } catch (error) {
+    if (!(error instanceof AgentFlowError) || error.code !== 'TOO_LARGE') throw error;
+    throw new AgentFlowError('LIMIT_STATE', `the state is larger than the ${limit} bytes that are allowed`);
+  }
 }
 
 /** What the engine keeps, at the start. */

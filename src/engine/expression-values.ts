@@ -91,14 +91,22 @@ export function equal(left: CelValue, right: CelValue, budget: Budget): boolean 
   return keys.length === Object.keys(right).length && keys.every((key) => Object.hasOwn(right, key) && equal(left[key] as CelValue, right[key] as CelValue, budget));
 }
 
-/** The result as JSON: ints become numbers, moments ISO texts, spans texts like "90s". */
+const maxResultSize = 4_194_304;
+
+/** The result as JSON: ints become numbers, moments ISO texts, spans texts like "90s". The same large value may stand in it many times: what is copied is counted. */
 export function toJson(value: CelValue): Json {
+  return copied(value, { left: maxResultSize });
+}
+
+function copied(value: CelValue, room: { left: number }): Json {
+  room.left -= typeof value === 'string' ? value.length : 1;
+  if (room.left < 0) throw new BudgetError('the expression makes too large a value');
   if (typeof value === 'bigint') return Number(value);
   if (value instanceof Timestamp) return new Date(value.ms).toISOString();
   if (value instanceof Duration) return `${value.ms / 1000}s`;
-  if (Array.isArray(value)) return value.map(toJson);
+  if (Array.isArray(value)) return value.map((entry) => copied(entry, room));
   if (!isMap(value)) return value;
   const result: JsonObject = Object.create(null);
-  for (const [key, entry] of Object.entries(value)) result[key] = toJson(entry);
+  for (const [key, entry] of Object.entries(value)) result[key] = copied(entry, room);
   return result;
 }

@@ -7,6 +7,9 @@ export const documentBounds = { nodes: 200, edges: 1_000, bytes: 1_048_576, dept
 /** Deepest nesting of any value that enters a state. */
 export const maxValueDepth = 200;
 
+/** Longest text, and largest value, that templates and joins make; a state may hold the same large value under many names. */
+export const maxFilledBytes = 4_194_304;
+
 export const defaultLimits: Limits = {
   maxParallelNodes: 5,
   maxNodes: documentBounds.nodes,

@@ -16,34 +16,50 @@ export interface Normalised {
 const textWarning = 'NUL characters or lone surrogates were replaced by U+FFFD';
 const numberWarning = 'numbers that JSON cannot write (NaN, infinities) became null';
 
-/** @throws AgentFlowError INVALID_VALUE when the value is nested too deeply (or holds itself). */
-export function normalise(input: unknown): Normalised {
+/**
+ * `maxBytes`: a value that is certainly larger as JSON is not copied to its end.
+ * @throws AgentFlowError INVALID_VALUE when the value is nested too deeply (or holds itself), TOO_LARGE.
+ */
+export function normalise(input: unknown, maxBytes = Number.POSITIVE_INFINITY): Normalised {
   const warnings = new Set<string>();
-  return { value: walk(input, 0, warnings), warnings: [...warnings] };
+  return { value: walk(input, 0, { warnings, left: maxBytes, maxBytes }), warnings: [...warnings] };
 }
 
-function walk(value: unknown, depth: number, warnings: Set<string>): Json {
+interface Walk {
+  warnings: Set<string>;
+  left: number;
+  maxBytes: number;
+}
+
+/** Every value and key takes at least this much of JSON. */
+function count(bytes: number, at: Walk): void {
+  at.left -= bytes;
+  if (at.left < 0) throw new AgentFlowError('TOO_LARGE', `a value is larger than ${at.maxBytes} bytes`);
+}
+
+function walk(value: unknown, depth: number, at: Walk): Json {
+  count(1, at);
   switch (typeof value) {
-    case 'string': return text(value, warnings);
+    case 'string': return text(value, at);
     case 'boolean': return value;
-    case 'number': return number(value, warnings);
-    case 'bigint': return number(Number(value), warnings);
-    case 'object': return value === null ? null : container(value, depth, warnings);
+    case 'number': return number(value, at);
+    case 'bigint': return number(Number(value), at);
+    case 'object': return value === null ? null : container(value, depth, at);
     default: return null;
   }
 }
 
-function container(value: object, depth: number, warnings: Set<string>): Json {
+function container(value: object, depth: number, at: Walk): Json {
   if (depth >= maxValueDepth) {
     throw new AgentFlowError('INVALID_VALUE', `a value is nested deeper than ${maxValueDepth} levels`, { remedy: 'Return a flatter value.' });
   }
-  if (Array.isArray(value)) return value.map((entry) => walk(entry, depth + 1, warnings));
-  if ('toJSON' in value && typeof value.toJSON === 'function') return walk(value.toJSON(), depth + 1, warnings);
+  if (Array.isArray(value)) return value.map((entry) => walk(entry, depth + 1, at));
+  if ('toJSON' in value && typeof value.toJSON === 'function') return walk(value.toJSON(), depth + 1, at);
   const entries: [string, Json][] = [];
   for (const key of Object.keys(value)) {
     const entry = (value as Record<string, unknown>)[key];
     if (entry === undefined || typeof entry === 'function' || typeof entry === 'symbol') continue;
-    entries.push([text(key, warnings), walk(entry, depth + 1, warnings)]);
+    entries.push([text(key, at), walk(entry, depth + 1, at)]);
   }
   entries.sort(byJsonbKey);
   const result: JsonObject = {};
@@ -51,15 +67,16 @@ function container(value: object, depth: number, warnings: Set<string>): Json {
   return result;
 }
 
-function text(value: string, warnings: Set<string>): string {
+function text(value: string, at: Walk): string {
+  count(value.length + 1, at);
   if (value.isWellFormed() && !value.includes('\0')) return value;
-  warnings.add(textWarning);
+  at.warnings.add(textWarning);
   return value.toWellFormed().replaceAll('\0', '\uFFFD');
 }
 
-function number(value: number, warnings: Set<string>): Json {
+function number(value: number, at: Walk): Json {
   if (!Number.isFinite(value)) {
-    warnings.add(numberWarning);
+    at.warnings.add(numberWarning);
     return null;
   }
   return value === 0 ? 0 : value;

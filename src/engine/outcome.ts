@@ -24,19 +24,23 @@ export function outcomeOf(plan: Plan, state: RunState, nodeId: string, end: Node
   if (end.status !== 'completed') return { outcome: { ...blank, error: end.error, ...used(end) }, warnings: [] };
   const { result } = end;
   try {
-    const output = normalise(result.output);
-    const writes = normalise(result.writes ?? {});
     const limit = plan.document.limits.maxOutputBytes;
-    const bytes = jsonBytes(output.value);
-    if (bytes > limit) throw new AgentFlowError('LIMIT_OUTPUT', `the output is ${bytes} bytes large, ${limit} are allowed`);
+    const output = normalise(result.output, limit);
+    const writes = normalise(result.writes ?? {}, limit);
+    if (jsonBytes(output.value) > limit) throw new AgentFlowError('TOO_LARGE');
     return {
       outcome: { ...blank, ...used(result), output: output.value, writes: isObject(writes.value) ? writes.value : {}, routeTarget: result.routeTarget ?? null },
       warnings: [...new Set([...output.warnings, ...writes.warnings])],
     };
   } catch (error) {
     if (!(error instanceof AgentFlowError)) throw error;
-    return { outcome: { ...blank, ...used(result), status: 'failed', error: { code: error.code, message: error.message } }, warnings: [] };
+    return { outcome: { ...blank, ...used(result), status: 'failed', error: refusal(error, plan) }, warnings: [] };
   }
+}
+
+function refusal({ code, message }: AgentFlowError, plan: Plan): { code: string; message: string } {
+  if (code !== 'TOO_LARGE') return { code, message };
+  return { code: 'LIMIT_OUTPUT', message: `the output is larger than the ${plan.document.limits.maxOutputBytes} bytes that are allowed` };
 }
 
 function used({ tokens, costUnits }: { tokens?: number; costUnits?: number }): { tokens: number; costUnits: number } {

@@ -3,7 +3,9 @@
  * A text whose braces are all well-formed fields or doubled braces is strict: `{{` and `}}` become single braces. Any other text is lenient: every
  * `{path}` that resolves is filled and every other brace stays, so raw JSON survives.
  */
-import { asText, isObject, ownValue, setOwn, valueAt } from './json.ts';
+import { AgentFlowError } from '../errors.ts';
+import { asText, isObject, jsonBytes, ownValue, setOwn, valueAt } from './json.ts';
+import { maxFilledBytes } from './limits.ts';
 import type { Json, JsonObject } from './types.ts';
 
 export interface TemplateField {
@@ -75,19 +77,34 @@ export function resolvePath(scope: TemplateScope, path: readonly string[]): Json
   return undefined;
 }
 
-export function fillTemplate(template: string, scope: TemplateScope): Filled {
+/** Keeps what is made from growing without end. */
+export class FillBudget {
+  #left = maxFilledBytes;
+
+  /** @throws AgentFlowError TOO_LARGE */
+  spend(size: number): void {
+    this.#left -= size;
+    if (this.#left < 0) throw new AgentFlowError('TOO_LARGE', `what the templates make is larger than ${maxFilledBytes} bytes`);
+  }
+}
+
+/** @throws AgentFlowError TOO_LARGE */
+export function fillTemplate(template: string, scope: TemplateScope, budget: FillBudget = new FillBudget()): Filled {
   const missing: string[] = [];
   let text = '';
   for (const piece of templatePieces(template)) {
-    if (typeof piece === 'string') {
-      text += piece;
-      continue;
-    }
-    const value = resolvePath(scope, piece.path);
-    if (value === undefined) missing.push(piece.raw);
-    text += value === undefined ? piece.raw : asText(value);
+    const part = typeof piece === 'string' ? piece : filledField(piece, scope, missing);
+    budget.spend(part.length);
+    text += part;
   }
   return { text, missing };
+}
+
+function filledField({ path, raw }: TemplateField, scope: TemplateScope, missing: string[]): string {
+  const value = resolvePath(scope, path);
+  if (value !== undefined) return asText(value);
+  missing.push(raw);
+  return raw;
 }
 
 export interface FilledValue {
@@ -97,27 +114,31 @@ export interface FilledValue {
 
 /**
  * Fills every text in a value. A text that is one placeholder alone takes the value itself, so numbers, lists and objects keep their type.
+ * @throws AgentFlowError TOO_LARGE
  */
-export function fillValue(value: Json, scope: TemplateScope): FilledValue {
+export function fillValue(value: Json, scope: TemplateScope, budget: FillBudget = new FillBudget()): FilledValue {
   const missing: string[] = [];
-  return { value: fillInto(value, scope, missing), missing };
+  return { value: fillInto(value, scope, missing, budget), missing };
 }
 
-function fillInto(value: Json, scope: TemplateScope, missing: string[]): Json {
+function fillInto(value: Json, scope: TemplateScope, missing: string[], budget: FillBudget): Json {
   if (typeof value === 'string') {
     const pieces = templatePieces(value);
     const [only] = pieces;
     if (pieces.length === 1 && typeof only === 'object') {
       const found = resolvePath(scope, only.path);
-      if (found !== undefined) return found;
+      if (found !== undefined) {
+        budget.spend(jsonBytes(found));
+        return found;
+      }
     }
-    const filled = fillTemplate(value, scope);
+    const filled = fillTemplate(value, scope, budget);
     missing.push(...filled.missing);
     return filled.text;
   }
-  if (Array.isArray(value)) return value.map((entry) => fillInto(entry, scope, missing));
+  if (Array.isArray(value)) return value.map((entry) => fillInto(entry, scope, missing, budget));
   if (!isObject(value)) return value;
   const result: JsonObject = {};
-  for (const [key, entry] of Object.entries(value)) setOwn(result, key, fillInto(entry, scope, missing));
+  for (const [key, entry] of Object.entries(value)) setOwn(result, key, fillInto(entry, scope, missing, budget));
   return result;
 }

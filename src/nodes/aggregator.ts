@@ -1,7 +1,7 @@
 /** aggregator: joins results and shapes them; with a source, a model sums them up. */
 import { samplingProperties } from '../engine/document-schemas.ts';
-import { asText, isEmpty, isObject, ownValue, setOwn } from '../engine/json.ts';
-import { fillValue } from '../engine/template.ts';
+import { asText, isEmpty, isObject, jsonBytes, ownValue, setOwn } from '../engine/json.ts';
+import { FillBudget, fillValue } from '../engine/template.ts';
 import { dollars } from '../engine/cost.ts';
 import { filled, inlineSourceProperties, llmRequest, missingWarnings, scopeOf, sourceOf, stateValue, textParameter, textsParameter, tokensOf } from './shared.ts';
 import type { Json, JsonObject, NodeContext, NodeDone, NodeSpec, NodeType, Problem } from '../engine/types.ts';
@@ -63,9 +63,12 @@ interface Joined {
 function join(context: NodeContext): Joined {
   const { parameters } = context;
   const keys = textsParameter(parameters, 'source_keys') ?? defaultKeys;
-  const present = (names: string[]): [string, Json][] => names.flatMap((key): [string, Json][] => {
+  const budget = new FillBudget();
+  const present = (names: string[]): [string, Json][] => [...new Set(names)].flatMap((key): [string, Json][] => {
     const value = stateValue(context, key);
-    return value === undefined || isEmpty(value) ? [] : [[key, value]];
+    if (value === undefined || isEmpty(value)) return [];
+    budget.spend(jsonBytes(value));
+    return [[key, value]];
   });
   switch (parameters.strategy) {
     case 'priority': return { value: present(textsParameter(parameters, 'priority_order') ?? keys)[0]?.[1] ?? null, warnings: [] };

@@ -1,9 +1,9 @@
 /** api: one HTTP call. What the state gives fills places of the request; it never moves the call to another host or path. */
 import { NodeError } from '../errors.ts';
-import { asText, isObject, ownValue } from '../engine/json.ts';
-import { fillTemplate, fillValue, resolvePath, templatePieces } from '../engine/template.ts';
+import { asText, isObject } from '../engine/json.ts';
+import { FillBudget, fillTemplate, fillValue, resolvePath, templatePieces, type TemplateField } from '../engine/template.ts';
 import { missingWarnings, scopeOf, sourceOf, textParameter } from './shared.ts';
-import type { ApiAnswer, JsonObject, NodeContext, NodeType } from '../engine/types.ts';
+import type { ApiAnswer, Json, JsonObject, NodeContext, NodeType } from '../engine/types.ts';
 
 const methods = ['GET', 'POST', 'PUT', 'PATCH', 'DELETE', 'HEAD'];
 
@@ -27,54 +27,73 @@ export const api: NodeType = {
   example: { source: 'crm', method: 'POST', path: '/customers/{customer_id}/notes', body: { text: '{text_result}' } },
   async run(context) {
     const { parameters } = context;
-    const missing: string[] = [];
-    const query = filledObject(parameters, 'query', context, missing);
-    const body = fillValue(ownValue(parameters, 'body') ?? null, scopeOf(context));
+    const filling = new Filling(context);
     const request = {
       method: (textParameter(parameters, 'method') ?? 'GET').toUpperCase(),
-      path: filledPath(textParameter(parameters, 'path') ?? '', context, missing),
-      query, headers: filledHeaders(context, missing), body: parameters.body === undefined ? undefined : body.value,
+      path: filling.path(textParameter(parameters, 'path') ?? ''),
+      query: filling.object('query'),
+      headers: filling.headers(),
+      body: parameters.body === undefined ? undefined : filling.value(parameters.body),
     };
     const answer = await sourceOf(context).api(request);
     refuseForNow(answer);
-    const { status, headers, body: answered } = answer;
+    const { status, headers, body } = answer;
     return {
-      kind: 'done', output: { status, headers, body: answered }, warnings: missingWarnings([...missing, ...body.missing]),
-      input: { method: request.method, path: request.path, query, ...(request.body === undefined ? {} : { body: request.body }) },
+      kind: 'done', output: { status, headers, body }, warnings: missingWarnings(filling.missing),
+      input: { method: request.method, path: request.path, query: request.query, ...(request.body === undefined ? {} : { body: request.body }) },
     };
   },
 };
 
-function filledObject(parameters: JsonObject, key: string, context: NodeContext, missing: string[]): JsonObject {
-  const given = parameters[key];
-  const filled = fillValue(isObject(given) ? given : {}, scopeOf(context));
-  missing.push(...filled.missing);
-  return filled.value as JsonObject;
-}
+/** Fills the parts of one request, under one budget. */
+class Filling {
+  readonly missing: string[] = [];
+  readonly #budget = new FillBudget();
+  readonly #context: NodeContext;
 
-/** @throws NodeError INVALID_VALUE when a value would climb out of its place in the path. */
-function filledPath(template: string, context: NodeContext, missing: string[]): string {
-  let path = '';
-  for (const piece of templatePieces(template)) {
-    const value = typeof piece === 'string' ? undefined : resolvePath(scopeOf(context), piece.path);
-    if (typeof piece === 'string') path += piece;
-    else if (value === undefined) missing.push(piece.raw);
-    path += value === undefined ? '' : encodeURIComponent(asText(value));
+  constructor(context: NodeContext) {
+    this.#context = context;
   }
-  if (path.split(/[/\\]/).some((part) => part === '..' || part === '.')) {
-    throw new NodeError('INVALID_VALUE', `the path ${path} climbs out of its place`, { details: { field: 'path' } });
-  }
-  return path;
-}
 
-function filledHeaders(context: NodeContext, missing: string[]): Record<string, string> {
-  const given = context.parameters.headers;
-  return Object.fromEntries(Object.entries(isObject(given) ? given : {}).map(([name, template]) => {
-    const filled = fillTemplate(String(template), scopeOf(context));
-    missing.push(...filled.missing);
-    if (/[\r\n\0]/.test(filled.text)) throw new NodeError('INVALID_VALUE', `the header ${name} would hold a line break`, { details: { field: `headers.${name}` } });
-    return [name, filled.text];
-  }));
+  value(given: Json): Json {
+    const { value, missing } = fillValue(given, scopeOf(this.#context), this.#budget);
+    this.missing.push(...missing);
+    return value;
+  }
+
+  object(key: string): JsonObject {
+    const given = this.#context.parameters[key];
+    return isObject(given) ? (this.value(given) as JsonObject) : {};
+  }
+
+  /** @throws NodeError INVALID_VALUE when a value would climb out of its place in the path. */
+  path(template: string): string {
+    const parts = templatePieces(template).map((piece) => (typeof piece === 'string' ? piece : this.#encoded(piece)));
+    const path = parts.join('');
+    if (path.split(/[/\\]/).some((part) => part === '..' || part === '.')) {
+      throw new NodeError('INVALID_VALUE', `the path ${path} climbs out of its place`, { details: { field: 'path' } });
+    }
+    return path;
+  }
+
+  #encoded({ path, raw }: TemplateField): string {
+    const value = resolvePath(scopeOf(this.#context), path);
+    if (value === undefined) this.missing.push(raw);
+    const text = value === undefined ? '' : encodeURIComponent(asText(value));
+    this.#budget.spend(text.length);
+    return text;
+  }
+
+  /** @throws NodeError INVALID_VALUE when a value would begin a line of its own. */
+  headers(): Record<string, string> {
+    const given = this.#context.parameters.headers;
+    return Object.fromEntries(Object.entries(isObject(given) ? given : {}).map(([name, template]) => {
+      const { text, missing } = fillTemplate(String(template), scopeOf(this.#context), this.#budget);
+      this.missing.push(...missing);
+      if (/[\r\n\0]/.test(text)) throw new NodeError('INVALID_VALUE', `the header ${name} would hold a line break`, { details: { field: `headers.${name}` } });
+      return [name, text];
+    }));
+  }
 }
 
 /** @throws NodeError SOURCE_UNAVAILABLE, transient, for 429 and 5xx. */

@@ -2,12 +2,12 @@
  * From a query template to a statement with bind parameters: `{path}` and `:name` become $1, $2 ..., never text. A placeholder inside a quoted text
  * (`'%{name}%'`) is taken out of it and joined on, so that it works as its author meant it and still cannot leave its place.
  */
-import { fillTemplate, resolvePath, templatePieces, type TemplatePiece, type TemplateScope } from '../engine/template.ts';
-import { ownValue } from '../engine/json.ts';
+import { FillBudget, fillTemplate, resolvePath, templatePieces, type TemplateField, type TemplatePiece, type TemplateScope } from '../engine/template.ts';
+import { jsonBytes, ownValue } from '../engine/json.ts';
 import type { Json, JsonObject } from '../engine/types.ts';
 
 /** Where a value comes from: a path into the state, or an entry of `params`. */
-export type Binding = { path: string[]; raw: string } | { param: string };
+export type Binding = TemplateField | { param: string };
 
 export interface Statement {
   text: string;
@@ -21,28 +21,29 @@ export function statementOf(query: string, params: JsonObject): Statement {
   return new Writer(params).write(templatePieces(query));
 }
 
+/** @throws AgentFlowError TOO_LARGE */
 export function boundValues(bindings: readonly Binding[], params: JsonObject, scope: TemplateScope): { values: Json[]; missing: string[] } {
   const missing: string[] = [];
+  const budget = new FillBudget();
   const values = bindings.map((binding): Json => {
-    if ('path' in binding) {
-      const value = resolvePath(scope, binding.path);
-      if (value === undefined) missing.push(binding.raw);
-      return value ?? null;
-    }
-    return paramValue(ownValue(params, binding.param) ?? null, scope, missing);
+    const value = 'param' in binding ? paramValue(ownValue(params, binding.param) ?? null, scope, missing) : fieldValue(binding, scope, missing);
+    budget.spend(jsonBytes(value));
+    return value;
   });
   return { values, missing };
+}
+
+function fieldValue({ path, raw }: TemplateField, scope: TemplateScope, missing: string[]): Json {
+  const value = resolvePath(scope, path);
+  if (value === undefined) missing.push(raw);
+  return value ?? null;
 }
 
 /** A text is a template; one placeholder alone keeps the type of its value. */
 function paramValue(value: Json, scope: TemplateScope, missing: string[]): Json {
   if (typeof value !== 'string') return value;
   const [only, second] = templatePieces(value);
-  if (typeof only === 'object' && second === undefined) {
-    const found = resolvePath(scope, only.path);
-    if (found === undefined) missing.push(only.raw);
-    return found ?? null;
-  }
+  if (typeof only === 'object' && second === undefined) return fieldValue(only, scope, missing);
   const filled = fillTemplate(value, scope);
   missing.push(...filled.missing);
   return filled.text;
@@ -76,7 +77,7 @@ class Writer {
     return `$${this.#bindings.length}`;
   }
 
-  #field(field: { path: string[]; raw: string }): void {
+  #field(field: TemplateField): void {
     if (this.#place === 'code') {
       this.#text += this.#bind(field);
     } else if (this.#place === 'text' || this.#place === 'escapeText') {
