@@ -37,7 +37,8 @@ function mocksByDefault(config: Config): boolean {
   return config.databaseUrl === null && config.llmGateway === null && !providerVariables.some((name) => name in config.sourceValues);
 }
 
-async function samplesFor(config: Config, database: OpenDatabase, fresh: Promise<SampleCredentials> | null): Promise<Samples | null> {
+/** The sample data, once, and who may sign in with it; null with DATABASE_URL. */
+export async function samplesFor(config: Config, database: OpenDatabase, fresh: Promise<SampleCredentials> | null): Promise<Samples | null> {
   if (!database.embedded) return null;
   const credentials = await keepSampleCredentials(config.dataDir, fresh);
   return loadSamples(database.databaseUrl, credentials, (key) => hashApiKey(key, config.secretKey!));

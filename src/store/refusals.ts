@@ -1,0 +1,36 @@
+/** What PostgreSQL refuses, in registered words: for callers that are no GraphQL clients. */
+import { isNativeError } from 'node:util/types';
+import { AgentFlowError, errorRegistry, type ErrorCode } from '../errors.ts';
+
+const codeBySqlstate = new Map<string, ErrorCode>(
+  Object.entries(errorRegistry).flatMap(([code, { sqlstate }]) => (sqlstate === null ? [] : [[sqlstate, code as ErrorCode]])));
+
+interface Refusal extends Error {
+  code: string;
+  hint?: string;
+  column?: string;
+  detail?: string;
+  constraint?: string;
+}
+
+/** The registered error for what the database raised or refused; anything else comes back as it is. */
+export function inRegisteredWords(error: unknown): unknown {
+  if (!isRefusal(error)) return error;
+  const registered = codeBySqlstate.get(error.code) ?? (error.code === '42501' ? 'PERMISSION_DENIED' : error.code.startsWith('22') ? 'INVALID_VALUE' : undefined);
+  if (registered === undefined) return error;
+  return new AgentFlowError(registered, error.message, {
+    ...(error.hint ? { remedy: error.hint } : {}),
+    details: { ...(error.column ? { field: error.column } : {}), ...(error.constraint ? { constraint: error.constraint } : {}), ...problemsIn(error.detail) },
+    cause: error,
+  });
+}
+
+function isRefusal(error: unknown): error is Refusal {
+  return isNativeError(error) && 'severity' in error && 'code' in error && typeof error.code === 'string';
+}
+
+/** `app_private.fail` gives lists as JSON; what PostgreSQL itself writes there is a sentence. */
+function problemsIn(detail: string | undefined): { problems?: unknown } {
+  if (!detail?.startsWith('[')) return {};
+  return { problems: JSON.parse(detail) as unknown };
+}
