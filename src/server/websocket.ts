@@ -71,7 +71,7 @@ export function serveWebSockets({ server, graphql, identify, maskError, log }: W
         return [maskError(new GraphQLError('Refused', { originalError: tooManyOperations() }))];
       }
       return await runInScope(scopeOf(context.extra), async () => {
-        const prepared = await base.onSubscribe!(context as never, id, payload);
+        const prepared = await base.onSubscribe!(context, id, payload);
         return Array.isArray(prepared) ? prepared.map((error) => maskError(error as GraphQLError)) : prepared;
       });
     },

@@ -19,7 +19,7 @@ const sign = (claims: Record<string, unknown>, secret: string, algorithm = 'HS25
 
 describe('authenticate', () => {
   test('gives a token and the user, and writes the sign-in to the audit log', async () => {
-    const [user] = api.db.samples.users.filter(({ email }) => email === john);
+    const user = api.db.samples.users.find(({ email }) => email === john);
     const { data } = await api.query('visitor', authenticate, { email: ' John@Example.com ', password: user!.password });
     expect(data.authenticate.user).toEqual({ email: john, role: 'ADMIN' });
     const answer = await whoIs({ authorization: `Bearer ${data.authenticate.jwt}` });

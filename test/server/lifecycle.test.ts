@@ -90,7 +90,7 @@ describe('stopping', () => {
     expect(await answered).toBe(200);
     await Promise.all([first, second]);
     expect((await connection.closed).code).toBe(1001);
-    await expect(fetch(`${api.url}/healthz`)).rejects.toThrow();
+    await expect(fetch(`${api.url}/healthz`)).rejects.toThrow('fetch failed');
     await eventually(async () => (await connectionsOf(api)) === 0);
     await api.db.drop();
   });

@@ -1,5 +1,5 @@
 import { withClient } from '../../src/schema/connection.ts';
-import { startApi, type TestApi } from '../support/api.ts';
+import { type Data, startApi, type TestApi } from '../support/api.ts';
 import { type Opened, openClient, watch } from '../support/subscriptions.ts';
 
 const execution = '880e8400-e29b-41d4-a716-446655440000';
@@ -51,7 +51,7 @@ describe('executionUpdated', () => {
     const id = await makeRunning();
     const foreign = watch(await open('admin@globex.example'), updated, { id });
     const refused = await foreign.next();
-    expect(refused.errors.map(({ extensions }: any) => extensions.code)).toEqual(['NOT_FOUND']);
+    expect(refused.errors.map(({ extensions }: Data) => extensions.code)).toEqual(['NOT_FOUND']);
     const unknown = watch(await open('admin@globex.example'), updated, { id: '00000000-0000-4000-8000-000000000000' });
     expect((await unknown.next()).errors[0].message).toBe(refused.errors[0].message);
     await change(id, 9);
@@ -136,8 +136,8 @@ describe('a connection', () => {
   test('is told what is wrong with a document, with a code', async () => {
     const connection = await open('jane');
     const codes = async (query: string): Promise<string[]> => watch(connection, query).next().then(
-      ({ errors }) => errors.map(({ extensions }: any) => extensions.code),
-      (errors: unknown) => (errors as any[]).map(({ extensions }) => extensions.code));
+      ({ errors }) => errors.map(({ extensions }: Data) => extensions.code),
+      (errors: unknown) => (errors as Data[]).map(({ extensions }) => extensions.code));
     expect(await codes('{ nonsense }')).toEqual(['BAD_REQUEST']);
     expect(await codes('{')).toEqual(['BAD_REQUEST']);
     expect(await codes(`{ ${Array.from({ length: 31 }, (_, index) => `a${index}: __typename`).join(' ')} }`)).toEqual(['LIMIT_EXCEEDED']);

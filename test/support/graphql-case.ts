@@ -9,7 +9,7 @@
  * What comes back is compared with the file of the same name that ends in `.json`, where ids, times and tokens that differ from run to run
  * are named after the order in which they appear. `UPDATE_ANSWERS=1 npm test -- test/graphql` writes these files; read the difference.
  */
-import type { Caller } from './api.ts';
+import type { Caller, Data } from './api.ts';
 
 export interface CaseStep {
   step: string;
@@ -56,7 +56,7 @@ export function filled(text: string, kept: ReadonlyMap<string, string>): string 
 }
 
 export function valueAt(data: unknown, path: readonly string[]): string {
-  const value = path.reduce<any>((part, key) => part?.[key], data);
+  const value = path.reduce<Data>((part, key) => part?.[key], data);
   if (typeof value !== 'string') throw new Error(`There is no text at ${path.join('.')}`);
   return value;
 }

@@ -1,10 +1,11 @@
 /** A graphql-ws client whose answers can be awaited one by one. */
 import { type Client, createClient } from 'graphql-ws';
-import WebSocket from 'ws';
+import { WebSocket } from 'ws';
+import type { Data } from './api.ts';
 
 export interface Watching {
   /** The next answer; null when the subscription has ended. Fails after ten seconds. */
-  next(): Promise<any>;
+  next(): Promise<Data>;
   stop(): void;
 }
 

@@ -76,7 +76,7 @@ export const AuthenticationPlugin = extendSchema((build) => {
       },
       AuthenticatePayload: {
         plans: {
-          user: EXPORTABLE((users) => ($payload: ObjectStep<{ userId: Step }>) => users.get({ id: $payload.get('userId') } as never), [users]) as never,
+          user: EXPORTABLE((users) => ($payload: ObjectStep<{ userId: Step }>) => users.get({ id: $payload.get('userId') }), [users]) as never,
         },
       },
     },

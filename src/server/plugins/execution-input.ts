@@ -12,7 +12,7 @@ export const ExecutionInputPlugin = wrapPlans({
   Mutation: {
     executeWorkflow(plan, $root, args, info) {
       const getRaw = (path?: string | readonly (string | number)[]): Step => {
-        const $raw = args.getRaw(path as never) as Step;
+        const $raw = args.getRaw(path as never);
         return Array.isArray(path) && path.at(-1) === 'initialState' ? lambda(list([context().get('workflowTools'), $raw]), normalised as never) : $raw;
       };
       return plan($root, Object.create(args, { getRaw: { value: getRaw } }) as FieldArgs, info);

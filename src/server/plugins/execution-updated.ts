@@ -36,7 +36,7 @@ export const ExecutionUpdatedPlugin = extendSchema((build) => {
           executionUpdated: {
             subscribePlan: EXPORTABLE((context, executions, lambda, list, listen, object, topicOrRefusal) => (_$root: Step, args: FieldArgs) => {
               const $id = args.getRaw('id');
-              const $visibleId = executions.get({ id: $id } as never).get('id');
+              const $visibleId = executions.get({ id: $id }).get('id');
               const $topic = lambda(list([context().get('tenantId'), $visibleId]), topicOrRefusal as never) as Step<string>;
               return listen(context().get('executionEvents') as never, $topic, () => object({ id: $id }));
             }, [context, executions, lambda, list, listen, object, topicOrRefusal]) as never,
@@ -46,7 +46,7 @@ export const ExecutionUpdatedPlugin = extendSchema((build) => {
       },
       ExecutionUpdatedPayload: {
         plans: {
-          execution: EXPORTABLE((executions) => ($event: ObjectStep<{ id: Step }>) => executions.get({ id: $event.get('id') } as never), [executions]) as never,
+          execution: EXPORTABLE((executions) => ($event: ObjectStep<{ id: Step }>) => executions.get({ id: $event.get('id') }), [executions]) as never,
         },
       },
     },

@@ -19,7 +19,7 @@ export const FlowByIdPlugin: GraphileConfig.Plugin = {
             type,
             args: { id: { type: new GraphQLNonNull(GraphQLString), description: 'The slug, e.g. `order-processing`.' } },
             plan: EXPORTABLE((context, flows) => function plan(_$root: Step, args: { getRaw(name: string): Step }) {
-              return flows.get({ tenant_id: context().get('tenantId'), id: args.getRaw('id') } as never);
+              return flows.get({ tenant_id: context().get('tenantId'), id: args.getRaw('id') });
             }, [context, flows]) as never,
           })),
         }, 'Adding flow(id)');

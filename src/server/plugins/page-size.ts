@@ -28,7 +28,9 @@ export function pageLast(last: Size): number | null {
   return checkedSize('last', last);
 }
 
-function setPage($connection: ConnectionStep<any, any, any, any>, $first: Step, $last: Step | null): void {
+type Paged = Pick<ConnectionStep<Step, Step>, 'setFirst' | 'setLast'>;
+
+function setPage($connection: Paged, $first: Step, $last: Step | null): void {
   $connection.setFirst(lambda(list([$first, ...($last ? [$last] : [])]), ([first, last]) => pageFirst(first as Size, last as Size), true) as Step<number>);
   if ($last) $connection.setLast(lambda($last, (last) => pageLast(last as Size), true) as Step<number>);
 }
@@ -55,8 +57,8 @@ export const PageSizePlugin: GraphileConfig.Plugin = {
         return {
           ...field,
           plan: EXPORTABLE((plan, setPage, canGoBackwards) => function pagedPlan($parent, args, info) {
-            const $connection = plan($parent, args, info) as ConnectionStep<any, any, any, any>;
-            setPage($connection, args.getRaw('first'), canGoBackwards ? args.getRaw('last') : null);
+            const $connection = plan($parent, args, info);
+            setPage($connection as Paged, args.getRaw('first'), canGoBackwards ? args.getRaw('last') : null);
             return $connection;
           }, [plan, setPage, canGoBackwards]),
         };

@@ -1,0 +1,65 @@
+import fc from 'fast-check';
+import { parse } from 'postgraphile/graphql';
+import { limitErrorsOf, maxDepth, maxFields } from '../../src/server/limits.ts';
+import { pageFirst, pageLast } from '../../src/server/plugins/page-size.ts';
+import { valuesOfCheck } from '../../src/server/plugins/check-enums.ts';
+
+const messages = (query: string): string[] => limitErrorsOf(parse(query)).map(({ message }) => message);
+
+describe('documents', () => {
+  test('are measured as they would be with their fragments written out', () => {
+    // Either form of the same selection is refused or let through, alike.
+    fc.assert(fc.property(fc.integer({ min: 1, max: 40 }), fc.integer({ min: 1, max: 40 }), (spreads, fields) => {
+      const inner = Array.from({ length: fields }, (_, index) => `f${index}`).join(' ');
+      const written = `{ a { ${`b { ${inner} } `.repeat(spreads)} } }`;
+      const spread = `{ a { ${'...F '.repeat(spreads)} } } fragment F on X { b { ${inner} } }`;
+      expect(messages(spread)).toEqual(messages(written));
+      expect(messages(written).length > 0).toBe(1 + spreads * (fields + 1) > maxFields);
+    }));
+  });
+
+  test('may be as deep as is allowed, and no deeper', () => {
+    const deep = (levels: number): string => `${'{ a '.repeat(levels)}${'}'.repeat(levels)}`;
+    expect(messages(deep(maxDepth))).toEqual([]);
+    expect(messages(deep(maxDepth + 1))).toEqual([`The operation is ${maxDepth + 1} levels deep; at most ${maxDepth} are allowed.`]);
+  });
+
+  test('have each operation measured', () => {
+    expect(messages(`query A { a } query B { ${'authenticate '.repeat(2)} }`)).toEqual(['An operation may call authenticate once.']);
+  });
+
+  test('of doubling fragments are measured without writing them out', () => {
+    const doubling = Array.from({ length: 200 }, (_, index) => `fragment F${index} on Q { ${index === 199 ? 'a' : `...F${index + 1} ...F${index + 1}`} }`).join(' ');
+    expect(messages(`{ ...F0 } ${doubling}`)).toHaveLength(2);
+  });
+});
+
+describe('page sizes', () => {
+  test.each([
+    [undefined, undefined, 20], [null, null, 20], [1, undefined, 1], [0, null, 0], [100, null, 100], [null, 7, null],
+  ])('first %p, last %p: the first %p', (first, last, expected) => {
+    expect(pageFirst(first, last)).toBe(expected);
+  });
+
+  test.each([[101, null, 'LIMIT_EXCEEDED'], [-1, null, 'BAD_REQUEST'], [1, 1, 'BAD_REQUEST']])('first %p, last %p: %s', (first, last, code) => {
+    expect(() => pageFirst(first, last)).toThrow(expect.objectContaining({ code }));
+  });
+
+  test('last is bounded, too', () => {
+    expect([pageLast(null), pageLast(5)]).toEqual([null, 5]);
+    expect(() => pageLast(101)).toThrow(expect.objectContaining({ code: 'LIMIT_EXCEEDED' }));
+  });
+});
+
+describe('a CHECK', () => {
+  test.each([
+    [`CHECK (((status)::text = ANY ((ARRAY['draft'::character varying, 'it''s'::character varying])::text[])))`, ['draft', `it's`]],
+    [`CHECK ((kind = ANY (ARRAY['a'::text, 'b'::text])))`, ['a', 'b']],
+    [`CHECK ((is_active = ANY (ARRAY[0, 1])))`, null],
+    [`CHECK (((status = 'deleted'::text) = (deleted_at IS NOT NULL)))`, null],
+    [`CHECK (((slug)::text ~ '^[a-z]$'::text))`, null],
+    [`CHECK (((status = ANY (ARRAY['a'::text])) OR (x > 1)))`, null],
+  ])('%s', (definition, values) => {
+    expect(valuesOfCheck(definition)).toEqual(values);
+  });
+});
