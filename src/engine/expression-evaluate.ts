@@ -1,7 +1,10 @@
 /** Walks the syntax tree of an expression. Every node costs; nothing here loops over more than data that was charged. */
 import { callFunction, callMethod, callRule, functions, macros } from './expression-functions.ts';
-import { Budget, BudgetError, Duration, ExpressionError, Timestamp, equal, isMap, isNumber, typeName, type CelMap, type CelNode, type CelValue } from './expression-values.ts';
+import { BudgetError, Duration, ExpressionError, Timestamp, equal, isMap, isNumber, typeName, type Budget, type CelMap, type CelNode, type CelValue } from './expression-values.ts';
 import type { Json } from './types.ts';
+
+/** A failure that is absorbed costs as much as so many steps. */
+const failureCost = 100;
 
 /** The value of a name, or undefined. */
 export type Names = (name: string) => CelValue | Json | undefined;
@@ -81,7 +84,7 @@ function called(node: CelNode, frame: Frame): CelValue {
 
 function methodCalled(node: CelNode, frame: Frame): CelValue {
   const [name, receiver, args] = node.args as [string, CelNode, CelNode[]];
-  if (macros.has(name)) return macro(name, receiver, args, frame);
+  if (name in macros) return macro(name, receiver, args, frame);
   return callMethod(name, evaluateNode(receiver, frame), args.map((argument) => evaluateNode(argument, frame)), frame.budget);
 }
 
@@ -102,21 +105,22 @@ function ternary([condition, yes, no]: CelNode[], frame: Frame): CelValue {
 /** `||` is settled by one true, `&&` by one false, whatever the other side does. */
 function logical([left, right]: CelNode[], settling: boolean, frame: Frame): boolean {
   const sign = settling ? '||' : '&&';
-  const first = attempt(() => bool(evaluateNode(left as CelNode, frame), sign));
+  const first = attempt(() => bool(evaluateNode(left as CelNode, frame), sign), frame.budget);
   if (first === settling) return settling;
-  const second = attempt(() => bool(evaluateNode(right as CelNode, frame), sign));
+  const second = attempt(() => bool(evaluateNode(right as CelNode, frame), sign), frame.budget);
   if (second === settling) return settling;
   if (first instanceof Error) throw first;
   if (second instanceof Error) throw second;
   return !settling;
 }
 
-function attempt<Value>(evaluate: () => Value): Value | ExpressionError {
+function attempt<Value>(evaluate: () => Value, budget: Budget): Value | ExpressionError {
   try {
     return evaluate();
   } catch (error) {
-    if (error instanceof ExpressionError && !(error instanceof BudgetError)) return error;
-    throw error;
+    if (!(error instanceof ExpressionError) || error instanceof BudgetError) throw error;
+    budget.spend(failureCost);
+    return error;
   }
 }
 
@@ -209,8 +213,7 @@ function onTimes(op: string, left: CelValue, right: CelValue): CelValue {
 /* ---------- macros over lists and maps ---------- */
 
 function macro(name: string, receiver: CelNode, args: CelNode[], frame: Frame): CelValue {
-  const [variable, first, second] = args;
-  if (variable?.op !== 'id' || first === undefined) throw new ExpressionError(`${name}() takes a name and an expression`);
+  const [variable, first, second] = args as [CelNode, CelNode, CelNode | undefined];
   if (name === 'bind') return evaluateNode(second as CelNode, withName(frame, variable.args as string, evaluateNode(first, frame)));
   const over = evaluateNode(receiver, frame);
   const entries = Array.isArray(over) ? over : isMap(over) ? Object.keys(over) : null;
@@ -218,8 +221,8 @@ function macro(name: string, receiver: CelNode, args: CelNode[], frame: Frame): 
   const within = (entry: CelValue): Frame => withName(frame, variable.args as string, entry);
   const test = (entry: CelValue): boolean => bool(evaluateNode(first, within(entry)), `${name}()`);
   switch (name) {
-    case 'all': return quantified(entries, test, false);
-    case 'exists': return quantified(entries, test, true);
+    case 'all': return quantified(entries, test, false, frame.budget);
+    case 'exists': return quantified(entries, test, true, frame.budget);
     case 'exists_one': return entries.filter(test).length === 1;
     case 'filter': return entries.filter(test);
     default: return second === undefined
@@ -228,10 +231,10 @@ function macro(name: string, receiver: CelNode, args: CelNode[], frame: Frame): 
   }
 }
 
-function quantified(entries: CelValue[], test: (entry: CelValue) => boolean, settling: boolean): boolean {
+function quantified(entries: CelValue[], test: (entry: CelValue) => boolean, settling: boolean, budget: Budget): boolean {
   let failed: ExpressionError | null = null;
   for (const entry of entries) {
-    const result = attempt(() => test(entry));
+    const result = attempt(() => test(entry), budget);
     if (result === settling) return settling;
     if (result instanceof Error) failed ??= result;
   }

@@ -4,7 +4,10 @@ import { Duration, ExpressionError, Timestamp, isMap, isNumber, toJson, typeName
 
 type Call = (values: CelValue[], budget: Budget) => CelValue;
 
-export const macros: ReadonlySet<string> = new Set(['all', 'exists', 'exists_one', 'filter', 'map', 'bind']);
+type Arity = readonly [least: number, most: number];
+
+/** How many arguments they take, the name of the variable included. */
+export const macros: Readonly<Record<string, Arity>> = { __proto__: null as never, all: [2, 2], exists: [2, 2], exists_one: [2, 2], filter: [2, 2], map: [2, 3], bind: [3, 3] };
 
 export const functions: Readonly<Record<string, Call>> = {
   __proto__: null as never,
@@ -37,6 +40,12 @@ export const methods: Readonly<Record<string, Call>> = {
   ...timeParts(),
 };
 
+/** How many arguments methods take; none where nothing is said. */
+export const arities: Readonly<Record<string, Arity>> = {
+  __proto__: null as never,
+  startsWith: [1, 1], endsWith: [1, 1], contains: [1, 1], matches: [1, 1], indexOf: [1, 1], lastIndexOf: [1, 1], split: [1, 1], substring: [1, 2], replace: [2, 2], join: [0, 1],
+};
+
 /** Rules of routers: on the router's text, ignoring case. */
 export const ruleFunctions: Readonly<Record<string, (text: string, argument: CelValue) => boolean>> = {
   __proto__: null as never,
@@ -49,7 +58,6 @@ export const ruleFunctions: Readonly<Record<string, (text: string, argument: Cel
 };
 
 export function callFunction(name: string, values: CelValue[], budget: Budget): CelValue {
-  if (values.length !== 1) throw new ExpressionError(`${name}() takes one value`);
   return (functions[name] as Call)(values, budget);
 }
 
@@ -59,7 +67,6 @@ export function callMethod(name: string, receiver: CelValue, values: CelValue[],
 
 export function callRule(name: string, values: CelValue[], text: string | undefined): boolean {
   if (text === undefined) throw new ExpressionError(`${name}() is known in the rules of a router only; use .${name}() on a text`);
-  if (values.length !== 1) throw new ExpressionError(`${name}() takes one value`);
   return (ruleFunctions[name] as (text: string, argument: CelValue) => boolean)(text.toLowerCase(), values[0] as CelValue);
 }
 

@@ -5,7 +5,7 @@
 import { Environment } from '@marcbachmann/cel-js';
 import { AgentFlowError } from '../errors.ts';
 import { evaluateNode, type Names } from './expression-evaluate.ts';
-import { functions, macros, methods, ruleFunctions } from './expression-functions.ts';
+import { arities, functions, macros, methods, ruleFunctions } from './expression-functions.ts';
 import { Budget, ExpressionError, toJson, type CelNode } from './expression-values.ts';
 import { ownValue } from './json.ts';
 import { remember } from './remember.ts';
@@ -115,17 +115,26 @@ function checkCalls(node: CelNode): void {
     const [name, args] = node.args as [string, CelNode[]];
     if (!(name in functions || name in ruleFunctions || name === 'has')) throw new ExpressionError(`there is no function ${name}()`);
     if (name === 'has' && (args.length !== 1 || args[0]?.op !== '.')) throw new ExpressionError('has() takes one field, as in has(state.x)');
+    if (args.length !== 1) throw new ExpressionError(`${name}() takes one value`);
     for (const argument of args) checkCalls(argument);
     return;
   }
   if (node.op === 'rcall') {
     const [name, receiver, args] = node.args as [string, CelNode, CelNode[]];
-    if (!(name in methods || macros.has(name))) throw new ExpressionError(`there is no method .${name}()`);
+    if (!(name in methods || name in macros)) throw new ExpressionError(`there is no method .${name}()`);
+    checkArguments(name, receiver, args);
     checkCalls(receiver);
     for (const argument of args) checkCalls(argument);
     return;
   }
   for (const child of childrenOf(node)) checkCalls(child);
+}
+
+function checkArguments(name: string, receiver: CelNode, args: CelNode[]): void {
+  const [least, most] = macros[name] ?? arities[name] ?? [0, 0];
+  const words = least === most ? String(least) : `${least} or ${most}`;
+  if (args.length < least || args.length > most) throw new ExpressionError(`.${name}() takes ${words} values, not ${args.length}`);
+  if (name === 'bind' && !(receiver.op === 'id' && receiver.args === 'cel')) throw new ExpressionError('bind() belongs to cel: cel.bind(name, value, expression)');
 }
 
 function childrenOf(node: CelNode): CelNode[] {

@@ -51,7 +51,7 @@ describe('failing expressions name their place and cause', () => {
     ['1 / 0', 'division by zero'], ['9223372036854775807 + 1', 'too large'], ['!name', '! needs true or false'], ['name && true', '&& needs true or false'], ['level ? 1 : 2', 'needs true or false'],
     ['size(level)', 'size()'], ['nope(1)', 'no function nope()'], ['name.nope()', 'no method .nope()'], ['name.toString()', 'no method .toString()'], ['constructor', 'no constructor in the state'], ['state.__proto__', 'no field __proto__'],
     ["state['constructor']", 'nothing at [constructor]'], ['b"x"', 'bytes'], ['{1: 2}', 'keys of a map'], ['name.matches("(?=x)")', 'RE2'], ['contains("x")', 'rules of a router'], ['int("x")', 'int()'], ['timestamp("x")', 'timestamp()'],
-    ['1 +', 'character'], ['level >', 'character'], ['has(level)', 'has()'], ['', 'EOF'], ['if', 'Reserved'],
+    ['1 +', 'character'], ['level >', 'character'], ['has(level)', 'has()'], ['size()', 'takes one value'], ['name.contains()', 'takes 1 values, not 0'], ['name.trim(1)', 'takes 0 values'], ['items.map(1, 2)', 'iteration variable'], ['items.all(x)', 'takes 2 values'], ['name.bind(x, 1, x)', 'belongs to cel'], ['', 'EOF'], ['if', 'Reserved'],
     ['missing || false', 'no missing'], ['items.exists(i, i.b == 3)', 'has no field b'],
   ])('%s', (source, cause) => {
     expect(failure(source)).toContain(cause);
@@ -72,7 +72,7 @@ describe('what costs too much is refused', () => {
   const big: JsonObject = { list: Array.from({ length: 50_000 }, (_, i) => i), text: 'ab'.repeat(200_000) };
   test.each([
     'list.all(x, list.all(y, list.all(z, true)))', 'list.all(x, x in list)', 'list == list.map(x, x)', 'cel.bind(a, text + text, cel.bind(b, a + a, cel.bind(c, b + b, size(c + c))))',
-    'text.replace("a", text)', 'text.split("").map(x, text)', 'list.map(x, text.contains("c"))', 'cel.bind(a, list + list, cel.bind(b, a + a, cel.bind(c, b + b, size(c + c))))', 'text.matches("(a|b|ab|ba)*(a|b|ab|ba)*c")',
+    'text.replace("a", text)', 'text.split("").map(x, text)', 'list.map(x, text.contains("c"))', 'list.all(x, nope > x)', 'cel.bind(a, list + list, cel.bind(b, a + a, cel.bind(c, b + b, size(c + c))))', 'text.matches("(a|b|ab|ba)*(a|b|ab|ba)*c")',
   ])('%s', (source) => {
     expect(failure(source, { state: big })).toMatch(/too many steps|too long/);
   });
