@@ -1,0 +1,77 @@
+/**
+ * The isolation proof, generated from the catalog. What it records of each table stands in the snapshot beside it: a change
+ * there is a change of who may do what, and is looked at before it is accepted (npm test -- test/isolation -u).
+ */
+import pg from 'pg';
+import { clusterUrl, testCluster, useTestDatabase } from '../support/database.ts';
+import { runMutations } from './mutation-run.ts';
+import { prove, type Proof } from './proof.ts';
+
+let client: pg.Client;
+
+afterAll(() => client.end()); // before the hook that drops the database: hooks run in the order of their making
+const db = useTestDatabase();
+beforeAll(async () => {
+  client = new pg.Client({ connectionString: clusterUrl(testCluster(), 'postgres', db.name) });
+  await client.connect();
+});
+
+describe('of the schema as it stands', () => {
+  let proof: Proof;
+  beforeAll(async () => {
+    proof = await prove(client);
+  }, 120_000);
+
+  test('every table, function and private table x role x tenant: no rule is broken', () => {
+    expect(proof.problems).toEqual([]);
+    expect(proof.cases).toBeGreaterThan(8_000);
+  });
+
+  test('who may do what, and what every write is answered with, is as written down', () => {
+    for (const [name, lines] of Object.entries(proof.record)) expect(Object.fromEntries(Object.entries(lines).sort())).toMatchSnapshot(name);
+  });
+});
+
+test('mutations: every one of a sample is noticed (all of them: npm run test:mutations)', async () => {
+  const { tried, noticed, unnoticed } = await runMutations(client, { every: 37 });
+  expect(unnoticed).toEqual([]);
+  expect(noticed).toBe(tried);
+  expect(tried).toBeGreaterThanOrEqual(20);
+}, 180_000);
+
+const notes = `create table app_public.notes (id uuid primary key default gen_random_uuid(), tenant_id uuid not null references app_public.tenants (id), body text);
+  grant select, insert (body), update (body) on app_public.notes to agentflow_user;`;
+const secured = `${notes}
+  alter table app_public.notes enable row level security;
+  alter table app_public.notes force row level security;
+  create policy owner_all on app_public.notes to agentflow_owner using (true) with check (true);
+  create policy select_tenant on app_public.notes for select to agentflow_user using (tenant_id = (select app_public.current_tenant_id()));
+  create policy update_tenant on app_public.notes for update to agentflow_user using (tenant_id = (select app_public.current_tenant_id())) with check (tenant_id = (select app_public.current_tenant_id()));`;
+
+describe('a table that nobody wrote a test for', () => {
+  test('fails while it shows its rows to everybody', async () => {
+    const { problems } = await prove(client, { only: 'app_public.notes' }, notes);
+    expect(problems).toContainEqual(expect.stringMatching(/^app_public\.notes, rights as they are, agentflow_user, own tenant: select of another tenant's rows met \d+ rows$/));
+    expect(problems).toContainEqual(expect.stringMatching(/^app_public\.notes, policies alone, agentflow_user, no tenant: insert for another tenant met 1 rows$/));
+  });
+
+  test('fails while one command is open', async () => {
+    const open = secured.replace(/for update to agentflow_user using \(.*\) with check/, 'for update to agentflow_user using (true) with check');
+    const { problems } = await prove(client, { only: 'app_public.notes' }, open);
+    expect(problems).toContainEqual(expect.stringMatching(/policies alone, agentflow_user, own tenant: a blind update met 42501 of \d+ rows$/));
+  });
+
+  test('passes when it is right', async () => {
+    const { problems, record } = await prove(client, { only: 'app_public.notes' }, secured);
+    expect(problems).toEqual([]);
+    expect(record['app_public.notes']).toMatchObject({ 'viewer sees': '1', 'viewer updates': '1', 'viewer inserts': '42501' });
+  });
+
+  test('a function that tells about other tenants fails', async () => {
+    const leak = `create function app_public.peek(id uuid) returns text language sql stable security definer set search_path = pg_catalog, pg_temp
+      as 'select name from app_public.workflows where workflows.id = peek.id'; grant execute on function app_public.peek(uuid) to agentflow_user`;
+    const { problems } = await prove(client, 'functions', leak);
+    expect(problems).toContainEqual(expect.stringMatching(/^peek, agentflow_user, own tenant: told about the other tenant/));
+    expect(problems).toContainEqual(expect.stringMatching(/^peek, .*: a foreign id is answered otherwise than an unknown one/));
+  });
+});

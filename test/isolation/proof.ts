@@ -1,0 +1,101 @@
+/** The whole proof, or the part of it that is about one object, in a transaction that leaves nothing behind. */
+import type pg from 'pg';
+import { tryFunctions, tryPower } from './functions.ts';
+import { plantGarden, type Garden } from './plant.ts';
+import { reachRecord, referencesRecord, rightsRecord, uniqueRecord, writesRecord, type Lines } from './record.ts';
+import { privateTables, publicSubjects, type Subject } from './subjects.ts';
+import { tryPrivate, tryWalls, type Tally } from './walls.ts';
+
+export interface Proof {
+  cases: number;
+  /** Rules that hold for every table and are broken. */
+  problems: string[];
+  /** What the schema does today, by table: compared with what is written down. */
+  record: Record<string, Lines>;
+}
+
+/** `only`: a table of app_public (with its schema); `private`: what is no table of app_public; null: everything. */
+export type Part = { only: string } | 'rights' | 'private' | 'functions' | null;
+
+/** `client` is a superuser. `before` runs first, as the owner: a mutation. */
+export async function prove(client: pg.ClientBase, part: Part = null, before?: string): Promise<Proof> {
+  await client.query('begin');
+  try {
+    await client.query(`set local search_path = ''; set local role agentflow_owner`);
+    if (before !== undefined) await client.query(before);
+    return await proveHere(client, part);
+  } finally {
+    await client.query('rollback');
+  }
+}
+
+async function proveHere(client: pg.ClientBase, part: Part): Promise<Proof> {
+  const proof: Proof = { cases: 0, problems: [], record: {} };
+  const add = ({ cases, problems }: Tally): void => {
+    proof.cases += cases;
+    proof.problems.push(...problems);
+  };
+  const write = (name: string, lines: Lines): void => {
+    proof.record[name] = { ...proof.record[name], ...lines };
+    proof.cases += Object.keys(lines).length;
+  };
+  if (part === null || part === 'rights') write('rights', await rightsRecord(client));
+  if (part === 'rights') return proof;
+  const subjects = await publicSubjects(client);
+  const garden = await plantGarden(client, subjects).catch((error: Error) => error);
+  if (garden instanceof Error) return { ...proof, problems: [`Two tenants could not be planted: ${garden.message}`] };
+  proof.problems.push(...garden.barren);
+  const subjectsOfPart = part === null ? subjects : typeof part === 'object' ? subjects.filter(({ name }) => name === part.only) : [];
+  for (const subject of subjectsOfPart) await proveTable(client, subject, garden, add, write);
+  if (part === null || part === 'private') {
+    add(await tryPrivate(client, garden));
+    add(await tryPower(client));
+    add(await tryOwner(client));
+  }
+  if (part === null || part === 'functions') {
+    const functions = await tryFunctions(client, garden);
+    add(functions);
+    write('functions asked for an unknown id', functions.record);
+  }
+  return proof;
+}
+
+async function proveTable(client: pg.ClientBase, subject: Subject, garden: Garden, add: (tally: Tally) => void, write: (name: string, lines: Lines) => void): Promise<void> {
+  add(await tryWalls(client, subject, garden));
+  write(subject.name, await reachRecord(client, subject, garden));
+  write(subject.name, await writesRecord(client, subject, garden));
+  write(subject.name, await uniqueRecord(client, subject));
+  const { lines, problems } = await referencesRecord(client, subject, garden);
+  write(subject.name, lines);
+  add({ cases: 0, problems });
+}
+
+/** On managed servers the owner cannot bypass row security: every table must show it all rows by a policy. */
+async function tryOwner(client: pg.ClientBase): Promise<Tally> {
+  const tables = [...(await publicSubjects(client)).map(({ name }) => name), ...await privateTables(client)];
+  const count = async (name: string): Promise<string> => (await client.query<{ count: string }>(`select count(*) as count from ${name}`)).rows[0]!.count;
+  const seen = async (): Promise<string[]> => {
+    const counts = [];
+    for (const name of tables) counts.push(`${name} ${await count(name)}`);
+    return counts;
+  };
+  const all = await seen();
+  const role = `isolation_probe_${process.pid}`;
+  await client.query(`reset role; create role ${role} inherit in role agentflow_owner; set local role ${role}`);
+  const some = await seen();
+  await client.query(`reset role; set local role agentflow_owner`);
+  const problems = all.filter((line, index) => line !== some[index]).map((line) => `${line.split(' ')[0]} does not show its owner all rows`);
+  const empty = await tablesWithoutPolicy(client);
+  return { cases: tables.length * 2, problems: [...problems, ...empty.map((name) => `${name} has no policy that lets its owner read and write everything`)] };
+}
+
+/** An empty table shows all of its rows in any case. */
+async function tablesWithoutPolicy(client: pg.ClientBase): Promise<string[]> {
+  const { rows } = await client.query<{ name: string }>(`
+    select c.oid::regclass::text as name from pg_class c
+    where c.relnamespace in ('app_public'::regnamespace, 'app_private'::regnamespace) and c.relkind in ('r', 'p')
+      and not exists (select from pg_policy p where p.polrelid = c.oid and p.polpermissive and p.polcmd = '*' and 'agentflow_owner'::regrole::oid = any (p.polroles)
+        and pg_get_expr(p.polqual, p.polrelid) = 'true' and pg_get_expr(p.polwithcheck, p.polrelid) = 'true')
+    order by 1`);
+  return rows.map(({ name }) => name);
+}

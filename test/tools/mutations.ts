@@ -1,0 +1,23 @@
+/** All mutations of the isolation proof, on a cluster of its own. Prints the score; exit code 1 when one goes unnoticed. */
+import pg from 'pg';
+import { runMutations } from '../isolation/mutation-run.ts';
+import { startTestCluster, templates } from '../support/cluster.ts';
+
+const started = performance.now();
+const cluster = await startTestCluster();
+try {
+  const { info, embedded } = cluster;
+  if (info.schemaProblem !== null) throw new Error(info.schemaProblem);
+  const root = new pg.Client({ connectionString: embedded.url('postgres', 'postgres') });
+  await root.connect();
+  await root.query(`create database mutations template ${templates.schema} owner agentflow_owner`);
+  await root.end();
+  const client = new pg.Client({ connectionString: embedded.url('postgres', 'mutations') });
+  await client.connect();
+  const score = await runMutations(client, { say: (line) => process.stderr.write(`${line}\n`) });
+  await client.end();
+  process.stdout.write(`${JSON.stringify({ ...score, seconds: Math.round((performance.now() - started) / 1000) }, null, 2)}\n`);
+  process.exitCode = score.unnoticed.length === 0 ? 0 : 1;
+} finally {
+  await cluster.stop();
+}
