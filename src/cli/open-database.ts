@@ -17,16 +17,16 @@ export interface OpenDatabase extends DatabaseUrls {
   close(graceMs?: number): Promise<void>;
 }
 
-export async function openDatabase(config: Config): Promise<OpenDatabase> {
+export async function openDatabase(config: Config, say?: (line: string) => void): Promise<OpenDatabase> {
   if (config.databaseUrl !== null) return givenDatabase(config, config.databaseUrl);
   const running = attachEmbedded(config.dataDir);
   if (running) return embeddedDatabase(running, 'the embedded PostgreSQL of the running AgentFlow');
-  return openOwnDatabase(config);
+  return openOwnDatabase(config, say);
 }
 
 /** Throws DATA_DIR_IN_USE when another process has the embedded one. */
-export async function openOwnDatabase(config: Config): Promise<OpenDatabase> {
-  return embeddedDatabase(await startEmbedded({ dataDir: config.dataDir }), 'an embedded PostgreSQL');
+export async function openOwnDatabase(config: Config, say?: (line: string) => void): Promise<OpenDatabase> {
+  return embeddedDatabase(await startEmbedded({ dataDir: config.dataDir, ...(say ? { say } : {}) }), 'an embedded PostgreSQL');
 }
 
 export function embeddedDatabase(embedded: EmbeddedPostgres, description: string): OpenDatabase {

@@ -5,7 +5,7 @@ import { holdFolder } from '../embedded/index.ts';
 import { withClient } from '../schema/connection.ts';
 import { committedMigrations, demandCurrentSchema } from '../schema/history.ts';
 import { migrationsFolder } from '../schema/migrate.ts';
-import type { Context } from './context.ts';
+import { exitCodes, type Context } from './context.ts';
 import { openDatabase, openOwnDatabase, type OpenDatabase } from './open-database.ts';
 import { clearServerFile, removeServerFile, writeServerFile } from './server-file.ts';
 import type { Samples } from '../schema/samples.ts';
@@ -38,8 +38,10 @@ export async function openForService(service: Service, context: Context, { annou
     const release = holdFolder(config.dataDir);
     await service.add({ name: 'data folder', close: () => Promise.resolve(release()) });
   }
-  const database = announces && config.databaseUrl === null ? await openOwnDatabase(config) : await openDatabase(config);
+  const say = (line: string): void => context.log.warn(line);
+  const database = announces && config.databaseUrl === null ? await openOwnDatabase(config, say) : await openDatabase(config, say);
   await service.add({ name: 'database', close: () => database.close(databaseGraceMs) });
+  void database.embedded?.ended.then(() => service.stop('the embedded PostgreSQL ended', exitCodes.failure));
   if (announces) clearServerFile(config.dataDir);
   return database;
 }

@@ -33,7 +33,7 @@ async function start(service: Service, context: Context): Promise<void> {
 }
 
 /** The embedded start answers by itself where nothing else could. */
-function mocksByDefault(config: Config): boolean {
+export function mocksByDefault(config: Pick<Config, 'databaseUrl' | 'llmGateway' | 'sourceValues'>): boolean {
   return config.databaseUrl === null && config.llmGateway === null && !providerVariables.some((name) => name in config.sourceValues);
 }
 

@@ -12,6 +12,7 @@ import { findBinaries } from './binaries.ts';
 import { checkVersion, clusterExists, clusterVersion, createCluster } from './cluster.ts';
 import { currentHolder, holdFolder } from './holder.ts';
 import { bestLifeline, launch, runningPostmaster, type Lifeline, type Postmaster } from './postmaster.ts';
+import { keepRunning } from './keep-running.ts';
 import { loadSecrets, type Secrets } from './secrets.ts';
 
 export { currentHolder, holdFolder } from './holder.ts';
@@ -29,12 +30,15 @@ export interface EmbeddedOptions {
   /** False spares the syncing of a new cluster: for clusters that may be lost. */
   durable?: boolean;
   lifeline?: Lifeline;
+  /** Hears of a server that had to be started again. */
+  say?: (line: string) => void;
 }
 
 export type LoginRole = keyof Secrets['passwords'];
 
 export interface EmbeddedPostgres {
-  pid: number;
+  /** Of the server as it runs now. */
+  readonly pid: number;
   port: number;
   /** Of the binaries, e.g. `18.4.0`; of the cluster (`18`) when attached to a running one. */
   version: string;
@@ -44,7 +48,7 @@ export interface EmbeddedPostgres {
   logFile: string;
   /** A connection string. */
   url(role: LoginRole, database?: string): string;
-  /** Settles when the server has ended, for whatever reason. */
+  /** Settles when the server was stopped, or ended and could not be started again. */
   ended: Promise<void>;
   /** Stops the server and gives the folder back. */
   close(graceMs?: number): Promise<void>;
@@ -66,7 +70,8 @@ export async function startEmbedded(options: EmbeddedOptions): Promise<EmbeddedP
     else checkVersion(folder, binaries);
     const logFile = path.join(dataDir, 'postgres.log');
     const lifeline = options.lifeline ?? bestLifeline();
-    postmaster = await launch({ folder, logFile, binaries, account, settings: options.settings ?? {}, lifeline });
+    const launching = { folder, logFile, binaries, account, settings: options.settings ?? {}, lifeline };
+    postmaster = keepRunning(await launch(launching), (port) => launch({ ...launching, port }), options.say ?? (() => undefined));
     const embedded = describe({ postmaster, version: binaries.version, secrets, isNew, logFile, release });
     await ensureOwner(embedded);
     return embedded;
@@ -100,7 +105,9 @@ interface Parts {
 
 function describe({ postmaster, version, secrets, isNew, logFile, release }: Parts): EmbeddedPostgres {
   return {
-    pid: postmaster.pid,
+    get pid() {
+      return postmaster.pid;
+    },
     port: postmaster.port,
     version: version.replace(/-.*/, ''),
     secrets,

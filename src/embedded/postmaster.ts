@@ -20,6 +20,8 @@ export interface LaunchOptions {
   account: Account | null;
   settings: Record<string, string>;
   lifeline: Lifeline;
+  /** Default: a free one. */
+  port?: number;
 }
 
 export interface Postmaster {
@@ -41,7 +43,7 @@ export function bestLifeline(): Lifeline {
 export async function launch(options: LaunchOptions): Promise<Postmaster> {
   await clearRemains(options.folder);
   for (let attempt = 1; ; attempt += 1) {
-    const port = await freePort();
+    const port = options.port ?? await freePort();
     const postmaster = spawnPostmaster(options, port);
     const problem = await untilReady(options, postmaster);
     if (problem === null) return postmaster;

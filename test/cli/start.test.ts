@@ -1,5 +1,7 @@
 import { existsSync, readFileSync, statSync } from 'node:fs';
 import path from 'node:path';
+import { mocksByDefault } from '../../src/cli/start.ts';
+import { readConfig } from '../../src/config.ts';
 import { attachEmbedded, currentHolder } from '../../src/embedded/index.ts';
 import { identifyProcess, waitForEnd } from '../../src/embedded/processes.ts';
 import { withClient } from '../../src/schema/connection.ts';
@@ -95,17 +97,6 @@ describe('agentflow start, without a database', () => {
     expect(await runCli(['db', 'status'], { AGENTFLOW_DATA_DIR: place.dataDir })).toMatchObject({ code: 0 });
   });
 
-  test('without a provider\'s key mocks the models, and does not where it is told otherwise', async () => {
-    const banner = async (extra: Record<string, string>): Promise<string> => {
-      const { launcher, finished } = await start(extra);
-      launcher.kill('SIGTERM');
-      return (await finished).stdout;
-    };
-    expect(await banner({ OPENAI_API_KEY: 'sk-none' })).not.toContain('MOCKED');
-    expect(await banner({ AGENTFLOW_LLM_GATEWAY_URL: 'http://127.0.0.1:1/v1' })).not.toContain('MOCKED');
-    expect(await banner({ OPENAI_API_KEY: 'sk-none', AGENTFLOW_MOCK_LLM: '1' })).toContain('MOCKED');
-  });
-
   test('keeps every secret out of the log', async () => {
     const { info, launcher, finished } = await start({ LOG_LEVEL: 'trace' });
     await graphql(info.graphqlUrl, '{ __typename }', { authorization: 'Bearer planted-token', 'x-api-key': '' });
@@ -114,4 +105,13 @@ describe('agentflow start, without a database', () => {
     const secrets = JSON.parse(readFileSync(path.join(place.dataDir, 'secrets.json'), 'utf8')) as { passwords: Record<string, string>; jwtSecret: string; secretKey: string };
     for (const secret of [...Object.values(secrets.passwords), secrets.jwtSecret, secrets.secretKey, info.samples!.apiKey, info.samples!.users[0]!.password, 'planted-token']) expect(stderr).not.toContain(secret);
   });
+});
+
+test('models are mocked only where nothing else could answer', () => {
+  const mocks = (env: Record<string, string>): boolean => mocksByDefault(readConfig(env));
+  expect(mocks({})).toBe(true);
+  expect(mocks({ OPENAI_API_KEY: 'sk' })).toBe(false);
+  expect(mocks({ ANTHROPIC_API_KEY: 'sk' })).toBe(false);
+  expect(mocks({ AGENTFLOW_LLM_GATEWAY_URL: 'http://127.0.0.1:1/v1' })).toBe(false);
+  expect(mocks({ DATABASE_URL: 'postgres://o@db/agentflow' })).toBe(false);
 });

@@ -1,11 +1,23 @@
 import { chmodSync, existsSync, mkdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import { startEmbedded, type EmbeddedPostgres, type LoginRole } from '../../src/embedded/index.ts';
+import { identifyProcess } from '../../src/embedded/processes.ts';
 import { withClient } from '../../src/schema/connection.ts';
 import { temporaryFolder } from './support/starting.ts';
 
 const ask = async (embedded: EmbeddedPostgres, sql: string, role: LoginRole = 'agentflow_owner'): Promise<unknown[]> =>
   withClient(embedded.url(role), async (client) => (await client.query(sql)).rows);
+
+const eventually = async <T>(act: () => Promise<T>): Promise<T> => {
+  for (let tries = 0; ; tries += 1) {
+    try {
+      return await act();
+    } catch (error) {
+      if (tries === 200) throw error;
+      await new Promise((resolve) => setTimeout(resolve, 100));
+    }
+  }
+};
 
 describe('the embedded PostgreSQL', () => {
   let dataDir: string;
@@ -78,6 +90,17 @@ describe('the embedded PostgreSQL', () => {
     await first.close();
     writeFileSync(path.join(dataDir, 'postgres', 'postmaster.pid'), `${process.pid}\n${dataDir}/postgres\n0\n5432\n\n127.0.0.1\n`);
     expect(await ask(await start(), 'select 1 as one')).toEqual([{ one: 1 }]);
+  });
+
+  test('is started again, on its port and with its data, when it ends by itself', async () => {
+    const embedded = await start();
+    await ask(embedded, 'create table kept as select 42 as answer');
+    const before = embedded.pid;
+    process.kill(before, 'SIGKILL');
+    await expect(eventually(() => ask(embedded, 'select answer from kept'))).resolves.toEqual([{ answer: 42 }]);
+    expect(embedded.pid).not.toBe(before);
+    await embedded.close();
+    expect(identifyProcess(embedded.pid)).toBeNull();
   });
 
   test('refuses a folder of another major version and leaves it as it was', async () => {
