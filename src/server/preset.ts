@@ -8,6 +8,7 @@ import 'postgraphile/grafserv';
 import { PostGraphileAmberPreset } from 'postgraphile/presets/amber';
 import { PostGraphileConnectionFilterPreset } from 'postgraphile-plugin-connection-filter';
 import { errorRegistry } from '../errors.ts';
+import { makeWithCallerClient } from '../store/caller-transactions.ts';
 import { contextOf, type Services } from './context.ts';
 import { graphiqlOptions, graphiqlTitle } from './graphiql.ts';
 import { makeParseAndValidate } from './documents.ts';
@@ -43,11 +44,17 @@ export function schemaPreset(pool: Pool): GraphileConfig.Preset {
       // Filters over whole child tables: no index serves them.
       'PgConnectionArgFilterBackwardRelationsPlugin', 'PgConnectionArgFilterComputedAttributesPlugin',
     ],
-    pgServices: [makePgService({ pool, schemas: ['app_public'], pubsub: false, pgSettingsForIntrospection: { role: 'agentflow_user' } })],
+    pgServices: [serviceOf(pool)],
     // An argument without a default must be given.
     gather: { pgStrictFunctions: true },
     schema: { connectionFilterAllowEmptyObjectInput: true, connectionFilterAllowNullInput: true },
   };
+}
+
+/** PostGraphile's own service, but for how it opens transactions. */
+function serviceOf(pool: Pool): GraphileConfig.PgServiceConfiguration {
+  const service = makePgService({ pool, schemas: ['app_public'], pubsub: false, pgSettingsForIntrospection: { role: 'agentflow_user' } });
+  return { ...service, adaptor: { ...service.adaptor, createWithPgClient: () => makeWithCallerClient(pool) as never } };
 }
 
 export interface Serving {

@@ -1,0 +1,92 @@
+import pg from 'pg';
+import { makeWithCallerClient, type WithCallerClient } from '../../src/store/caller-transactions.ts';
+import { createTestDatabase, type TestDatabase } from '../support/database.ts';
+
+let db: TestDatabase;
+let pool: pg.Pool;
+let asCaller: WithCallerClient;
+
+beforeAll(async () => {
+  db = await createTestDatabase();
+  // One connection: whatever a use leaves behind, the next one meets.
+  pool = new pg.Pool({ connectionString: db.url('agentflow_authenticator'), max: 1, pipeline: true });
+  pool.on('connect', (client) => client.on('error', () => undefined)); // told to whoever uses it, too
+  asCaller = makeWithCallerClient(pool);
+});
+afterAll(async () => {
+  await pool.end();
+  await db.drop();
+});
+
+const user = { role: 'agentflow_user', 'jwt.claims.tenant_id': '11111111-1111-4111-8111-111111111111' };
+const whoami = { text: `select current_user::text as role, current_setting('jwt.claims.tenant_id', true) as tenant, pg_backend_pid() as pid` };
+
+test('statements run under the role and the settings given, and the connection forgets them', async () => {
+  const inside = await asCaller(user, async (client) => (await client.query<{ role: string; tenant: string }>(whoami)).rows[0]);
+  expect(inside).toMatchObject({ role: 'agentflow_user', tenant: user['jwt.claims.tenant_id'] });
+  const { rows: [outside] } = await pool.query(whoami);
+  expect(outside).toMatchObject({ role: 'agentflow_authenticator', tenant: '' });
+});
+
+test('when the settings are refused, their error is told and nothing runs without them', async () => {
+  const ran: unknown[] = [];
+  await expect(asCaller({ ...user, role: 'no_such_role' }, async (client) => ran.push((await client.query(whoami)).rows))).rejects.toThrow(/no_such_role/);
+  expect(ran).toEqual([]);
+  expect(await asCaller(user, async (client) => (await client.query<{ role: string }>(whoami)).rows[0]!.role)).toBe('agentflow_user');
+});
+
+test('settings that are refused are told even when no statement follows', async () => {
+  await expect(asCaller({ role: 'no_such_role' }, () => 'done')).rejects.toThrow(/no_such_role/);
+});
+
+test('an error of the use rolls back, and the connection serves the next', async () => {
+  await expect(asCaller({ role: 'agentflow_user' }, async (client) => {
+    await client.query({ text: 'create temporary table left_behind ()' });
+    throw new Error('changed its mind');
+  })).rejects.toThrow('changed its mind');
+  const { rows: [found] } = await pool.query(`select to_regclass('left_behind') as found`);
+  expect(found).toEqual({ found: null });
+});
+
+test('an error of a statement is told as it is', async () => {
+  await expect(asCaller(user, (client) => client.query({ text: 'select 1 / 0' }))).rejects.toMatchObject({ code: '22012' });
+});
+
+test('an inner transaction that fails leaves the outer one standing', async () => {
+  const rows = await asCaller(user, async (client) => {
+    await client.query({ text: 'create temporary table kept (n int) on commit drop' });
+    await client.withTransaction(async (inner) => {
+      await inner.query({ text: 'insert into kept values (1)' });
+    });
+    await client.withTransaction(async (inner) => {
+      await inner.query({ text: 'insert into kept values (2)' });
+      throw new Error('not this one');
+    }).catch(() => undefined);
+    return (await client.query({ text: 'select n from kept', arrayMode: true })).rows;
+  });
+  expect(rows).toEqual([[1]]);
+});
+
+test('a connection that broke is not given to anybody else', async () => {
+  const broken = await asCaller(user, async (client) => (await client.query<{ pid: number }>(whoami)).rows[0]!.pid);
+  const asItself = { 'jwt.claims.tenant_id': '' };
+  await expect(asCaller(asItself, (client) => client.query({ text: 'select pg_terminate_backend(pg_backend_pid())' }))).rejects.toMatchObject({ code: '57P01' });
+  const next = await asCaller(user, async (client) => (await client.query<{ pid: number }>(whoami)).rows[0]!.pid);
+  expect(next).not.toBe(broken);
+});
+
+test('named statements are prepared, up to a bound', async () => {
+  await asCaller(user, async (client) => {
+    for (let n = 0; n < 150; n += 1) await client.query({ name: `statement_${n}`, text: `select ${n}` });
+  });
+  const { rows: [{ count }] } = await pool.query(`select count(*)::int as count from pg_prepared_statements where name like 'statement_%'`);
+  expect(count).toBe(100);
+});
+
+test('without settings there is no transaction', async () => {
+  expect(await asCaller(null, async (client) => {
+    await client.query({ text: `set application_name = 'no transaction'` });
+    await expect(client.query({ text: 'select 1 / 0' })).rejects.toThrow(/zero/);
+    return (await client.query<{ name: string }>({ text: `select current_setting('application_name') as name` })).rows[0]!.name;
+  })).toBe('no transaction');
+});
