@@ -73,7 +73,7 @@ export function metadataField(node: DraftNode, key: string): string {
 }
 
 const nodeIdPattern = /^[A-Za-z0-9_-]{1,100}$/;
-const reservedIds: ReadonlySet<string> = new Set([...endTargets, '__proto__', 'prototype', 'constructor']);
+export const reservedIds: ReadonlySet<string> = new Set([...endTargets, '__proto__', 'prototype', 'constructor']);
 
 export function readDraft(spec: JsonObject, report: Report): Draft {
   const read = new PartReader(report);

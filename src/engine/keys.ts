@@ -12,7 +12,7 @@ export const configAliases: Readonly<Record<string, string>> = {
 };
 
 export const knownKeys = {
-  document: ['nodes', 'edges', 'queues', 'sources', 'start_node', 'name', 'description', 'version', 'metadata', 'initial_state', 'limits'],
+  document: ['$schema', 'nodes', 'edges', 'queues', 'sources', 'start_node', 'name', 'description', 'version', 'metadata', 'initial_state', 'limits'],
   node: ['id', 'type', 'description', 'metadata'],
   edge: ['from', 'to', 'condition', 'default', 'queue'],
   queue: ['id', 'from', 'to', 'bandwidth'],

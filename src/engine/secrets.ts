@@ -2,7 +2,7 @@
 import { isObject } from './json.ts';
 import type { Json, JsonObject } from './types.ts';
 
-const secretKeys: ReadonlySet<string> = new Set([
+export const secretKeys: ReadonlySet<string> = new Set([
   'api_key', 'apikey', 'x_api_key', 'secret', 'secret_key', 'client_secret', 'password', 'passwd', 'token', 'access_token', 'auth_token', 'bearer_token',
   'refresh_token', 'authorization', 'proxy_authorization', 'private_key', 'credentials', 'connection_string', 'dsn', 'cookie',
 ]);

@@ -2,12 +2,12 @@ import { readFileSync } from 'node:fs';
 import { expect, test } from '@jest/globals';
 import { loadSelectChecker, validateSpec } from '../../src/engine/index.ts';
 import { nodeTypes } from '../../src/nodes/index.ts';
-import { nodeTypeReference } from '../../src/nodes/reference.ts';
+import { generatedPages } from '../support/generated-pages.ts';
 
 const page = (name: string): string => readFileSync(new URL(`../../docs/${name}`, import.meta.url), 'utf8');
 
-test('the reference of node types is what the node types say (write it by: node test/tools/write-docs.ts)', () => {
-  expect(page('node-types.md')).toBe(nodeTypeReference());
+test.each(generatedPages())('docs/%s is what the code says (write it by: node test/tools/write-docs.ts)', (name, content) => {
+  expect(page(name)).toBe(content);
 });
 
 test('the workflow shown to users is valid, without a warning', async () => {

@@ -1,5 +1,5 @@
 /** Writes the pages of docs/ that are made from code. Tests compare them. */
 import { writeFileSync } from 'node:fs';
-import { nodeTypeReference } from '../../src/nodes/reference.ts';
+import { generatedPages } from '../support/generated-pages.ts';
 
-writeFileSync(new URL('../../docs/node-types.md', import.meta.url), nodeTypeReference());
+for (const [page, content] of generatedPages()) writeFileSync(new URL(`../../docs/${page}`, import.meta.url), content);

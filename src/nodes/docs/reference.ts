@@ -1,8 +1,8 @@
 /** The reference of node types as Markdown, made from what they say about themselves. */
-import { commonProperties } from '../engine/document-schemas.ts';
-import { isObject } from '../engine/json.ts';
-import { nodeTypes } from './index.ts';
-import type { Json, JsonObject, NodeType } from '../engine/types.ts';
+import { commonProperties } from '../../engine/document-schemas.ts';
+import { isObject } from '../../engine/json.ts';
+import { nodeTypes } from '../index.ts';
+import type { Json, JsonObject, NodeType } from '../../engine/types.ts';
 
 export function nodeTypeReference(): string {
   return [

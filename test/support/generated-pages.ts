@@ -1,0 +1,11 @@
+/** The files of docs/ that are made from code, by their names. */
+import { workflowSchema } from '../../src/engine/workflow-schema.ts';
+import { nodeTypeReference } from '../../src/nodes/docs/reference.ts';
+import { nodeTypes } from '../../src/nodes/index.ts';
+
+export function generatedPages(): [page: string, content: string][] {
+  return [
+    ['node-types.md', nodeTypeReference()],
+    ['schema/workflow.schema.json', `${JSON.stringify(workflowSchema(nodeTypes), null, 2)}\n`],
+  ];
+}
