@@ -77,16 +77,17 @@ function callerClient(client: PoolClient, begun: Promise<void>, depth: number): 
   return {
     async query<Row>(statement: Statement) {
       const answered = send<Row>(client, statement);
+      answered.catch(() => undefined);
       // Why it was refused stands in the settings' error, not in that of the statement behind them.
-      const [, result] = await Promise.all([begun, answered]);
-      return result;
+      await begun;
+      return await answered;
     },
     async withTransaction(use) {
       const savepoint = `caller_${depth}`;
       await begun;
       await client.query(depth === 0 ? 'begin' : `savepoint ${savepoint}`);
       try {
-        const result = await use(callerClient(client, begun, depth + 1) as never);
+        const result = await use(callerClient(client, begun, depth + 1));
         await client.query(depth === 0 ? 'commit' : `release savepoint ${savepoint}`);
         return result;
       } catch (error) {
