@@ -1,9 +1,10 @@
 /** Small histories to try the DBA's tools on: a migrations folder of its own, and databases of their own in the test cluster. */
 import { createHash, randomUUID } from 'node:crypto';
-import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { cpSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import os from 'node:os';
 import path from 'node:path';
 import { withClient } from '../../src/schema/connection.ts';
+import { committedMigrations } from '../../src/schema/history.ts';
 import type { DatabaseUrls } from '../../src/schema/migrate.ts';
 import { clusterUrl, testCluster } from './database.ts';
 
@@ -62,4 +63,15 @@ export function useScratch(): { make(history?: History): Promise<ScratchUrls> } 
       return { databaseUrl: url('agentflow_owner', name), shadowUrl: url('agentflow_owner', `${name}_shadow`), rootUrl: url('postgres', 'postgres'), migrationsFolder };
     },
   };
+}
+
+/** A copy of a migrations folder with one committed migration more. */
+export function appendMigration(migrationsFolder: string, body: string): { folder: string; remove: () => void } {
+  const folder = mkdtempSync(path.join(os.tmpdir(), 'agentflow-history-'));
+  cpSync(path.join(migrationsFolder, 'committed'), path.join(folder, 'committed'), { recursive: true });
+  const committed = committedMigrations(folder);
+  const previous = committed.at(-1)?.hash ?? null;
+  const hash = `sha1:${createHash('sha1').update(`${`${previous ?? ''}\n${body.trim()}`.trim()}\n`).digest('hex')}`;
+  writeFileSync(path.join(folder, 'committed', numbered(committed.length + 1)), `--! Previous: ${previous ?? '-'}\n--! Hash: ${hash}\n\n${body.trim()}\n`);
+  return { folder, remove: () => rmSync(folder, { recursive: true, force: true }) };
 }

@@ -1,0 +1,15 @@
+/** Breaks each committed migration off after every single statement, on a cluster of its own. Exit code 1 when one leaves a trace. */
+import { migrationsFolder } from '../../src/schema/migrate.ts';
+import { startTestCluster } from '../support/cluster.ts';
+import { proveBrokenOff } from '../upgrade/broken-off.ts';
+
+const started = performance.now();
+const cluster = await startTestCluster();
+try {
+  const url = (database: string): string => cluster.embedded.url('agentflow_owner', database);
+  const results = await proveBrokenOff({ databaseUrl: cluster.embedded.url('postgres', 'postgres'), shadowUrl: url('broken_off'), rootUrl: cluster.embedded.url('postgres', 'postgres'), migrationsFolder }, 1);
+  process.stdout.write(`${JSON.stringify({ results, seconds: Math.round((performance.now() - started) / 1000) }, null, 2)}\n`);
+  process.exitCode = results.every(({ traces }) => traces.length === 0) ? 0 : 1;
+} finally {
+  await cluster.stop();
+}
