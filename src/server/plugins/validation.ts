@@ -23,7 +23,7 @@ export const ValidationPlugin = extendSchema((build) => {
     typeDefs: gql`
       """One finding in a workflow document."""
       type WorkflowProblem {
-        """E001 to E014 for errors, W001 to W010 for warnings."""
+        """E001 and on for errors, W001 and on for warnings; docs/workflows.md lists them."""
         code: String!
         message: String!
         """Where: a dotted path into the document as it was sent, e.g. \`nodes.2.metadata.temperature\`."""
