@@ -1,7 +1,8 @@
-import { createServer, type Server } from 'node:net';
-import type { AddressInfo } from 'node:net';
+import { createServer, type AddressInfo, type Server } from 'node:net';
+import { existsSync } from 'node:fs';
+import path from 'node:path';
 import type { Finding } from '../../src/schema/health.ts';
-import { runCli, temporaryDataDir } from '../support/cli.ts';
+import { graphql, runCli, startService, temporaryDataDir } from '../support/cli.ts';
 import { useTestDatabase } from '../support/database.ts';
 
 const longEnough = 'x'.repeat(32);
@@ -96,6 +97,18 @@ describe('on a database', () => {
       expect(await runCli(words, urls())).toMatchObject({ code: 3, stderr: expect.stringMatching(new RegExp(`DATABASE_BEHIND: .*${last!.filename}[^]*agentflow db migrate`)) });
     }
     await db.owner.query('insert into graphile_migrate.migrations (hash, previous_hash, filename) values ($1, $2, $3)', [last!.hash, last!.previous_hash, last!.filename]);
+  });
+
+  test('start serves and works on it, with nothing embedded and no samples', async () => {
+    const { info, launcher, finished } = await startService(['start'], place.dataDir, urls());
+    expect(info).toMatchObject({ databaseUrl: db.url('agentflow_owner'), authenticatorUrl: db.url('agentflow_authenticator') });
+    expect(info.samples).toBeUndefined();
+    expect(existsSync(path.join(place.dataDir, 'postgres'))).toBe(false);
+    expect(await graphql(info.graphqlUrl, '{ __typename }')).toEqual({ data: { __typename: 'Query' } });
+    const second = await runCli(['start'], urls());
+    expect(second).toMatchObject({ code: 3, stderr: expect.stringMatching(new RegExp(`DATA_DIR_IN_USE: .*process ${info.pid}`)) });
+    launcher.kill('SIGTERM');
+    expect((await finished).code).toBe(0);
   });
 
   test('a port that is taken: says so, with what to do, and nothing stays running', async () => {

@@ -5,7 +5,7 @@ import { readConfig } from '../../src/config.ts';
 import { attachEmbedded, currentHolder } from '../../src/embedded/index.ts';
 import { identifyProcess, waitForEnd } from '../../src/embedded/processes.ts';
 import { withClient } from '../../src/schema/connection.ts';
-import { graphql, runCli, startService, temporaryDataDir, type Service } from '../support/cli.ts';
+import { graphql, runCli, startService, startWorker, temporaryDataDir, type Service } from '../support/cli.ts';
 
 const count = async (url: string, sql: string): Promise<number> =>
   withClient(url, async (client) => (await client.query<{ count: number }>(`select count(*)::int as count from ${sql}`)).rows[0]!.count);
@@ -95,6 +95,19 @@ describe('agentflow start, without a database', () => {
     const { code, stdout } = await runCli(['doctor', '--json'], { AGENTFLOW_DATA_DIR: place.dataDir, PORT: '0' });
     expect([code, JSON.parse(stdout)]).toMatchObject([0, { isHealthy: true }]);
     expect(await runCli(['db', 'status'], { AGENTFLOW_DATA_DIR: place.dataDir })).toMatchObject({ code: 0 });
+  });
+
+  test('as two processes, server and worker share one folder and its database', async () => {
+    await runCli(['db', 'migrate'], { AGENTFLOW_DATA_DIR: place.dataDir });
+    const server = await startService(['server'], place.dataDir);
+    services.push(server);
+    const worker = startWorker(place.dataDir);
+    expect(JSON.parse(await worker.firstAnswer)).toEqual({ pid: expect.any(Number) });
+    expect(await count(server.info.databaseUrl, `pg_stat_activity where usename = 'agentflow_worker'`)).toBeGreaterThan(0);
+    expect(await runCli(['server'], { AGENTFLOW_DATA_DIR: place.dataDir, PORT: '0' })).toMatchObject({ code: 3, stderr: expect.stringContaining('DATA_DIR_IN_USE') });
+    worker.process.kill('SIGTERM');
+    expect((await worker.finished).code).toBe(0);
+    expect(await graphql(server.info.graphqlUrl, '{ __typename }')).toEqual({ data: { __typename: 'Query' } });
   });
 
   test('keeps every secret out of the log', async () => {

@@ -60,6 +60,19 @@ export async function startService(words: string[], dataDir: string, extra: Envi
   return { launcher: child, info: readServerFile(file), finished };
 }
 
+/** `worker --json`: its first answer comes when it is ready. */
+export function startWorker(dataDir: string, extra: Environment = {}): { process: ChildProcess; firstAnswer: Promise<string>; finished: Promise<Finished> } {
+  const child = spawn(process.execPath, [launcher, 'worker', '--json'], {
+    cwd: projectFolder, env: environment({ AGENTFLOW_DATA_DIR: dataDir, ...extra }), stdio: ['ignore', 'pipe', 'pipe'],
+  });
+  const finished = finish(child);
+  const firstAnswer = new Promise<string>((resolve, reject) => {
+    child.stdout!.once('data', (chunk: Buffer) => resolve(chunk.toString('utf8')));
+    void finished.then((result) => reject(new Error(`worker ended: ${JSON.stringify(result)}`)));
+  });
+  return { process: child, firstAnswer, finished };
+}
+
 function readServerFile(file: string): ServerFile {
   return JSON.parse(readFileSync(file, 'utf8')) as ServerFile;
 }
