@@ -49,6 +49,7 @@ export const errorRegistry = {
   CONFIG_INVALID: entry(null, 500, 'The environment is not acceptable.', 'Correct the variables named.'),
   PORT_IN_USE: entry(null, 500, 'The port is taken.', 'Set PORT to another one, or to 0 for a free one.'),
   DATA_DIR_IN_USE: entry(null, 500, 'Another AgentFlow uses this data folder.', 'Stop it, or set AGENTFLOW_DATA_DIR to another folder.'),
+  DATA_DIR_UNUSABLE: entry(null, 500, 'The data folder cannot be used.', 'Give its folder to the user who starts AgentFlow, or set AGENTFLOW_DATA_DIR to another folder.'),
   DATA_DIR_VERSION: entry(null, 500, 'The data folder was made by another PostgreSQL version.', 'Use that version, or dump and restore; or set AGENTFLOW_DATA_DIR to a new folder.'),
   EMBEDDED_POSTGRES: entry(null, 500, 'The embedded PostgreSQL did not start.', 'See the server log named in the message.'),
   POSTGRES_UNSUPPORTED: entry(null, 500, 'This PostgreSQL version is not supported.', 'Use 14.14, 15.9, 16.5, 17.1 or a later minor, or 18.'),

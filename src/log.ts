@@ -16,8 +16,10 @@ export function createLog(config: Pick<Config, 'logLevel' | 'logFormat'>): Log {
     serializers: { err: describeError, error: describeError },
     redact: { paths: secretFields.flatMap((name) => [name, `*.${name}`]), censor: '[redacted]' },
   };
-  if (config.logFormat === 'json') return pino(options, pino.destination({ dest: 2, sync: true }));
-  return pino(options, pretty({ destination: 2, sync: true, translateTime: 'SYS:HH:MM:ss.l', ignore: 'pid,hostname' }));
+  const standardError = pino.destination({ dest: 2, sync: true });
+  standardError.on('error', () => undefined); // its reader is gone: nobody to tell, and no reason to stop working
+  if (config.logFormat === 'json') return pino(options, standardError);
+  return pino(options, pretty({ destination: standardError, translateTime: 'SYS:HH:MM:ss.l', ignore: 'pid,hostname' }));
 }
 
 /** Errors of drivers carry whole connections with them: only what tells of the error itself is written. */

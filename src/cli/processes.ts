@@ -1,5 +1,4 @@
 /** The API and the worker as parts of a service: what they are handed, and in which order they come up and go down. */
-import { mkdirSync } from 'node:fs';
 import { demandVariables, type Config } from '../config.ts';
 import { holdFolder } from '../embedded/index.ts';
 import { withClient } from '../schema/connection.ts';
@@ -29,12 +28,11 @@ export function demandForRoles(config: Config, roles: readonly Role[]): void {
 
 /**
  * Opens the database as the first part of the service, so that it is the last to stop. One that `announces` itself in
- * `server.json` needs the data folder for itself; others may work beside it. Throws DATA_DIR_IN_USE.
+ * `server.json` needs the data folder for itself; others may work beside it. Throws DATA_DIR_IN_USE, DATA_DIR_UNUSABLE.
  */
 export async function openForService(service: Service, context: Context, { announces }: { announces: boolean }): Promise<OpenDatabase> {
   const { config } = context;
   if (announces && config.databaseUrl !== null) {
-    mkdirSync(config.dataDir, { recursive: true, mode: 0o700 });
     const release = holdFolder(config.dataDir);
     await service.add({ name: 'data folder', close: () => Promise.resolve(release()) });
   }

@@ -25,6 +25,13 @@ export function serverAccount(accountsFile = '/etc/passwd'): Account | null {
   });
 }
 
+/** PostgreSQL runs only as the owner of its cluster: root runs it as whoever made it, even where another account would be chosen today. */
+export function ownerOf(clusterFolder: string): Account | null {
+  if (process.getuid?.() !== 0) return null;
+  const { uid, gid } = statSync(clusterFolder);
+  return { name: `user ${uid}`, uid, gid };
+}
+
 /** May the account enter this folder, and every folder above it? Looks at mode bits only. */
 export function canReach(folder: string, account: Account | null): boolean {
   if (account === null) return true;

@@ -1,5 +1,5 @@
 /** One AgentFlow a data folder: the file `holder.json` names the process that has it. */
-import { linkSync, readFileSync, renameSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import { linkSync, mkdirSync, readFileSync, renameSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import { AgentFlowError } from '../errors.ts';
 import { identifyProcess, isSameProcess } from './processes.ts';
@@ -14,8 +14,18 @@ export interface Holder {
 
 const takeOverSeconds = 10;
 
-/** Takes the folder for this process, or throws DATA_DIR_IN_USE. Returns the function that gives it back. */
+/** Takes the folder for this process, making it if need be, and returns the function that gives it back. Throws DATA_DIR_IN_USE, DATA_DIR_UNUSABLE. */
 export function holdFolder(folder: string): () => void {
+  try {
+    mkdirSync(folder, { recursive: true, mode: 0o700 });
+    return hold(folder);
+  } catch (error) {
+    if (error instanceof AgentFlowError) throw error;
+    throw new AgentFlowError('DATA_DIR_UNUSABLE', `The data folder ${folder} cannot be used: ${(error as Error).message}`, { details: { folder }, cause: error });
+  }
+}
+
+function hold(folder: string): () => void {
   const file = path.join(folder, 'holder.json');
   const mine: Holder = { pid: process.pid, born: identifyProcess(process.pid)?.born ?? '', since: new Date().toISOString() };
   const draft = `${file}.${process.pid}`;

@@ -4,10 +4,9 @@
  *     <dataDir>/holder.json    who has the folder            secrets.json   passwords and keys (0600)
  *              /postgres/      the cluster                   postgres.log   what the server says
  */
-import { mkdirSync } from 'node:fs';
 import path from 'node:path';
 import pg from 'pg';
-import { serverAccount } from './account.ts';
+import { ownerOf, serverAccount } from './account.ts';
 import { findBinaries } from './binaries.ts';
 import { checkVersion, clusterExists, clusterVersion, createCluster } from './cluster.ts';
 import { currentHolder, holdFolder } from './holder.ts';
@@ -54,16 +53,15 @@ export interface EmbeddedPostgres {
   close(graceMs?: number): Promise<void>;
 }
 
-/** Throws DATA_DIR_IN_USE, DATA_DIR_VERSION or EMBEDDED_POSTGRES. */
+/** Throws DATA_DIR_IN_USE, DATA_DIR_UNUSABLE, DATA_DIR_VERSION or EMBEDDED_POSTGRES. */
 export async function startEmbedded(options: EmbeddedOptions): Promise<EmbeddedPostgres> {
   const dataDir = path.resolve(options.dataDir);
-  mkdirSync(dataDir, { recursive: true, mode: 0o700 });
   const release = holdFolder(dataDir);
   let postmaster: Postmaster | null = null;
   try {
-    const account = serverAccount();
     const folder = path.join(dataDir, 'postgres');
     const isNew = !clusterExists(folder);
+    const account = isNew ? serverAccount() : ownerOf(folder);
     const binaries = findBinaries(account, options.packageFolder);
     const secrets = loadSecrets(dataDir);
     if (isNew) await createCluster(folder, binaries, account, secrets.passwords.postgres, options.durable ?? true);

@@ -20,6 +20,13 @@ describe('a data folder', () => {
     expect(existsSync(file())).toBe(false);
   });
 
+  test('that cannot be one is refused with what the system says', () => {
+    const place = path.join(folder, 'file');
+    writeFileSync(place, '');
+    expect(() => holdFolder(place)).toThrow(expect.objectContaining({ code: 'DATA_DIR_UNUSABLE', message: expect.stringContaining('EEXIST'), details: { folder: place } }));
+    expect(() => holdFolder(path.join(place, 'below'))).toThrow(expect.objectContaining({ code: 'DATA_DIR_UNUSABLE', message: expect.stringContaining('ENOTDIR') }));
+  });
+
   test('of a dead process is taken over', () => {
     writeFileSync(file(), JSON.stringify({ pid: 2 ** 22 + 1, born: '1', since: '2020-01-01T00:00:00.000Z' }));
     holdFolder(folder);

@@ -1,4 +1,4 @@
-import { chmodSync, cpSync, mkdirSync, mkdtempSync, rmSync } from 'node:fs';
+import { chmodSync, cpSync, mkdirSync, mkdtempSync, rmSync, statSync } from 'node:fs';
 import path from 'node:path';
 import { canReach, serverAccount } from '../../src/embedded/account.ts';
 import { attachEmbedded, currentHolder, startEmbedded } from '../../src/embedded/index.ts';
@@ -86,6 +86,26 @@ describe('a process with an embedded PostgreSQL', () => {
       const packageFolder = canReach(installedPackage, nobody) ? installedPackage : reachableCopy(dataDir);
       const { url } = await start({ dataDir: path.join(dataDir, 'theirs', 'data'), packageFolder }, nobody);
       expect(await withClient(url, async (client) => (await client.query('select 1 as one')).rows)).toEqual([{ one: 1 }]);
+    });
+
+    test('of root takes over a folder of that user, whose server stays theirs', async () => {
+      chmodSync(dataDir, 0o777);
+      const packageFolder = canReach(installedPackage, nobody) ? installedPackage : reachableCopy(dataDir);
+      const theirs = { dataDir: path.join(dataDir, 'data'), packageFolder };
+      await start(theirs, nobody);
+      await started[0]!.close();
+      const embedded = await startEmbedded(theirs);
+      const rows = await withClient(embedded.url('agentflow_owner'), async (client) => (await client.query('select 1 as one')).rows);
+      await embedded.close();
+      expect([rows, statSync(path.join(dataDir, 'data', 'postgres')).uid]).toEqual([[{ one: 1 }], nobody.uid]);
+    });
+
+    test('of a normal user that may not enter root\'s folder says so', async () => {
+      const embedded = await startEmbedded({ dataDir: path.join(dataDir, 'data') });
+      await embedded.close();
+      chmodSync(dataDir, 0o755);
+      const { said } = await startInProcess({ dataDir: path.join(dataDir, 'data') }, nobody);
+      expect(said.error).toEqual({ code: 'DATA_DIR_UNUSABLE', message: expect.stringContaining(path.join(dataDir, 'data')) });
     });
 
     test('of root works in a home that the server\'s user cannot enter: binaries and data', async () => {
