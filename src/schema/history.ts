@@ -21,14 +21,17 @@ export interface CommittedMigration {
  * - `APPLIED`: on disk and in the database, the same
  * - `PENDING`: on disk only
  * - `MISSING`: in the database only
- * - `EDITED`: the file's content is not what its header, or the database, says it was
+ * - `EDITED`: the file's content is not what its header says it was
+ * - `HASH DIFFERS`: the database ran a migration of this number with other content
  */
-export type MigrationState = 'APPLIED' | 'PENDING' | 'MISSING' | 'EDITED';
+export type MigrationState = 'APPLIED' | 'PENDING' | 'MISSING' | 'EDITED' | 'HASH DIFFERS';
 
 export interface HistoryEntry {
   filename: string;
   state: MigrationState;
   message: string | null;
+  /** As the file's header says; of a MISSING one, as the database does. */
+  hash: string;
   appliedAt: string | null;
 }
 
@@ -44,7 +47,7 @@ export async function migrationHistory(client: pg.Client, migrationsFolder: stri
   const applied = new Map((await appliedMigrations(client)).map((row) => [row.filename, row]));
   return [...new Set([...onDisk.keys(), ...applied.keys()])].sort().map((filename) => {
     const [file, row] = [onDisk.get(filename), applied.get(filename)];
-    return { filename, state: stateOf(file, row), message: file?.message ?? null, appliedAt: row?.date.toISOString() ?? null };
+    return { filename, state: stateOf(file, row), message: file?.message ?? null, hash: file?.hash ?? row!.hash, appliedAt: row?.date.toISOString() ?? null };
   });
 }
 
@@ -65,13 +68,21 @@ export function demandNotAhead(history: HistoryEntry[]): void {
 
 /** Throws MIGRATION_EDITED: what ran, or is about to run, is not what was committed. */
 export function demandUnedited(history: HistoryEntry[]): void {
-  const names = history.filter(({ state }) => state === 'EDITED').map(({ filename }) => filename);
-  if (names.length > 0) throw new AgentFlowError('MIGRATION_EDITED', `Edited after it was committed: ${names.join(', ')}.`, { details: { migrations: names } });
+  const inState = (state: MigrationState): string[] => history.filter((entry) => entry.state === state).map(({ filename }) => filename);
+  const [edited, others] = [inState('EDITED'), inState('HASH DIFFERS')];
+  if (edited.length > 0) throw new AgentFlowError('MIGRATION_EDITED', `Edited after it was committed: ${edited.join(', ')}.`, { details: { migrations: edited } });
+  if (others.length > 0) {
+    throw new AgentFlowError('MIGRATION_EDITED', `The database ran another ${others.join(', ')} than the one that is committed here.`, {
+      remedy: 'Check out the version that the database was migrated with; a database that may be lost is made anew by: agentflow db reset --erase',
+      details: { migrations: others },
+    });
+  }
 }
 
 function stateOf(file: CommittedMigration | undefined, row: { hash: string } | undefined): MigrationState {
   if (!file) return 'MISSING';
-  if (file.contentHash !== file.hash || (row && row.hash !== file.hash)) return 'EDITED';
+  if (file.contentHash !== file.hash) return 'EDITED';
+  if (row && row.hash !== file.hash) return 'HASH DIFFERS';
   return row ? 'APPLIED' : 'PENDING';
 }
 

@@ -64,10 +64,10 @@ async function pendingMigrations(client: pg.Client, folder: string): Promise<Com
   return committedMigrations(folder).filter((migration) => history.some(({ filename, appliedAt }) => filename === migration.filename && appliedAt === null));
 }
 
-/** Runs `current.sql` once, or again after each change until the process ends. */
-export async function watchCurrent(urls: DatabaseUrls, options: { once: boolean; say?: Say }): Promise<void> {
+/** Migrates and runs `current.sql`, unless it is what ran last. Throws MIGRATION_FAILED with the place. */
+export async function runCurrent(urls: DatabaseUrls, options: { say?: Say } = {}): Promise<void> {
   await migrateDatabase(urls.databaseUrl, { passwords: urls.passwords, say: options.say, migrationsFolder: folderOf(urls) });
-  await locating(urls, urls.databaseUrl, true, () => watch(settings(urls, options.say), options.once));
+  await locating(urls, urls.databaseUrl, true, () => watch(settings(urls, options.say), true));
 }
 
 /** Turns `current.sql` into the next committed migration, and returns its file name. Makes the shadow database anew. */
@@ -163,6 +163,6 @@ function settings(urls: DatabaseUrls, say: Say = () => undefined): Settings {
     // Rather fail than let everybody queue behind a statement that itself waits for somebody.
     pgSettings: { lock_timeout: '5s' },
     beforeAllMigrations: [{ _: 'command', command: `"${process.execPath}" "${launcher}" db prepare` }],
-    logger: new Logger(() => (_level, text) => say(text)),
+    logger: new Logger(() => (level, text) => (level === 'error' ? undefined : say(text))), // what fails is thrown too,
   };
 }

@@ -9,7 +9,7 @@ import { AgentFlowError } from '../errors.ts';
 import { actingAs, withClient, withSchemaLock } from './connection.ts';
 import { compareCatalogs, describeDifference, readCatalog, readCatalogHere, summarise, type Catalog, type Difference } from './fingerprint.ts';
 import { committedMigrations, demandNotAhead, demandUnedited, migrationHistory } from './history.ts';
-import { migrateDatabase, migrationsFolder as projectMigrations, watchCurrent, type DatabaseUrls } from './migrate.ts';
+import { migrateDatabase, migrationsFolder as projectMigrations, runCurrent, type DatabaseUrls } from './migrate.ts';
 import { locateFailure } from './place.ts';
 import { partOfHistory, withShadow, type Shadow } from './shadow.ts';
 
@@ -80,7 +80,7 @@ async function prove(urls: DatabaseUrls, filename: string, isCurrent: boolean): 
 async function runForward(shadow: Shadow, folder: string, filename: string, isCurrent: boolean): Promise<void> {
   const part = partOfHistory(folder, filename);
   try {
-    if (isCurrent) await watchCurrent({ databaseUrl: shadow.url, migrationsFolder: part.folder }, { once: true });
+    if (isCurrent) await runCurrent({ databaseUrl: shadow.url, migrationsFolder: part.folder });
     else await migrateDatabase(shadow.url, { migrationsFolder: part.folder });
   } finally {
     part.remove();

@@ -7,7 +7,7 @@ import { AgentFlowError } from '../errors.ts';
 import { actingAs, withClient } from './connection.ts';
 import { databaseName, demandSeparateShadow, demandUnused } from './databases.ts';
 import { committedMigrations } from './history.ts';
-import { migrateDatabase, migrationsFolder as projectMigrations, watchCurrent, type DatabaseUrls } from './migrate.ts';
+import { migrateDatabase, migrationsFolder as projectMigrations, runCurrent, type DatabaseUrls } from './migrate.ts';
 
 export interface ShadowState {
   /** The last committed migration to run; null for none at all. Default: the last there is. */
@@ -27,7 +27,7 @@ export async function withShadow<T>(urls: DatabaseUrls, state: ShadowState, use:
   const { shadowUrl, folder } = await makeShadow(urls);
   const part = partOfHistory(folder, state.upTo);
   try {
-    if (state.current) await watchCurrent({ databaseUrl: shadowUrl, migrationsFolder: part.folder }, { once: true });
+    if (state.current) await runCurrent({ databaseUrl: shadowUrl, migrationsFolder: part.folder });
     else await migrateDatabase(shadowUrl, { migrationsFolder: part.folder });
     const url = actingAs(shadowUrl, 'agentflow_owner');
     return await withClient(url, (client) => use({ client, url }));

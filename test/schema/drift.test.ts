@@ -1,7 +1,7 @@
 import { withClient } from '../../src/schema/connection.ts';
 import { allFixtures, fixtureDrift, fixtureDriftIn, liveDrift } from '../../src/schema/drift.ts';
 import { describeDifference } from '../../src/schema/fingerprint.ts';
-import { migrateDatabase, migrationsFolder, watchCurrent } from '../../src/schema/migrate.ts';
+import { migrateDatabase, migrationsFolder, runCurrent } from '../../src/schema/migrate.ts';
 import { useTestDatabase } from '../support/database.ts';
 import { useScratch, writeHistory } from '../support/migrations.ts';
 
@@ -56,7 +56,7 @@ test('migrations that a database lacks are told as pending and are no drift of w
 
 test('a database that current.sql ran on is compared with it too', async () => {
   const urls = await scratch.make({ committed: [table], current: 'alter table app_public.things add column if not exists name text;' });
-  await watchCurrent(urls, { once: true });
+  await runCurrent(urls);
   expect(await liveDrift(urls.databaseUrl, urls)).toMatchObject({ differences: [], withCurrent: true });
 });
 

@@ -2,7 +2,7 @@ import { chmodSync, readFileSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import { withClient } from '../../src/schema/connection.ts';
 import { catalogHash, readCatalog } from '../../src/schema/fingerprint.ts';
-import { commitCurrent, migrateDatabase, resetDatabase, watchCurrent, type DatabaseUrls } from '../../src/schema/migrate.ts';
+import { commitCurrent, migrateDatabase, resetDatabase, runCurrent, type DatabaseUrls } from '../../src/schema/migrate.ts';
 import { useScratch, writeHistory } from '../support/migrations.ts';
 
 const scratch = useScratch();
@@ -18,7 +18,7 @@ test('a syntax error at the 40th line is told with file, line and caret, and not
   const before = await stateOf(urls);
   const lines = Array.from({ length: 39 }, (_, index) => `alter table app_public.things add column if not exists c${index} text; -- Grüße 🦊`);
   writeHistory(urls.migrationsFolder, { committed: [table], current: [...lines, 'alter tabel app_public.things add column late text;'].join('\n') });
-  await expect(watchCurrent(urls, { once: true })).rejects.toMatchObject({
+  await expect(runCurrent(urls)).rejects.toMatchObject({
     code: 'MIGRATION_FAILED',
     message: [
       'current.sql:40:7: syntax error at or near "tabel"',
@@ -35,17 +35,17 @@ test('an error in an included fixture is told at its place in that file', async 
     current: '--! Message: more\n\n--!include one.sql\nselect 1;\n--!include two.sql\n',
     fixtures: { 'one.sql': '\n\nselect 1;\n--!include inner/deep.sql\nselect 2;\n', 'inner/deep.sql': '-- deep\nselect 3;\n', 'two.sql': 'select 4;\n\n  select no_such_column;\n' },
   });
-  await expect(watchCurrent(urls, { once: true })).rejects.toMatchObject({ code: 'MIGRATION_FAILED', details: { file: 'fixtures/two.sql', line: 3, column: 10 } });
+  await expect(runCurrent(urls)).rejects.toMatchObject({ code: 'MIGRATION_FAILED', details: { file: 'fixtures/two.sql', line: 3, column: 10 } });
   writeFileSync(path.join(urls.migrationsFolder, 'fixtures/inner/deep.sql'), '-- deep\nselect 3 +;\n');
-  await expect(watchCurrent(urls, { once: true })).rejects.toMatchObject({ details: { file: 'fixtures/inner/deep.sql', line: 2 } });
+  await expect(runCurrent(urls)).rejects.toMatchObject({ details: { file: 'fixtures/inner/deep.sql', line: 2 } });
   writeFileSync(path.join(urls.migrationsFolder, 'fixtures/inner/deep.sql'), '-- deep\n');
   writeFileSync(path.join(urls.migrationsFolder, 'fixtures/one.sql'), '\n\nselect 1;\n--!include inner/deep.sql\nselect none_such;\n');
-  await expect(watchCurrent(urls, { once: true })).rejects.toMatchObject({ details: { file: 'fixtures/one.sql', line: 5 } });
+  await expect(runCurrent(urls)).rejects.toMatchObject({ details: { file: 'fixtures/one.sql', line: 5 } });
 });
 
 test('an error for which PostgreSQL gives no position is found by trying statement after statement', async () => {
   const urls = await scratch.make({ current: `${table}\n-- twice:\nalter table app_public.things add column a text;\nalter table app_public.things add column a text;\n` });
-  await expect(watchCurrent(urls, { once: true })).rejects.toMatchObject({
+  await expect(runCurrent(urls)).rejects.toMatchObject({
     code: 'MIGRATION_FAILED', message: expect.stringContaining('column "a" of relation "things" already exists'), details: { file: 'current.sql', line: 6, column: 1 },
   });
 });

@@ -1,6 +1,6 @@
 import { existsSync, readFileSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
-import { commitCurrent, watchCurrent } from '../../src/schema/migrate.ts';
+import { commitCurrent, runCurrent } from '../../src/schema/migrate.ts';
 import { manifestProblems } from '../../src/schema/manifest.ts';
 import { proveRollback } from '../../src/schema/rollback.ts';
 import { newMigration } from '../../src/schema/scaffold.ts';
@@ -13,7 +13,7 @@ test('from db new to a committed migration with a proved rollback', async () => 
   const urls = await scratch.make({ committed: [first], rollback: { 1: 'drop schema app_public cascade;' } });
   const { filename, current, rollback } = newMigration(urls.migrationsFolder, 'give things a colour');
   expect(filename).toBe('000002.sql');
-  await watchCurrent(urls, { once: true }); // the template alone is no migration, and no error
+  await runCurrent(urls); // the template alone is no migration, and no error
   await expect(proveRollback(urls)).resolves.toMatchObject({ filename: '000002.sql' });
 
   writeFileSync(current, `${readFileSync(current, 'utf8')}\nalter table app_public.things add column if not exists colour text;\n`);
@@ -21,7 +21,7 @@ test('from db new to a committed migration with a proved rollback', async () => 
   writeFileSync(rollback, 'alter table app_public.things drop column colour;\n');
   await expect(proveRollback(urls)).resolves.toMatchObject({ filename: '000002.sql', losses: ['column app_public.things.colour is dropped with what is in it'] });
 
-  await watchCurrent(urls, { once: true });
+  await runCurrent(urls);
   expect(await commitCurrent(urls, undefined)).toBe('000002-give-things-a-colour.sql');
   expect(existsSync(path.join(urls.migrationsFolder, 'committed', '000002-give-things-a-colour.sql'))).toBe(true);
   expect(manifestProblems(urls.migrationsFolder)).toEqual([]);

@@ -8,7 +8,7 @@ import path from 'node:path';
 import { databaseName, startEmbedded, type EmbeddedPostgres, type LoginRole } from '../../src/embedded/index.ts';
 import { hashApiKey } from '../../src/keys.ts';
 import { withClient } from '../../src/schema/connection.ts';
-import { watchCurrent } from '../../src/schema/migrate.ts';
+import { runCurrent } from '../../src/schema/migrate.ts';
 import { ensureDatabaseSettings } from '../../src/schema/prepare.ts';
 import { loadSamples, makeSampleCredentials, type Samples } from '../../src/schema/samples.ts';
 
@@ -70,7 +70,7 @@ async function makeSchemaTemplate(embedded: EmbeddedPostgres, info: ClusterInfo)
   const said: string[] = [];
   try {
     const urls = { databaseUrl: embedded.url('agentflow_owner'), rootUrl: embedded.url('postgres', 'postgres'), passwords: info.passwords };
-    await watchCurrent(urls, { once: true, say: (line) => said.push(line) });
+    await runCurrent(urls, { say: (line) => said.push(line) });
   } catch (error) {
     info.schemaProblem = `The migrations do not run: ${String(error)}\n${said.join('\n')}`;
     return;

@@ -1,5 +1,6 @@
 import { Command } from 'commander';
-import { commitCurrent } from '../../schema/migrate.ts';
+import { demandManifest } from '../../schema/manifest.ts';
+import { commitCurrent, migrationsFolder } from '../../schema/migrate.ts';
 import { action } from '../context.ts';
 import { demandShadow } from '../open-database.ts';
 import { onDatabase } from './work.ts';
@@ -10,6 +11,7 @@ export function commitCommand(): Command {
     .option('-m, --message <text>', 'becomes part of the file\'s name')
     .action(action((context, { message }: { message?: string }) => onDatabase(context, async (database) => {
       demandShadow(database);
+      demandManifest(migrationsFolder);
       const file = await commitCurrent(database, message, context.say);
       context.answer({ committed: file }, `Committed: ${file}`);
     })));

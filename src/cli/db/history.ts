@@ -7,10 +7,11 @@ import { onDatabase } from './work.ts';
 
 export function historyCommand(): Command {
   return new Command('history')
-    .description('List every migration: APPLIED, PENDING, EDITED after it was committed, or MISSING on disk.')
+    .description('List every migration with its hash: APPLIED, PENDING, EDITED after it was committed, MISSING on disk, or HASH DIFFERS (the database ran another one of this number).')
     .action(action((context) => onDatabase(context, async (database) => {
       const history = await withClient(database.databaseUrl, (client) => migrationHistory(client, migrationsFolder));
-      const lines = history.map(({ filename, state, appliedAt, message }) => `${filename}  ${state.padEnd(8)}  ${appliedAt ?? '-'.padEnd(24)}  ${message ?? ''}`.trimEnd());
+      const lines = history.map(({ filename, state, appliedAt, message, hash }) =>
+        `${filename}  ${state.padEnd(12)}  ${appliedAt ?? '-'.padEnd(24)}  ${hash.slice(0, 17)}  ${message ?? ''}`.trimEnd());
       context.answer(history, lines.length === 0 ? 'There is no committed migration.' : lines.join('\n'));
     })));
 }

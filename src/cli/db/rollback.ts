@@ -1,5 +1,6 @@
 import { Command } from 'commander';
 import { proveRollback, rollbackLast, type Rollback } from '../../schema/rollback.ts';
+import { announceSchema } from '../../schema/watch.ts';
 import { action } from '../context.ts';
 import { demandShadow } from '../open-database.ts';
 import { onDatabase } from './work.ts';
@@ -12,6 +13,7 @@ export function rollbackCommand(): Command {
     .action(action((context, { prove = false, acceptLoss = false }: { prove?: boolean; acceptLoss?: boolean }) => onDatabase(context, async (database) => {
       demandShadow(database);
       const done = prove ? await proveRollback(database) : await rollbackLast(database, { acceptLoss });
+      if (!prove) await announceSchema(database.databaseUrl);
       context.answer({ ...done, proved: true, rolledBack: !prove }, describe(done, prove));
     })));
 }
