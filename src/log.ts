@@ -19,7 +19,9 @@ export function createLog(config: Pick<Config, 'logLevel' | 'logFormat'>): Log {
   const standardError = pino.destination({ dest: 2, sync: true });
   standardError.on('error', () => undefined); // its reader is gone: nobody to tell, and no reason to stop working
   if (config.logFormat === 'json') return pino(options, standardError);
-  return pino(options, pretty({ destination: standardError, translateTime: 'SYS:HH:MM:ss.l', ignore: 'pid,hostname' }));
+  const forPeople = pretty({ destination: standardError, translateTime: 'SYS:HH:MM:ss.l', ignore: 'pid,hostname' });
+  forPeople.on('error', () => undefined);
+  return pino(options, forPeople);
 }
 
 /** Errors of drivers carry whole connections with them: only what tells of the error itself is written. */

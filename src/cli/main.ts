@@ -6,6 +6,7 @@ import { doctorCommand } from './doctor.ts';
 import { serverCommand } from './server.ts';
 import { startCommand } from './start.ts';
 import { workerCommand } from './worker.ts';
+import { workflowCommands } from './workflow/index.ts';
 import { version } from './version.ts';
 
 const program = new Command('agentflow')
@@ -14,9 +15,15 @@ const program = new Command('agentflow')
   .addCommand(startCommand())
   .addCommand(serverCommand())
   .addCommand(workerCommand())
+  .addCommand(workflowCommands())
   .addCommand(dbCommands())
   .addCommand(doctorCommand())
   .addHelpText('after', exitCodeHelp);
+
+// Who reads our answer may stop reading (agentflow ... | head): that is no fault of the command.
+process.stdout.on('error', (error: NodeJS.ErrnoException) => {
+  if (error.code !== 'EPIPE') throw error;
+});
 
 prepare(program);
 try {

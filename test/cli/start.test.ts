@@ -97,6 +97,16 @@ describe('agentflow start, without a database', () => {
     expect(await runCli(['db', 'status'], { AGENTFLOW_DATA_DIR: place.dataDir })).toMatchObject({ code: 0 });
   });
 
+  test.each(['json', 'pretty'])('goes on, and stops in order, when nobody reads its log any more (%s)', async (format) => {
+    const { info, launcher, finished } = await start({ LOG_FORMAT: format, LOG_LEVEL: 'debug' });
+    launcher.stdout!.destroy();
+    launcher.stderr!.destroy();
+    expect(await graphql(info.graphqlUrl, '{ __typename }')).toEqual({ data: { __typename: 'Query' } });
+    launcher.kill('SIGTERM');
+    expect((await finished).code).toBe(0);
+    expect(existsSync(path.join(place.dataDir, 'server.json'))).toBe(false);
+  });
+
   test('as two processes, server and worker share one folder and its database', async () => {
     await runCli(['db', 'migrate'], { AGENTFLOW_DATA_DIR: place.dataDir });
     const server = await startService(['server'], place.dataDir);
