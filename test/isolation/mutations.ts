@@ -86,17 +86,17 @@ async function triggers(client: pg.ClientBase): Promise<Mutation[]> {
 
 /** Dropped; and with the tenant left out of those that carry it. */
 async function references(client: pg.ClientBase): Promise<Mutation[]> {
-  const { rows } = await client.query<{ table: string; name: string; own: string[]; target: string; foreign: string[]; action: string }>(`
-    select k.conrelid::regclass::text as table, quote_ident(k.conname) as name, k.confrelid::regclass::text as target, case k.confdeltype when 'c' then 'cascade' when 'n' then 'set null' else 'no action' end as action,
+  const { rows } = await client.query<{ table: string; name: string; own: string[]; target: string; foreign: string[]; action: string; carries: boolean }>(`
+    select k.conrelid::regclass::text as table, cardinality(k.conkey) > 1 as carries, quote_ident(k.conname) as name, k.confrelid::regclass::text as target, case k.confdeltype when 'c' then 'cascade' when 'n' then 'set null' else 'no action' end as action,
       array(select a.attname::text from unnest(k.conkey) with ordinality as part (number, place) join pg_attribute a on a.attrelid = k.conrelid and a.attnum = part.number where a.attname <> 'tenant_id' order by place) as own,
       array(select a.attname::text from unnest(k.confkey) with ordinality as part (number, place) join pg_attribute a on a.attrelid = k.confrelid and a.attnum = part.number where a.attname <> 'tenant_id' order by place) as foreign
     from pg_constraint k where k.contype = 'f' and k.conparentid = 0 and k.connamespace = 'app_public'::regnamespace order by 1, 2`);
-  return rows.flatMap(({ table, name, own, target, foreign, action }) => {
+  return rows.flatMap(({ table, name, own, target, foreign, action, carries }) => {
     const drop = `alter table ${table} drop constraint ${name}`;
     const hasUniqueTarget = foreign.length === 1 && foreign[0] === 'id' && target !== 'app_public.flows';
     return [
       { kind: 'reference' as const, sql: drop, part: partOf(table) },
-      ...(own.length === 1 && target !== 'app_public.tenants' && hasUniqueTarget
+      ...(carries && own.length === 1 && hasUniqueTarget
         ? [{ kind: 'reference' as const, sql: `${drop}; alter table ${table} add constraint ${name} foreign key (${own[0]}) references ${target} (id) on delete ${action}`, part: partOf(table) }]
         : []),
     ];

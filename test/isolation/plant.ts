@@ -27,6 +27,7 @@ export async function plantGarden(client: pg.ClientBase, subjects: Subject[]): P
 async function plantStates(client: pg.ClientBase, tenant: PlantedTenant): Promise<void> {
   const owner = tenant.users.architect;
   const insert = (sql: string, values: unknown[] = []) => client.query(sql, values);
+  await insert(`insert into app_public.tenants (slug, name, status) values ($1 || '-suspended', 's', 'suspended'), ($1 || '-deleted', 'd', 'deleted')`, [tenant.slug]);
   for (const status of ['published', 'archived', 'deleted']) {
     await insert(`insert into app_public.workflows (name, spec, user_id, tenant_id, status) values ($1, $2, $3, $4, $1)`, [status, smallestSpec, owner, tenant.id]);
   }
@@ -84,6 +85,13 @@ export function madeUp(type: string): unknown {
   if (type === 'inet') return '192.0.2.1';
   if (type === 'interval') return `${made} seconds`;
   return type.endsWith('[]') ? '{}' : `made-${made}`;
+}
+
+/** Another value that keeps the rules which the given one keeps: of form, if not of length. */
+export function freshLike(value: unknown, type: string): unknown {
+  if (typeof value !== 'string' || !/^(text|character)/.test(type)) return madeUp(type);
+  made += 1;
+  return `m${made}-${value}`.slice(0, 60);
 }
 
 let made = 0;

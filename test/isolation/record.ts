@@ -4,8 +4,8 @@
  */
 import type pg from 'pg';
 import { become } from '../sql/support/probe.ts';
-import { rolesOfUsers } from '../sql/support/plant.ts';
-import { madeUp, type Garden } from './plant.ts';
+import { rolesOfUsers, type PlantedTenant } from '../sql/support/plant.ts';
+import { freshLike, madeUp, type Garden } from './plant.ts';
 import { columnOf, type Column, type Subject } from './subjects.ts';
 
 export type Lines = Record<string, string>;
@@ -61,7 +61,7 @@ export async function reachRecord(client: pg.ClientBase, subject: Subject, { own
 export async function writesRecord(client: pg.ClientBase, subject: Subject, garden: Garden): Promise<Lines> {
   const lines: Lines = {};
   const admin = { tenant_id: garden.own.id, user_id: garden.own.users.admin, role: 'admin' };
-  for (const row of await rowsInStates(client, subject, garden.own.id)) {
+  for (const row of await rowsInStates(client, subject, garden.own)) {
     for (const column of subject.columns) {
       for (const value of otherValues(column, row.values[column.name])) {
         const sql = `update ${subject.name} set ${column.name} = $1 where ${row.where}`;
@@ -71,9 +71,11 @@ export async function writesRecord(client: pg.ClientBase, subject: Subject, gard
     lines[`${row.state}: delete`] = await effect(client, subject, row.where, `delete from ${subject.name} where ${row.where}`, [], {});
   }
   lines['truncate'] = await outcome(client, `truncate ${subject.name} cascade`);
-  for (const [who, claims] of [['nobody', {}], ['admin', admin]] as const) {
-    const insert = await insertOf(client, subject, garden.own.id, subject.columns.filter((column) => !isFilledByTrigger(column, who === 'admin')).map(({ name }) => name));
-    lines[`insert by ${who}`] = await effect(client, subject, null, insert.sql, insert.values, claims);
+  for (const { state, values: model } of await rowsInStates(client, subject, garden.own)) {
+    for (const [who, claims] of [['nobody', {}], ['admin', admin]] as const) {
+      const insert = insertLike(subject, model, subject.columns.filter((column) => !isFilledByTrigger(column, who === 'admin')).map(({ name }) => name));
+      lines[`insert by ${who}, ${state}`] = await effect(client, subject, null, insert.sql, insert.values, claims);
+    }
   }
   return lines;
 }
@@ -87,15 +89,16 @@ export async function referencesRecord(client: pg.ClientBase, subject: Subject, 
   const problems: string[] = [];
   const row = async (tenant: string) => (await client.query<{ row: Record<string, unknown> }>(`select to_jsonb(t) as row from ${subject.name} t where ${subject.tenantColumn} = $1 order by t.tableoid, t.ctid limit 1`, [tenant])).rows[0]?.row;
   const foreignRow = await row(other.id);
+  const [oneRow] = await rowsInStates(client, subject, own);
   for (const column of subject.columns.filter(({ name }) => name.endsWith('_id') || name === subject.tenantColumn)) {
     await client.query('savepoint alone');
     await client.query(`alter table ${subject.name} disable trigger user`);
     await dropOtherReferences(client, subject, column.name);
     const foreign = await foreignValue(client, subject, column, foreignRow, other.id);
-    const sql = `update ${subject.name} set ${column.name} = $1 where ${subject.tenantColumn} = $2`;
+    const sql = `update ${subject.name} set ${column.name} = $1 where ${oneRow!.where}`;
     const isTenant = column.name === subject.tenantColumn;
-    const met = foreign === null || isTenant ? 'not tried' : await outcome(client, sql, [foreign, own.id]);
-    const missed = isTenant ? await insertForUnknownTenant(client, subject, own.id) : await outcome(client, sql, [unknownId(column.type), own.id]);
+    const met = foreign === null || isTenant ? 'not tried' : await outcome(client, sql, [foreign]);
+    const missed = isTenant ? await insertForUnknownTenant(client, subject, own.id) : await outcome(client, sql, [unknownId(column.type)]);
     await client.query('rollback to savepoint alone');
     lines[`${column.name}: another tenant's ${met}, unknown ${missed}`] = '';
     const isAccepted = withoutTenant.includes(`${subject.name}.${column.name}`);
@@ -125,12 +128,14 @@ export async function uniqueRecord(client: pg.ClientBase, subject: Subject): Pro
 
 interface StateRow { state: string; where: string; values: Record<string, unknown> }
 
-async function rowsInStates(client: pg.ClientBase, subject: Subject, tenantId: string): Promise<StateRow[]> {
+/** One row in each state. Tenants in other states than the own one's have its slug and more. */
+async function rowsInStates(client: pg.ClientBase, subject: Subject, own: PlantedTenant): Promise<StateRow[]> {
   const stateColumns = subject.columns.filter(({ name }) => ['status', 'role', 'is_active', 'deleted_at'].includes(name)).map(({ name }) => (name === 'deleted_at' ? 'deleted_at is null' : name));
   const state = stateColumns.length === 0 ? `'row'` : `concat_ws(' ', ${stateColumns.map((column) => (column.includes(' ') ? `case when not (${column}) then 'deleted' end` : column)).join(', ')})`;
   const where = subject.key.map((name) => `format('%I = %L', '${name}', ${name})`).join(` || ' and ' || `);
   const { rows } = await client.query<StateRow>(`
-    select distinct on (state) * from (select ${state} as state, ${where} as where, to_jsonb(t) as values, t.tableoid as part, t.ctid as place from ${subject.name} t where ${subject.tenantColumn} = $1) rows order by state, part, place`, [tenantId]);
+    select distinct on (state) * from (select ${state} as state, ${where} as where, to_jsonb(t) as values, t.tableoid as part, t.ctid as place from ${subject.name} t where ${subject.tenantColumn === 'id' ? `slug like $1 || '%'` : `${subject.tenantColumn} = $1`}) rows order by state, part, place`,
+  [subject.tenantColumn === 'id' ? own.slug : own.id]);
   return rows;
 }
 
@@ -194,17 +199,22 @@ function filledIn(row: Record<string, unknown>, claims: Record<string, string>):
     (value === claims['tenant_id'] ? `${name} = tenant` : value === claims['user_id'] ? `${name} = user` : name)).join(' ');
 }
 
-function isFilledByTrigger({ name, filled }: Column, hasClaims: boolean): boolean {
-  if (/^(created|updated|deleted)_(at|by)$/.test(name) || filled) return true;
+function isFilledByTrigger({ name, filled, values }: Column, hasClaims: boolean): boolean {
+  if (/^(created|updated|deleted)_(at|by)$/.test(name) || (filled && values === null)) return true;
   return hasClaims && ['tenant_id', 'user_id', 'workflow_version_id'].includes(name);
 }
 
 async function insertOf(client: pg.ClientBase, subject: Subject, tenantId: string, names: string[]): Promise<{ sql: string; values: unknown[] }> {
   const { rows: [found] } = await client.query<{ row: Record<string, unknown> }>(`select to_jsonb(t) as row from ${subject.name} t where ${subject.tenantColumn} = $1 order by t.tableoid, t.ctid limit 1`, [tenantId]);
-  const columns = names.map((name) => columnOf(subject, name)).filter(({ name, required, values }) => (required || values !== null) && found?.row[name] !== null);
+  return insertLike(subject, found!.row, names);
+}
+
+/** A row like another one in these columns, with fresh values where they are unique. */
+function insertLike(subject: Subject, model: Record<string, unknown>, names: string[]): { sql: string; values: unknown[] } {
+  const columns = names.map((name) => columnOf(subject, name)).filter(({ name, required, values }) => (required || values !== null) && model[name] !== null);
   const values = columns.map((column) => {
-    if (column.isUnique && column.reference === null && column.name !== subject.tenantColumn) return madeUp(column.type);
-    const value = found!.row[column.name];
+    const value = model[column.name];
+    if (column.isUnique && column.reference === null && column.name !== subject.tenantColumn) return freshLike(value, column.type);
     return typeof value === 'object' ? JSON.stringify(value) : value;
   });
   if (columns.length === 0) return { sql: `insert into ${subject.name} default values`, values };

@@ -5,7 +5,7 @@
 import type pg from 'pg';
 import { become, probe } from '../sql/support/probe.ts';
 import type { Garden } from './plant.ts';
-import { madeUp } from './plant.ts';
+import { freshLike } from './plant.ts';
 import { privateTables, type Column, type Subject } from './subjects.ts';
 
 export interface Tally {
@@ -87,8 +87,8 @@ async function insertForOther(client: pg.ClientBase, subject: Subject, { other }
   if (row === undefined) return { sql: `insert into ${subject.name} default values`, values: [] };
   const columns = subject.columns.filter(({ name, filled }) => row.row[name] !== null && !(filled && subject.key.includes(name)));
   const values = columns.map((column) => {
-    if (column.isUnique && column.reference === null && column.name !== subject.tenantColumn) return madeUp(column.type);
     const value = row.row[column.name];
+    if (column.isUnique && column.reference === null && column.name !== subject.tenantColumn) return freshLike(value, column.type);
     return typeof value === 'object' ? JSON.stringify(value) : value;
   });
   return { sql: `insert into ${subject.name} (${columns.map(({ name }) => name).join(', ')}) values (${columns.map((_, index) => `$${index + 1}`).join(', ')})`, values };
@@ -112,11 +112,12 @@ export async function tryPrivate(client: pg.ClientBase, garden: Garden): Promise
       if (wall === 'policies alone') await client.query(`grant usage on schema app_private to ${apiRoles.join(', ')}; grant all on ${table} to ${apiRoles.join(', ')}`);
       for (const asker of askers(garden)) {
         await become(client, asker.role, asker.claims);
-        for (const sql of [`select from ${table}`, `delete from ${table}`, `truncate ${table}`]) {
+        for (const sql of [`select from ${table}`, `delete from ${table}`, `insert into ${table} default values`, `truncate ${table}`]) {
           if (sql.startsWith('truncate') && wall === 'policies alone') continue; // not a matter of rows
           const { rows, refused } = await probe(client, sql);
           tally.cases += 1;
-          if (rows > 0 || (wall === 'rights as they are' && refused !== '42501')) tally.problems.push(`${table}, ${wall}, ${asker.who}: ${sql} met ${refused ?? `${rows} rows`}`);
+          const mustBeRefused = wall === 'rights as they are' || sql.startsWith('insert');
+          if (rows > 0 || (mustBeRefused && refused !== '42501')) tally.problems.push(`${table}, ${wall}, ${asker.who}: ${sql} met ${refused ?? `${rows} rows`}`);
         }
         await client.query('set local role agentflow_owner');
       }
