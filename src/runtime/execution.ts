@@ -256,7 +256,7 @@ export class Execution implements NodeSetting {
   /** A fault of ours, or a value that the database refuses: the execution fails cleanly instead of being tried for ever. */
   #fail(error: unknown): void {
     if (this.#isOver) return;
-    this.#end(Promise.reject(error as Error));
+    this.#end(Promise.reject(error));
     this.#abort.abort(new AgentFlowError('INTERNAL'));
   }
 

@@ -21,7 +21,7 @@ const inlineKeys = ['provider', 'model', 'api_key_env', 'base_url'] as const;
 export function sourcePortFor(use: SourceUse, finder: SourceFinder): SourcePort | null {
   const { node } = use;
   const name = node.sourceId ?? (typeof node.parameters['source'] === 'string' ? node.parameters['source'] : null);
-  const inline = Object.fromEntries(inlineKeys.flatMap((key) => (node.parameters[key] === undefined ? [] : [[key, node.parameters[key]]]))) as JsonObject;
+  const inline = Object.fromEntries(inlineKeys.flatMap((key) => (node.parameters[key] === undefined ? [] : [[key, node.parameters[key]]])));
   if (name === null && Object.keys(inline).length === 0) return null;
   const bound = async (): Promise<SourcePort> => {
     const config = name === null ? inline : { ...await configOf(name, use, finder), ...inline };

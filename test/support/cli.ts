@@ -67,7 +67,7 @@ export function startWorker(dataDir: string, extra: Environment = {}): { process
   });
   const finished = finish(child);
   const firstAnswer = new Promise<string>((resolve, reject) => {
-    child.stdout!.once('data', (chunk: Buffer) => resolve(chunk.toString('utf8')));
+    child.stdout.once('data', (chunk: Buffer) => resolve(chunk.toString('utf8')));
     void finished.then((result) => reject(new Error(`worker ended: ${JSON.stringify(result)}`)));
   });
   return { process: child, firstAnswer, finished };

@@ -64,7 +64,7 @@ async function followed(first: URL, init: RequestInit, agentFor: (url: URL) => D
 async function send(url: URL, request: RequestInit, dispatcher: Dispatcher): Promise<Response> {
   try {
     // undici's own types of fetch differ from those of the platform in name only.
-    return await undiciFetch(url, { ...request, dispatcher } as Parameters<typeof undiciFetch>[1]) as unknown as Response;
+    return await undiciFetch(url, { ...request, dispatcher } as Parameters<typeof undiciFetch>[1]);
   } catch (error) {
     throw refusalIn(error) ?? error;
   }

@@ -15,6 +15,6 @@ export function lint(projectFolder: string): ToolResult {
 }
 
 function run(command: string, options: string[], cwd: string): ToolResult {
-  const { status, stdout, stderr, error } = spawnSync(command, options, { cwd, encoding: 'utf8' });
+  const { status, stdout, stderr, error } = spawnSync(command, options, { cwd, encoding: 'utf8', env: { ...process.env, NO_COLOR: '1' } });
   return { passed: status === 0, output: error?.message ?? `${stdout}${stderr}`.trim() };
 }
