@@ -22,8 +22,8 @@ export interface ActingOptions {
 
 export interface Acting {
   actor: Actor;
-  /** One transaction as that user. Throws AgentFlowError for what the database refuses. */
-  transaction<T>(use: (client: pg.ClientBase) => Promise<T>): Promise<T>;
+  /** One transaction as that user, taken back at its end when it is a rehearsal. Throws AgentFlowError for what the database refuses. */
+  transaction<T>(use: (client: pg.ClientBase) => Promise<T>, end?: 'commit' | 'rollback'): Promise<T>;
   /** A further connection, by the owner's login, that the end of the command closes: for listening. */
   connect(): Promise<pg.Client>;
   database: OpenDatabase;
@@ -50,7 +50,7 @@ export async function actAs<T>(context: Context, options: ActingOptions, use: (a
   try {
     const client = await connect();
     const actor = await findActor(client, options);
-    return await use({ actor, connect, database, isAlone, transaction: (work) => inTransactionAs(client, actor, work) });
+    return await use({ actor, connect, database, isAlone, transaction: (work, end) => inTransactionAs(client, actor, work, end) });
   } finally {
     await Promise.all(clients.map((client) => client.end()));
     await database.close();

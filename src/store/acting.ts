@@ -28,8 +28,8 @@ export async function tenantSlugs(client: pg.ClientBase): Promise<string[]> {
   return rows.map(({ slug }) => slug);
 }
 
-/** One transaction with the user's role and claims. Refusals are thrown in registered words. */
-export async function inTransactionAs<T>(client: pg.ClientBase, actor: Actor, use: (client: pg.ClientBase) => Promise<T>): Promise<T> {
+/** One transaction with the user's role and claims, taken back at its end when it is a rehearsal. Refusals are thrown in registered words. */
+export async function inTransactionAs<T>(client: pg.ClientBase, actor: Actor, use: (client: pg.ClientBase) => Promise<T>, end: 'commit' | 'rollback' = 'commit'): Promise<T> {
   try {
     await client.query('begin');
     await client.query(
@@ -38,7 +38,7 @@ export async function inTransactionAs<T>(client: pg.ClientBase, actor: Actor, us
               set_config('request.user_agent', 'agentflow command line', true)`,
       [actor.tenantId, actor.userId, actor.role]);
     const result = await use(client);
-    await client.query('commit');
+    await client.query(end);
     return result;
   } catch (error) {
     await client.query('rollback').catch(() => undefined); // the first error says more

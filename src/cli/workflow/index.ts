@@ -1,0 +1,22 @@
+import { Command } from 'commander';
+import { applyCommand } from './apply.ts';
+import { diffCommand } from './diff.ts';
+import { listCommand } from './list.ts';
+import { pullCommand } from './pull.ts';
+import { restoreCommand } from './restore.ts';
+import { schemaCommand } from './schema.ts';
+import { showCommand } from './show.ts';
+import { validateCommand } from './validate.ts';
+
+export function workflowCommands(): Command {
+  return new Command('workflow')
+    .description('Workflows as files and as rows: check, apply, run, compare, draw.')
+    .addCommand(validateCommand())
+    .addCommand(applyCommand())
+    .addCommand(pullCommand())
+    .addCommand(listCommand())
+    .addCommand(showCommand())
+    .addCommand(diffCommand())
+    .addCommand(restoreCommand())
+    .addCommand(schemaCommand());
+}
