@@ -3,6 +3,7 @@ import { Command, CommanderError } from 'commander';
 import { exitCodeHelp, exitCodes } from './context.ts';
 import { dbCommands } from './db/index.ts';
 import { doctorCommand } from './doctor.ts';
+import { executionCommands } from './execution/index.ts';
 import { serverCommand } from './server.ts';
 import { startCommand } from './start.ts';
 import { workerCommand } from './worker.ts';
@@ -16,6 +17,7 @@ const program = new Command('agentflow')
   .addCommand(serverCommand())
   .addCommand(workerCommand())
   .addCommand(workflowCommands())
+  .addCommand(executionCommands())
   .addCommand(dbCommands())
   .addCommand(doctorCommand())
   .addHelpText('after', exitCodeHelp);

@@ -4,6 +4,7 @@ import { diffCommand } from './diff.ts';
 import { listCommand } from './list.ts';
 import { pullCommand } from './pull.ts';
 import { restoreCommand } from './restore.ts';
+import { runCommand } from './run.ts';
 import { schemaCommand } from './schema.ts';
 import { showCommand } from './show.ts';
 import { validateCommand } from './validate.ts';
@@ -14,6 +15,7 @@ export function workflowCommands(): Command {
     .addCommand(validateCommand())
     .addCommand(applyCommand())
     .addCommand(pullCommand())
+    .addCommand(runCommand())
     .addCommand(listCommand())
     .addCommand(showCommand())
     .addCommand(diffCommand())
