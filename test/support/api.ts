@@ -50,8 +50,10 @@ export function useApi(): TestApi {
   return api;
 }
 
-export async function startApi(): Promise<TestApi> {
+/** `before`: statements that the owner runs before the server looks at the schema. */
+export async function startApi({ before }: { before?: string } = {}): Promise<TestApi> {
   const db = await createTestDatabase({ samples: true });
+  if (before !== undefined) await db.owner.query(before);
   const lines: string[] = [];
   const log = pino({ level: 'debug', base: null }, { write: (line: string) => void lines.push(line) });
   const server = await startServer({
