@@ -85,7 +85,7 @@ async function startRunner(options: RunnerOptions, pools: Set<string>): Promise<
     parsedCronItems: cronItems,
     logger: runnerLog(options.log),
     preset: {
-      plugins: [runtimePlugin(options.runtime)],
+      plugins: [runtimePlugin(options.runtime, options.log)],
       worker: {
         taskDirectory,
         concurrentJobs: options.concurrency,

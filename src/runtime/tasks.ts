@@ -2,6 +2,7 @@
 import path from 'node:path';
 import { fileURLToPath } from 'node:url';
 import type { JobHelpers, Task } from 'graphile-worker';
+import type { WorkerLog } from './log.ts';
 // For the hooks that graphile-worker adds to the type of plugins.
 import type {} from 'graphile-worker';
 
@@ -16,13 +17,31 @@ export type RuntimeTask = (payload: unknown, helpers: JobHelpers & { runtime: Ta
 
 export const taskDirectory = path.resolve(path.dirname(fileURLToPath(import.meta.url)), '../../tasks');
 
-/** Hands `runtime` to every task that graphile-worker loads from the folder. */
-export function runtimePlugin(runtime: TaskRuntime): GraphileConfig.Plugin {
+/** Hands `runtime` to every task that graphile-worker loads from the folder, and keeps its failing shutdowns from ending the process. */
+export function runtimePlugin(runtime: TaskRuntime, log: WorkerLog): GraphileConfig.Plugin {
   return {
     name: 'AgentFlowRuntimePlugin',
     version: '1.0.0',
     after: ['LoadTaskFromJsPlugin'],
     worker: {
+      // When the database is away graphile-worker shuts its pool down, fails at that too, and nobody awaits the promise.
+      middleware: {
+        async poolGracefulShutdown(next) {
+          try {
+            await next();
+          } catch (error) {
+            log.warn({ error: (error as Error).message }, 'the job pool did not shut down cleanly');
+          }
+        },
+        async poolForcefulShutdown(next) {
+          try {
+            return await next();
+          } catch (error) {
+            log.warn({ error: (error as Error).message }, 'the job pool was not shut down by force');
+            return { forceFailedJobs: [] };
+          }
+        },
+      },
       hooks: {
         loadTaskFromFiles(_context, details) {
           const handler = details.handler as RuntimeTask | undefined;

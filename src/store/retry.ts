@@ -10,13 +10,13 @@ const passingSystemCodes = new Set(['ECONNREFUSED', 'ECONNRESET', 'EPIPE', 'ETIM
 const passingMessages = /connection terminated|query read timeout|timeout exceeded when trying to connect|client has encountered a connection error|not queryable/i;
 
 export function isPassing(error: unknown): boolean {
-  if (!(error instanceof Error)) return false;
-  const { code } = error as { code?: unknown };
+  // By what it holds and not by its class: errors of Node's own have another one inside a VM context.
+  const { code, message, errors } = (error ?? {}) as { code?: unknown; message?: unknown; errors?: unknown };
   if (typeof code === 'string' && code !== '') {
     return passingStates.has(code) || code.startsWith('08') || passingSystemCodes.has(code);
   }
-  if (error instanceof AggregateError) return error.errors.some(isPassing);
-  return passingMessages.test(error.message);
+  if (Array.isArray(errors)) return errors.some(isPassing);
+  return typeof message === 'string' && passingMessages.test(message);
 }
 
 const firstDelayMs = 50;
