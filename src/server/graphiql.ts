@@ -2,7 +2,7 @@
 import 'postgraphile/grafserv';
 
 const mainJob = `# Sign in, execute a workflow, look at it.
-# The arrow runs the operation that the cursor is in.
+# Ctrl-Enter runs the operation that the cursor is in; the arrow lets you choose one.
 
 # 1. Sign in. Logins are in the banner of "npm start".
 
