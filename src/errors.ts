@@ -39,6 +39,8 @@ export const errorRegistry = {
   TOO_LARGE: entry('AF413', 413, 'The value is larger than allowed.', 'Send less.'),
   INVALID_WORKFLOW: entry('AF422', 422, 'The workflow is not valid.', 'validateWorkflow lists every problem.'),
   WORKFLOW_NOT_RUNNABLE: entry('AF423', 409, 'This workflow cannot be executed in its present status.', 'Publish it, or run a draft as a developer.'),
+  INVALID_FLOW: entry('AF424', 422, 'The flow is not valid.', 'validateFlow lists every problem.'),
+  FLOW_NOT_RUNNABLE: entry('AF425', 409, 'This flow cannot be executed in its present status.', 'Activate it.'),
   // API
   BAD_REQUEST: entry(null, 400, 'The request is not well-formed.', 'See the message.'),
   LIMIT_EXCEEDED: entry(null, 400, 'The request asks for more than is allowed.', 'Ask for less at a time.'),
@@ -83,6 +85,9 @@ export const errorRegistry = {
   LIMIT_TIME: entry(null, 400, 'The execution took longer than allowed.', 'Raise limits.max_seconds.'),
   LIMIT_STATE: entry(null, 400, 'The state of the execution grew too large.', 'Keep less in the state, or raise limits.max_state_bytes.'),
   LIMIT_OUTPUT: entry(null, 400, 'One node returned too much.', 'Return less, or raise limits.max_output_bytes.'),
+  TASK_INVALID: entry(null, 500, 'A file of tasks cannot be used.', 'See docs/how-to/add-a-task.md.'),
+  TASK_MISSING: entry(null, 500, 'No task of this name is registered.', 'Add its file to tasks/flow, or to a folder named in AGENTFLOW_EXTENSIONS.'),
+  TASK_FAILED: entry(null, 500, 'A task failed.', 'See its error.'),
   NOT_SUPPORTED: entry(null, 501, 'This part is not available in this version.', 'See the documentation.'),
 } as const satisfies Record<string, ErrorEntry>;
 

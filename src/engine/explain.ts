@@ -38,7 +38,7 @@ function shape({ id, type, index, hasEffect }: PlanNode): string {
 }
 
 function arrow(edge: EdgeSpec, from: string, to: string): string {
-  const label = edge.condition ?? (edge.isDefault ? 'default' : null);
+  const label = edge.label ?? edge.condition ?? (edge.isDefault ? 'default' : null);
   return label === null ? `${from} --> ${to}` : `${from} -->|"${escaped(label)}"| ${to}`;
 }
 

@@ -3,6 +3,7 @@ export { cappedLimits, defaultLimits, documentBounds } from './limits.ts';
 export { dollars, roundedDollars, tokenCostUnits, unitsPerDollar, type Price } from './cost.ts';
 export { diagramOf } from './explain.ts';
 export { finalState, metricsOf, type Metrics, type Times } from './metrics.ts';
+export { flowContext, flowPlan, flowState, taskOutputKey, type FlowPlanOptions } from './flow.ts';
 export { normalise } from './normalise.ts';
 export { outcomeOf, type NodeEnd, type Settled } from './outcome.ts';
 export { parseDocument } from './parse.ts';

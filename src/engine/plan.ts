@@ -11,8 +11,12 @@ import type { NodeSpec, NodeType, Plan, PlanEdge, PlanNode, Problem, SourceKind,
 export function planOf(spec: unknown, options: ValidateOptions): Plan {
   const { valid, errors, warnings } = validateSpec(spec, options);
   if (!valid) throw invalid(errors);
-  const document = parseDocument(spec);
-  const types = new Map(options.nodeTypes.map((type) => [type.type, type]));
+  return planFromDocument(parseDocument(spec), options.nodeTypes, warnings);
+}
+
+/** `document` must be valid: nothing is checked here. */
+export function planFromDocument(document: WorkflowDocument, nodeTypes: readonly NodeType[], warnings: Problem[] = []): Plan {
+  const types = new Map(nodeTypes.map((type) => [type.type, type]));
   return { document, warnings, nodes: planNodes(document, types), startNode: document.startNode };
 }
 

@@ -69,6 +69,8 @@ export interface EdgeSpec {
   condition: string | null;
   isDefault: boolean;
   queue: string | null;
+  /** What a drawing says of the edge instead of its condition. */
+  label?: string;
 }
 
 export interface Limits {

@@ -1,6 +1,6 @@
 /** Two tenants with rows in every state in every table. A table that nobody planted gets a row made of what its catalog entry says. */
 import type pg from 'pg';
-import { plantExecution, plantTenant, plantUser, smallestSpec, type PlantedTenant } from '../sql/support/plant.ts';
+import { plantExecution, plantTenant, plantUser, smallestFlow, smallestSpec, type PlantedTenant } from '../sql/support/plant.ts';
 import type { Column, Subject } from './subjects.ts';
 
 export interface Garden {
@@ -40,7 +40,7 @@ async function plantStates(client: pg.ClientBase, tenant: PlantedTenant): Promis
   await insert(`insert into app_public.sources (name, kind, config, user_id, tenant_id, status) values ('idle', 'api', '{}', $1, $2, 'inactive'), ('gone', 'api', '{}', $1, $2, 'deleted')`, [owner, tenant.id]);
   await insert(`insert into app_public.api_keys (name, key_hash, user_id, tenant_id, status) values ('revoked', $1 || 'r', $2, $3, 'revoked'), ('expired', $1 || 'e', $2, $3, 'expired')`,
     [`hash of ${tenant.slug}`, owner, tenant.id]);
-  await insert(`insert into app_public.flows (tenant_id, id, name, start_task, definition, is_active) values ($1, 'idle', 'idle', 'first', '{}', 0)`, [tenant.id]);
+  await insert(`insert into app_public.flows (tenant_id, id, name, start_task, definition, is_active) values ($1, 'idle', 'idle', 'first', $2, 0)`, [tenant.id, smallestFlow('idle')]);
   await insert(`update app_public.flows set deleted_at = now() where tenant_id = $1 and id = 'idle'`, [tenant.id]);
   await insert(`insert into app_public.flow_executions (tenant_id, flow_id, user_id, definition, status, completed_at) values ($1, $2, $3, '{}', 'RUNNING', null), ($1, $2, $3, '{}', 'COMPLETED', now())`,
     [tenant.id, tenant.flowId, owner]);

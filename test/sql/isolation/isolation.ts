@@ -3,7 +3,7 @@
  * what it should have met. Two walls are tried one by one: the grants as they are, and the policies alone (everything granted).
  */
 import type pg from 'pg';
-import type { PlantedTenant } from '../support/plant.ts';
+import { smallestFlow, type PlantedTenant } from '../support/plant.ts';
 import { become, leave, probe, type Outcome } from '../support/probe.ts';
 
 /** What an admin of a tenant may do to rows of his own when grants are out of the way. Everybody else, and every other row: nothing. */
@@ -18,6 +18,7 @@ const writableByPolicy: Record<string, { insert: boolean; update: boolean }> = {
   api_keys: { insert: false, update: false },
   audit_logs: { insert: false, update: false },
   flows: { insert: false, update: false },
+  flow_versions: { insert: false, update: false },
   flow_executions: { insert: false, update: false },
   task_executions: { insert: false, update: false },
 };
@@ -127,7 +128,9 @@ function insertFor(table: string, tenant: PlantedTenant, own: PlantedTenant): { 
       return { sql: `insert into app_public.node_executions (execution_id, node_id, execution_created_at, tenant_id, node_type, status)
         values ($2, 'new', now(), $1, 'input', 'pending')`, values: [tenant.id, tenant.executionId] };
     case 'flows':
-      return { sql: `insert into app_public.flows (tenant_id, id, name, start_task, definition) values ($1, 'new', 'new', 'a', '{}')`, values: [tenant.id] };
+      return { sql: `insert into app_public.flows (tenant_id, id, name, start_task, definition) values ($1, 'new', 'new', 'first', $2)`, values: [tenant.id, smallestFlow('new')] };
+    case 'flow_versions':
+      return { sql: `insert into app_public.flow_versions (flow_id, tenant_id, version, definition) values ($2, $1, 77, '{}')`, values: [tenant.id, tenant.flowId] };
     case 'flow_executions':
       return { sql: `insert into app_public.flow_executions (tenant_id, flow_id, definition) values ($1, $2, '{}')`, values: [tenant.id, tenant.flowId] };
     case 'task_executions':

@@ -54,9 +54,9 @@ const machines: Machine[] = [
   {
     table: 'flow_executions', states: ['PENDING', 'RUNNING', 'SUCCESS', 'FAILURE', 'COMPLETED'],
     legal: { PENDING: ['RUNNING', 'FAILURE'], RUNNING: ['SUCCESS', 'FAILURE', 'COMPLETED'], SUCCESS: [], FAILURE: [], COMPLETED: [] },
-    make: (state) => insert(`insert into app_public.flow_executions (tenant_id, flow_id, definition, status, completed_at) values ($2, $3, '{}', $1, $4) returning id`,
-      [state, tenant.id, tenant.flowId, ['PENDING', 'RUNNING'].includes(state) ? null : new Date()]),
-    with: (state) => `, completed_at = ${['PENDING', 'RUNNING'].includes(state) ? 'null' : 'now()'}`,
+    make: (state) => insert(`insert into app_public.flow_executions (tenant_id, flow_id, definition, status, completed_at, error_message) values ($2, $3, '{}', $1, $4, $5) returning id`,
+      [state, tenant.id, tenant.flowId, ['PENDING', 'RUNNING'].includes(state) ? null : new Date(), state === 'FAILURE' ? 'it failed' : null]),
+    with: (state) => (['PENDING', 'RUNNING'].includes(state) ? ', completed_at = null' : `, completed_at = now()${state === 'FAILURE' ? ", error_message = 'it failed'" : ''}`),
   },
   {
     table: 'task_executions', states: ['PENDING', 'RUNNING', 'SUCCESS', 'FAILURE'],

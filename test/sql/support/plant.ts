@@ -21,6 +21,11 @@ export type RoleOfUser = (typeof rolesOfUsers)[number];
 
 export const smallestSpec = { nodes: [{ id: 'input', type: 'input' }], edges: [], queues: [], sources: [], start_node: 'input' };
 
+/** The definition of a flow of that id and name: one task, `first`. */
+export function smallestFlow(id: string, name: string = id): object {
+  return { id, name, start_task: 'first', tasks: [{ name: 'first' }], conditions: [] };
+}
+
 /** `client` acts as agentflow_owner. The execution is finished, so that no worker is asked for anything. */
 export async function plantTenant(client: pg.ClientBase): Promise<PlantedTenant> {
   const slug = `t-${randomUUID().slice(0, 8)}`;
@@ -42,7 +47,7 @@ export async function plantTenant(client: pg.ClientBase): Promise<PlantedTenant>
     `insert into app_public.api_keys (name, key_hash, permissions, user_id, tenant_id) values ('key', $1, '{"workflows": ["read"]}', $2, $3) returning id`,
     [randomUUID(), owner, tenantId]);
   const flowId = `flow-of-${slug}`;
-  await client.query(`insert into app_public.flows (tenant_id, id, name, start_task, definition) values ($1, $2, $2, 'first', '{}')`, [tenantId, flowId]);
+  await client.query(`insert into app_public.flows (tenant_id, id, name, start_task, definition) values ($1, $2, $2, 'first', $3)`, [tenantId, flowId, smallestFlow(flowId)]);
   const flowExecutionId = await one<string>(client,
     `insert into app_public.flow_executions (tenant_id, flow_id, user_id, definition) values ($1, $2, $3, '{}') returning id`, [tenantId, flowId, owner]);
   await client.query(`
