@@ -7,7 +7,7 @@ import { AgentFlowError } from '../errors.ts';
 import type { Account } from './account.ts';
 import type { Binaries } from './binaries.ts';
 import { openCluster, serverEnvironment } from './cluster.ts';
-import { identifyProcess, waitForEnd } from './processes.ts';
+import { identifyProcess, isAtWorkIn, waitForEnd } from './processes.ts';
 
 /** What ends the server when our process is killed: the kernel's parent-death signal, or a small process that waits for our end of a pipe to close. */
 export type Lifeline = 'pdeathsig' | 'watchdog';
@@ -34,6 +34,7 @@ export interface Postmaster {
 }
 
 const startSeconds = 60;
+const remainsSeconds = 10;
 const maxLogBytes = 10 * 1024 * 1024;
 
 export function bestLifeline(): Lifeline {
@@ -42,25 +43,34 @@ export function bestLifeline(): Lifeline {
 
 export async function launch(options: LaunchOptions): Promise<Postmaster> {
   await clearRemains(options.folder);
+  const deadline = Date.now() + remainsSeconds * 1000;
   for (let attempt = 1; ; attempt += 1) {
-    const port = options.port ?? await freePort();
-    const postmaster = spawnPostmaster(options, port);
+    const postmaster = spawnPostmaster(options, options.port ?? await freePort());
     const problem = await untilReady(options, postmaster);
     if (problem === null) return postmaster;
     // Between our look and the server's bind, somebody else may have taken the port.
-    if (attempt === 3 || !/could not bind|Address already in use/.test(problem)) {
+    const mayPass = /could not bind|Address already in use/.test(problem) ? attempt < 3
+      // Sessions of a killed server notice its death within moments.
+      : /pre-existing shared memory block/.test(problem) && Date.now() < deadline;
+    if (!mayPass) {
       throw new AgentFlowError('EMBEDDED_POSTGRES', `The embedded PostgreSQL did not start: ${problem}`, {
         remedy: `See ${options.logFile}.`,
         details: { log: options.logFile },
       });
     }
+    await new Promise((resolve) => setTimeout(resolve, 100));
   }
 }
 
 /** The server that has this cluster open and answers, or null. */
 export function runningPostmaster(folder: string): { pid: number; port: number } | null {
   const state = readPidFile(path.join(folder, 'postmaster.pid'));
-  return state?.isReady && identifyProcess(state.pid)?.program === 'postgres' ? { pid: state.pid, port: state.port } : null;
+  return state?.isReady && serves(state.pid, folder) ? { pid: state.pid, port: state.port } : null;
+}
+
+/** Is that process a server on this cluster? Its id may be any other program's by now, even another server's. */
+function serves(pid: number, folder: string): boolean {
+  return identifyProcess(pid)?.program === 'postgres' && isAtWorkIn(pid, folder);
 }
 
 /** A server left by a killed process may still be shutting down; and its lock file may name a process id that is another program's now. */
@@ -68,7 +78,7 @@ async function clearRemains(folder: string): Promise<void> {
   const file = path.join(folder, 'postmaster.pid');
   const pid = readPidFile(file)?.pid;
   if (pid === undefined) return;
-  if (identifyProcess(pid)?.program === 'postgres') {
+  if (serves(pid, folder)) {
     if (!(await waitForEnd(pid, 5_000))) {
       process.kill(pid, 'SIGINT');
       if (!(await waitForEnd(pid, 10_000))) {

@@ -1,6 +1,6 @@
 /** Who is that process, and is it still the same one? Process ids come back, so an id alone never answers. */
 import { spawnSync } from 'node:child_process';
-import { readFileSync } from 'node:fs';
+import { readFileSync, readlinkSync, realpathSync } from 'node:fs';
 
 export interface ProcessIdentity {
   pid: number;
@@ -18,6 +18,16 @@ export function identifyProcess(pid: number): ProcessIdentity | null {
 
 export function isSameProcess(known: { pid: number; born: string }): boolean {
   return identifyProcess(known.pid)?.born === known.born;
+}
+
+/** Is the folder the process's working folder (or, where the system does not tell, named in its command line)? */
+export function isAtWorkIn(pid: number, folder: string): boolean {
+  if (process.platform !== 'linux') return (spawnSync('ps', ['-o', 'args=', '-p', String(pid)], { encoding: 'utf8' }).stdout ?? '').includes(folder);
+  try {
+    return readlinkSync(`/proc/${pid}/cwd`) === realpathSync(folder);
+  } catch {
+    return false; // not ours to look at: so not ours
+  }
 }
 
 /** Waits until the process is gone; false when it is still there after `milliseconds`. */

@@ -1,5 +1,6 @@
-import { chmodSync, cpSync, mkdirSync, mkdtempSync, rmSync, statSync } from 'node:fs';
+import { chmodSync, cpSync, mkdirSync, mkdtempSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
+import pg from 'pg';
 import { canReach, serverAccount } from '../../src/embedded/account.ts';
 import { attachEmbedded, currentHolder, startEmbedded } from '../../src/embedded/index.ts';
 import { bestLifeline, type Lifeline } from '../../src/embedded/postmaster.ts';
@@ -48,6 +49,35 @@ describe('a process with an embedded PostgreSQL', () => {
     const next = await startEmbedded({ dataDir });
     expect(identifyProcess(next.pid)?.program).toBe('postgres');
     await next.close();
+  });
+
+  test('killed together with its server, it leaves sessions that do not hold up the next start', async () => {
+    const { pid, postgres, url } = await start({ dataDir });
+    const client = new pg.Client({ connectionString: url });
+    client.on('error', () => undefined);
+    await client.connect();
+    const busy = client.query('select pg_sleep(60)').catch((error: { code?: string; message: string }) => error.message);
+    process.kill(postgres, 'SIGSTOP'); // so that it cannot start again before both are gone
+    process.kill(pid, 'SIGKILL');
+    process.kill(postgres, 'SIGKILL');
+    await waitForEnd(pid, 20_000);
+    const next = await startEmbedded({ dataDir });
+    expect(await withClient(next.url('agentflow_owner'), async (again) => (await again.query('select 1 as one')).rows)).toEqual([{ one: 1 }]);
+    await next.close();
+    expect(await busy).toMatch(/terminat/);
+  });
+
+  test('leaves another server alone that has the process id which its own once had', async () => {
+    const other = await startEmbedded({ dataDir: path.join(dataDir, 'other') });
+    const own = path.join(dataDir, 'own');
+    const first = await startEmbedded({ dataDir: own });
+    await first.close();
+    writeFileSync(path.join(own, 'postgres', 'postmaster.pid'), `${other.pid}\n${own}/postgres\n0\n${other.port}\n\n127.0.0.1\n0 0\nready\n`);
+    const second = await startEmbedded({ dataDir: own });
+    expect(identifyProcess(other.pid)?.program).toBe('postgres');
+    expect(second.pid).not.toBe(other.pid);
+    await second.close();
+    await other.close();
   });
 
   test('closes in order when asked', async () => {

@@ -90,6 +90,16 @@ describe('the gate', () => {
     expect(told(manifestGate)).toEqual([expect.stringContaining('two.sql')]);
   });
 
+  test.each([
+    [{ numPassedTests: 3, numFailedTests: 0, numPendingTests: 0, numFailedTestSuites: 0, numRuntimeErrorTestSuites: 0 }, '3 passed, 0 failed'],
+    [{ numPassedTests: 3, numFailedTests: 2, numPendingTests: 1, numFailedTestSuites: 1, numRuntimeErrorTestSuites: 0 }, '3 passed, 2 failed, 1 skipped'],
+    [{ numPassedTests: 3, numFailedTests: 0, numPendingTests: 0, numFailedTestSuites: 1, numRuntimeErrorTestSuites: 1 }, '3 passed, 1 failed'],
+  ])('of CI reads in the last line what happened, a file that does not load included: %j', (results, line) => {
+    const reporter = path.join(projectFolder, 'test', 'support', 'closing-line.mjs');
+    const program = `const { default: Reporter } = await import(${JSON.stringify(reporter)}); new Reporter().onRunComplete(null, ${JSON.stringify(results)}); process.on('exit', () => undefined); console.log('what comes after');`;
+    expect(execFileSync(process.execPath, ['--input-type=module', '-e', program], { encoding: 'utf8' })).toBe(`what comes after\n\n${line}\n`);
+  });
+
   test('of types refuses a program that does not fit', () => {
     write('package.json', '{ "type": "module" }');
     write('tsconfig.json', JSON.stringify({ extends: path.join(projectFolder, 'tsconfig.json'), compilerOptions: { types: [] }, include: ['*.ts'] }));

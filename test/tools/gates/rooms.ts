@@ -18,10 +18,11 @@ const engineHelpers = ['types', 'json', 'template', 'expression', 'schema', 'pat
 export const rooms: Readonly<Record<string, Room>> = {
   errors: { may: [] },
   keys: { may: [] },
+  extensions: { may: [] },
   config: { may: [] },
   log: { may: [], mayTypes: ['config'] },
   engine: { may: [] },
-  nodes: { may: engineHelpers },
+  nodes: { may: ['extensions', ...engineHelpers] },
   sources: { may: [], mayTypes: ['engine/types'], outside: ['node:http', 'node:https', 'node:net', 'node:tls', 'node:dns', 'undici', 'ai', '@ai-sdk/'] },
   store: { may: [], mayTypes: ['engine/types'] },
   runtime: { may: ['engine', 'nodes', 'sources', 'store'], mayTypes: ['config', 'log'] },
