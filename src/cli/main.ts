@@ -8,6 +8,7 @@ import { serverCommand } from './server.ts';
 import { startCommand } from './start.ts';
 import { workerCommand } from './worker.ts';
 import { workflowCommands } from './workflow/index.ts';
+import { verifyCommand } from './verify.ts';
 import { version } from './version.ts';
 
 const program = new Command('agentflow')
@@ -20,6 +21,7 @@ const program = new Command('agentflow')
   .addCommand(executionCommands())
   .addCommand(dbCommands())
   .addCommand(doctorCommand())
+  .addCommand(verifyCommand())
   .addHelpText('after', exitCodeHelp);
 
 // Who reads our answer may stop reading (agentflow ... | head): that is no fault of the command.

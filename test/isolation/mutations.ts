@@ -76,12 +76,15 @@ async function rights(client: pg.ClientBase): Promise<Mutation[]> {
   return rows.map(({ sql }) => ({ kind: 'right', sql, part: 'rights' }));
 }
 
-/** Dropped; for a trigger of three events and one function, each by itself. */
+/** Dropped, from the partitions too where they have it for themselves. */
 async function triggers(client: pg.ClientBase): Promise<Mutation[]> {
-  const { rows } = await client.query<{ table: string; name: string }>(`
-    select tgrelid::regclass::text as table, quote_ident(tgname) as name from pg_trigger join pg_class c on c.oid = tgrelid
-    where c.relnamespace in ('app_public'::regnamespace, 'app_private'::regnamespace) and not tgisinternal and not c.relispartition order by 1, 2`);
-  return rows.map(({ table, name }) => ({ kind: 'trigger', sql: `drop trigger ${name} on ${table}`, part: partOf(table) }));
+  const { rows } = await client.query<{ table: string; name: string; copies: string[] }>(`
+    select t.tgrelid::regclass::text as table, quote_ident(t.tgname) as name,
+      array(select copy.tgrelid::regclass::text from pg_inherits h join pg_trigger copy on copy.tgrelid = h.inhrelid
+        where h.inhparent = t.tgrelid and copy.tgname = t.tgname and copy.tgparentid = 0) as copies
+    from pg_trigger t join pg_class c on c.oid = t.tgrelid
+    where c.relnamespace in ('app_public'::regnamespace, 'app_private'::regnamespace) and not t.tgisinternal and not c.relispartition order by 1, 2`);
+  return rows.map(({ table, name, copies }) => ({ kind: 'trigger', sql: [table, ...copies].map((one) => `drop trigger ${name} on ${one}`).join('; '), part: partOf(table) }));
 }
 
 /** Dropped; and with the tenant left out of those that carry it. */

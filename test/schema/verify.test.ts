@@ -1,0 +1,45 @@
+import { withClient } from '../../src/schema/connection.ts';
+import { migrationsFolder } from '../../src/schema/migrate.ts';
+import { verifyDatabase } from '../../src/schema/verify.ts';
+import { clusterUrl, testCluster, useTestDatabase } from '../support/database.ts';
+
+const db = useTestDatabase({ samples: true });
+const problems = async () => (await withClient(db.url('agentflow_owner'), (client) => verifyDatabase(client, migrationsFolder))).filter((check) => check.problems.length > 0);
+const sampleWorkflow = '660e8400-e29b-41d4-a716-446655440000';
+
+test('the sample rows hold together', async () => {
+  expect(await problems()).toEqual([]);
+});
+
+/** Breaks something past all triggers and constraints, as a careless restore could, and mends it afterwards. */
+async function broken(breach: string, mend: string): Promise<unknown> {
+  const run = (sql: string) => withClient(clusterUrl(testCluster(), 'postgres', db.name), (client) => client.query(`set session_replication_role = replica; ${sql}`));
+  await run(breach);
+  try {
+    return await problems();
+  } finally {
+    await run(mend);
+  }
+}
+
+test.each([
+  ['references', `update app_public.workflow_versions set workflow_id = gen_random_uuid() where workflow_id = '${sampleWorkflow}'`,
+    `update app_public.workflow_versions v set workflow_id = '${sampleWorkflow}' where not exists (select from app_public.workflows w where w.id = v.workflow_id)`,
+    expect.stringMatching(/^1 rows of app_public.workflow_versions refer to a row of app_public.workflows that is not there \(fk_workflow_versions_workflow_id\)$/)],
+  ['workflow without its version', `update app_public.workflows set version = 7 where id = '${sampleWorkflow}'`, `update app_public.workflows set version = 1 where id = '${sampleWorkflow}'`,
+    `workflow ${sampleWorkflow}: version 7 is missing, or says something else`],
+  ['published and invalid', `update app_public.workflows set spec = '{}' where id = '${sampleWorkflow}'`,
+    `update app_public.workflows w set spec = v.spec from app_public.workflow_versions v where v.workflow_id = w.id and w.id = '${sampleWorkflow}'`, expect.stringMatching(/^workflow .*: it is published, and /)],
+  ['key of inactive user', `update app_public.users set status = 'inactive' where email = 'john@example.com'`, `update app_public.users set status = 'active' where email = 'john@example.com'`,
+    expect.stringMatching(/^API key .*: it is active, and its user is inactive$/)],
+  ['checks', `alter table app_public.users drop constraint chk_users_role; update app_public.users set role = 'root' where email = 'jane@example.com'; alter table app_public.users add constraint chk_users_role check (role in ('admin', 'architect', 'developer', 'operator', 'viewer')) not valid`,
+    `update app_public.users set role = 'viewer' where email = 'jane@example.com'; alter table app_public.users validate constraint chk_users_role`, '1 rows of app_public.users break chk_users_role'],
+  ['ended execution with lease', `insert into app_private.execution_leases (execution_id, tenant_id) select id, tenant_id from app_public.executions where status = 'completed' limit 1`, 'delete from app_private.execution_leases',
+    expect.stringMatching(/^execution .*: it is completed, and a lease says that it is driven$/)],
+  ['settings of the database', 'alter database :db reset search_path', 'alter database :db set search_path = app_public, public', 'search_path is not app_public, public: run agentflow db prepare'],
+  ['lints', 'alter table app_public.users no force row level security', 'alter table app_public.users force row level security', 'app_public.users: row-level security is not forced'],
+])('%s: what is broken is named', async (name, breach, mend, problem) => {
+  const [sql, back] = [breach, mend].map((text) => text.replace(':db', db.name)) as [string, string];
+  expect(await broken(sql, back)).toContainEqual({ name, problems: expect.arrayContaining([problem]) });
+  expect(await problems()).toEqual([]);
+});
