@@ -15,7 +15,8 @@ export interface ProjectCopy {
   run(words: string[]): Promise<Finished>;
 }
 
-const copied = ['bin', 'src', 'tasks', 'migrations', '.gmrc', 'current.sql', 'package.json', 'package-lock.json'];
+/** Not the lock file: without it nothing is ever installed into the packages that the copy shares with the project. */
+const copied = ['bin', 'src', 'tasks', 'migrations', '.gmrc', 'current.sql', 'package.json'];
 
 /** Call at the top of a test file. */
 export function useProjectCopy(): ProjectCopy {

@@ -1,0 +1,72 @@
+/**
+ * Does what docs/how-to/backup.md says, command by command, from one server to another. It needs a server and a pg_dump of one
+ * version: where there are none (Debian has them in the package postgresql), only what the page says is looked at.
+ */
+import { spawn } from 'node:child_process';
+import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import os from 'node:os';
+import path from 'node:path';
+import { startEmbedded, type EmbeddedPostgres } from '../../src/embedded/index.ts';
+import { withClient } from '../../src/schema/connection.ts';
+import { compareCatalogs, describeDifference, readCatalog } from '../../src/schema/fingerprint.ts';
+import { runCurrent, projectFolder } from '../../src/schema/migrate.ts';
+import { findFullPostgres, type FullPostgres } from '../support/debian-postgres.ts';
+import { sampleStatements } from '../support/samples.ts';
+import { finish, type Finished } from '../support/cli.ts';
+
+const page = readFileSync(path.join(projectFolder, 'docs', 'how-to', 'backup.md'), 'utf8');
+const [dump, roles, restore] = [...page.matchAll(/^```sh\n([\s\S]*?)^```/gm)].map(([, text]) => text!.trim().split('\n'));
+const full = findFullPostgres();
+const folder = mkdtempSync(path.join(os.tmpdir(), 'agentflow-backup-'));
+afterAll(() => {
+  rmSync(folder, { recursive: true, force: true });
+  if (full) rmSync(full.packageFolder, { recursive: true, force: true });
+});
+
+test('the page has its three parts, and says what a dump lacks', () => {
+  expect([dump, roles, restore].map((lines) => lines?.length)).toEqual([1, 1, 6]);
+  for (const missing of ['roles', 'search_path', 'AGENTFLOW_SECRET_KEY', 'JWT_SECRET']) expect(page).toContain(missing);
+});
+
+/** One line of the page, as a shell runs it in an empty folder. */
+function shell(line: string, bin: string, env: Record<string, string>): Promise<Finished> {
+  const launcher = path.join(projectFolder, 'bin', 'agentflow.mjs');
+  const command = line.replace(/^npx agentflow /, `"${process.execPath}" "${launcher}" `);
+  return finish(spawn('sh', ['-c', command], { cwd: folder, env: { PATH: `${bin}:${process.env['PATH']}`, HOME: folder, AGENTFLOW_DATA_DIR: path.join(folder, 'data'), ...env }, stdio: ['ignore', 'pipe', 'pipe'] }));
+}
+
+(full ? describe : describe.skip)(`from one server to another (${full ? `PostgreSQL ${full.major}` : 'there is no PostgreSQL with its programs here'})`, () => {
+  const { bin, packageFolder } = full ?? ({} as FullPostgres);
+  let [old, fresh] = [null, null] as [EmbeddedPostgres | null, EmbeddedPostgres | null];
+  beforeAll(async () => {
+    [old, fresh] = [await startEmbedded({ dataDir: path.join(folder, 'old'), packageFolder, durable: false }), await startEmbedded({ dataDir: path.join(folder, 'fresh'), packageFolder, durable: false })];
+    await runCurrent({ databaseUrl: old.url('agentflow_owner'), rootUrl: old.url('postgres', 'postgres'), passwords: old.secrets.passwords });
+    await withClient(old.url('agentflow_owner'), (client) => client.query(`begin; ${sampleStatements()}; commit`));
+    await withClient(fresh.url('postgres', 'postgres'), (client) => client.query('drop database agentflow; drop owned by agentflow_owner; drop role agentflow_owner'));
+  }, 60_000);
+  afterAll(async () => {
+    await old?.close();
+    await fresh?.close();
+  });
+
+  test('every row and every object is back, and verify says so', async () => {
+    const source = { DATABASE_URL: old!.url('agentflow_owner'), ROOT_DATABASE_URL: old!.url('postgres', 'postgres') };
+    for (const line of [...dump!, ...roles!]) expect([line, await shell(line, bin, source)]).toEqual([line, expect.objectContaining({ code: 0 })]);
+    expect(readFileSync(path.join(folder, 'roles.sql'), 'utf8')).toContain('agentflow_authenticator');
+    const target = { DATABASE_URL: fresh!.url('postgres', 'agentflow_restored'), ROOT_DATABASE_URL: fresh!.url('postgres', 'postgres') };
+    for (const line of restore!) expect([line, await shell(line, bin, target)]).toEqual([line, expect.objectContaining({ code: 0 })]);
+    const rowsOf = (url: string) => withClient(url, async (client) => (await client.query<{ content: string }>(`
+      select string_agg(md5(t::text), '' order by t.id) as content from (
+        select id, to_jsonb(w) as row from app_public.workflows w union all select id, to_jsonb(e) from app_public.executions e union all select id, to_jsonb(u) from app_public.users u
+        union all select id, to_jsonb(a) from app_public.audit_logs a) t`)).rows[0]!.content);
+    expect(await rowsOf(target.DATABASE_URL)).toBe(await rowsOf(source.DATABASE_URL));
+    const [before, after] = [await withClient(source.DATABASE_URL, readCatalog), await withClient(target.DATABASE_URL, readCatalog)];
+    expect(compareCatalogs(before, after).map(describeDifference)).toEqual([]);
+  }, 120_000);
+
+  test('a role that sees no rows gets an error and no empty dump', async () => {
+    const url = old!.url('agentflow_worker');
+    const { code, stderr } = await shell('pg_dump --file=empty.sql --table=app_public.users "$DATABASE_URL"', bin, { DATABASE_URL: url });
+    expect([code, stderr]).toEqual([1, expect.stringMatching(/permission denied|row-level security/)]);
+  });
+});
