@@ -501,4 +501,22 @@ create table if not exists app_private.model_prices (
   constraint chk_model_prices_values check (input_per_million >= 0 and output_per_million >= 0 and per_image >= 0)
 );
 
+-- Node types that servers and workers of this installation bring beyond those that every one has (app_private.node_types()).
+create table if not exists app_private.added_node_types (
+  type varchar(50) not null,
+  source_kind varchar(50) null,
+  source_required boolean not null default false,
+  registered_at timestamptz not null default now(),
+  constraint added_node_types_pkey primary key (type),
+  constraint chk_added_node_types_type check (type ~ '^[a-z][a-z0-9_]*$'),
+  constraint chk_added_node_types_source_kind check (source_kind in ('llm', 'image', 'db', 'api')),
+  constraint chk_added_node_types_source_required check (source_kind is not null or not source_required)
+);
+
+-- Tables that an earlier form of this migration made; to go when it is made anew.
+drop function if exists app_private.spec_problems(jsonb, jsonb);
+drop function if exists app_private.node_problems(jsonb);
+drop function if exists app_private.node_source_problems(jsonb, jsonb, jsonb);
+drop function if exists app_private.node_source_uses(jsonb) cascade;
+
 --!include after.sql

@@ -50,6 +50,7 @@ export const errorRegistry = {
   // configuration and start
   CONFIG_INVALID: entry(null, 500, 'The environment is not acceptable.', 'Correct the variables named.'),
   PORT_IN_USE: entry(null, 500, 'The port is taken.', 'Set PORT to another one, or to 0 for a free one.'),
+  EXTENSION_INVALID: entry(null, 500, 'An extension cannot be used.', 'Correct what the message names; docs/how-to/add-a-node.md says what an extension is.'),
   DATA_DIR_IN_USE: entry(null, 500, 'Another AgentFlow uses this data folder.', 'Stop it, or set AGENTFLOW_DATA_DIR to another folder.'),
   DATA_DIR_UNUSABLE: entry(null, 500, 'The data folder cannot be used.', 'Give its folder to the user who starts AgentFlow, or set AGENTFLOW_DATA_DIR to another folder.'),
   DATA_DIR_VERSION: entry(null, 500, 'The data folder was made by another PostgreSQL version.', 'Use that version, or dump and restore; or set AGENTFLOW_DATA_DIR to a new folder.'),
@@ -85,8 +86,7 @@ export const errorRegistry = {
   LIMIT_TIME: entry(null, 400, 'The execution took longer than allowed.', 'Raise limits.max_seconds.'),
   LIMIT_STATE: entry(null, 400, 'The state of the execution grew too large.', 'Keep less in the state, or raise limits.max_state_bytes.'),
   LIMIT_OUTPUT: entry(null, 400, 'One node returned too much.', 'Return less, or raise limits.max_output_bytes.'),
-  TASK_INVALID: entry(null, 500, 'A file of tasks cannot be used.', 'See docs/how-to/add-a-task.md.'),
-  TASK_MISSING: entry(null, 500, 'No task of this name is registered.', 'Add its file to tasks/flow, or to a folder named in AGENTFLOW_EXTENSIONS.'),
+  TASK_MISSING: entry(null, 500, 'No task of this name is registered.', 'Add its file to tasks/flow, or to an extension; see docs/how-to/add-a-task.md.'),
   TASK_FAILED: entry(null, 500, 'A task failed.', 'See its error.'),
   NOT_SUPPORTED: entry(null, 501, 'This part is not available in this version.', 'See the documentation.'),
 } as const satisfies Record<string, ErrorEntry>;

@@ -11,7 +11,7 @@ import { migrateDatabase } from '../schema/migrate.ts';
 import { findActors, inTransactionAs, tenantSlugs, type Actor } from '../store/acting.ts';
 import type { Context } from './context.ts';
 import { openDatabase, openOwnDatabase, type OpenDatabase } from './open-database.ts';
-import { completeConfig, demandMigrated } from './processes.ts';
+import { completeConfig, demandMigrated, registerTypes } from './processes.ts';
 import { readServerFile, type ServerFile } from './server-file.ts';
 import { samplesFor } from './start.ts';
 
@@ -84,6 +84,7 @@ async function openToAct(context: Context): Promise<{ database: OpenDatabase; is
 /** As `agentflow start` would: an embedded database that nobody serves is brought up to date. */
 async function makeReady(context: Context, database: OpenDatabase): Promise<void> {
   await migrateDatabase(database.databaseUrl, { passwords: database.passwords });
+  await registerTypes(database);
   await samplesFor(completeConfig(context.config, database, false), database, null);
 }
 

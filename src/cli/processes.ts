@@ -60,6 +60,12 @@ export async function demandMigrated(database: OpenDatabase): Promise<void> {
   await withClient(database.databaseUrl, (client) => demandCurrentSchema(client, migrationsFolder));
 }
 
+/** What this process brings becomes known to the database's own checks. */
+export async function registerTypes(database: OpenDatabase): Promise<void> {
+  const [{ nodeTypes }, { registerNodeTypes }] = await Promise.all([import('../nodes/index.ts'), import('../store/node-types.ts')]);
+  await withClient(database.databaseUrl, (client) => registerNodeTypes(client, nodeTypes));
+}
+
 /** Loads the code of both; the starts below then find it there. */
 export async function loadProcesses(): Promise<void> {
   await Promise.all([import('../server/index.ts'), import('../runtime/index.ts'), import('./workflow-tools.ts')]);

@@ -1,7 +1,7 @@
 /** `agentflow server`: the API alone. */
 import { Command } from 'commander';
 import { action, type Context } from './context.ts';
-import { announce, completeConfig, demandForRoles, demandMigrated, openForService, startServerPart } from './processes.ts';
+import { announce, completeConfig, demandForRoles, demandMigrated, openForService, registerTypes, startServerPart } from './processes.ts';
 import { serve, type Service } from './serve.ts';
 
 export function serverCommand(): Command {
@@ -14,6 +14,7 @@ async function start(service: Service, context: Context): Promise<void> {
   demandForRoles(context.config, ['server']);
   const database = await openForService(service, context, { announces: true });
   await demandMigrated(database);
+  await registerTypes(database);
   const config = completeConfig(context.config, database, false);
   const [server] = await service.addWhenUp(startServerPart(context, config, database));
   await announce(service, config, database, server.url, null);

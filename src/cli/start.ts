@@ -7,7 +7,7 @@ import { hasSampleCredentials, keepSampleCredentials, loadSamples, makeSampleCre
 import { banner } from './banner.ts';
 import { action, type Context } from './context.ts';
 import type { OpenDatabase } from './open-database.ts';
-import { announce, completeConfig, demandForRoles, loadProcesses, openForService, startServerPart, startWorkerPart } from './processes.ts';
+import { announce, completeConfig, demandForRoles, loadProcesses, openForService, registerTypes, startServerPart, startWorkerPart } from './processes.ts';
 import { serve, type Service } from './serve.ts';
 
 export function startCommand(): Command {
@@ -23,6 +23,7 @@ async function start(service: Service, context: Context): Promise<void> {
   const [database] = await Promise.all([openForService(service, context, { announces: true }), loadProcesses(), fresh]);
   const migrations = await migrateDatabase(database.databaseUrl, { passwords: database.passwords });
   if (migrations.length > 0) context.log.info({ migrations }, 'migrated');
+  await registerTypes(database);
   const config = completeConfig(context.config, database, mocksByDefault(context.config));
   const samples = await samplesFor(config, database, fresh);
   if (service.isStopping) return;

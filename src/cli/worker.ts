@@ -1,7 +1,7 @@
 /** `agentflow worker`: runs executions, serves nothing. */
 import { Command } from 'commander';
 import { action, type Context } from './context.ts';
-import { completeConfig, demandForRoles, demandMigrated, openForService, startWorkerPart } from './processes.ts';
+import { completeConfig, demandForRoles, demandMigrated, openForService, registerTypes, startWorkerPart } from './processes.ts';
 import { serve, type Service } from './serve.ts';
 
 export function workerCommand(): Command {
@@ -14,6 +14,7 @@ async function start(service: Service, context: Context): Promise<void> {
   demandForRoles(context.config, ['worker']);
   const database = await openForService(service, context, { announces: false });
   await demandMigrated(database);
+  await registerTypes(database);
   await service.addWhenUp(startWorkerPart(context, completeConfig(context.config, database, false), database));
   context.answer({ pid: process.pid }, `AgentFlow works with ${context.config.workerConcurrency} executions at a time.`);
 }

@@ -41,8 +41,8 @@ const db = useTestDatabase();
 async function problemsOf(spec: unknown, sources: { name: string; kind: string }[] = []): Promise<SqlProblem[]> {
   const rows: Record<string, string[]> = {};
   for (const { name, kind } of sources) (rows[name] ??= []).push(kind);
-  const found = await db.owner.query<SqlProblem>('select * from app_private.spec_problems($1::jsonb, $2::jsonb)', [
-    JSON.stringify(spec), JSON.stringify(rows),
+  const found = await db.owner.query<SqlProblem>('select * from app_private.spec_problems($1::jsonb, $2::jsonb, $3::jsonb)', [
+    JSON.stringify(spec), JSON.stringify(rows), '{}',
   ]);
   return found.rows;
 }

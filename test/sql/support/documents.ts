@@ -6,7 +6,7 @@ export type Json = null | boolean | number | string | Json[] | { [key: string]: 
 const ids = ['a', 'b', 'c', 'd', 'e', 'end', '__end__', 'a b', '', '__proto__', 'constructor', 'ünï', 'x'.repeat(101)];
 const goodIds = ids.slice(0, 5);
 const sourceIds = ['m', 'p', 'row', 'other', '', 'y'.repeat(256)];
-const types = ['input', 'router', 'llm', 'image', 'db', 'api', 'aggregator', 'transform', 'delay', 'approval', 'workflow', 'warp'];
+const types = ['input', 'router', 'llm', 'image', 'db', 'api', 'aggregator', 'transform', 'delay', 'approval', 'workflow', 'warp', 'probe'];
 const keys = [
   'id', 'type', 'metadata', 'from', 'to', 'condition', 'default', 'queue', 'bandwidth', 'burst_size', 'config', 'ref', 'kind', 'source', 'source_id', 'query',
   'query_template', 'model', 'model_name', 'temperature', 'top_p', 'max_tokens', 'timeout', 'retry', 'max_attempts', 'initial_seconds', 'max_seconds', 'on_error',
