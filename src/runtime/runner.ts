@@ -3,8 +3,9 @@
  * Jobs are fetched many at a time and completed many at a time; that is safe because a job only says "look at this execution".
  */
 import { EventEmitter } from 'node:events';
-import { Logger, parseCronItems, run, type Runner, type WorkerEvents } from 'graphile-worker';
+import { Logger, parseCronItems, run, type RunnerOptions as RunnerOptionsOfWorker, type WorkerEvents } from 'graphile-worker';
 import type pg from 'pg';
+import { pause } from '../store/retry.ts';
 import { runtimePlugin, taskDirectory, type TaskRuntime } from './tasks.ts';
 import type { WorkerLog } from './log.ts';
 
@@ -18,14 +19,14 @@ export interface RunnerOptions {
 }
 
 export interface SupervisedRunner {
-  /** Ids of the job pools that may still hold jobs. */
-  poolIds(): string[];
   /** Takes no more jobs, returns those that wait in the local queue, and waits for those that run. */
   stop(): Promise<void>;
 }
 
 const leastLocalQueue = 200;
 const longestPauseMs = 5_000;
+/** A runner that began to end by itself and does not get there is left behind. */
+const abandonAfterMs = 3_000;
 
 const cronItems = parseCronItems([
   { task: 'make_partitions', match: '17 3 * * *', identifier: 'make_partitions', options: { backfillPeriod: 0, maxAttempts: 3 } },
@@ -33,52 +34,92 @@ const cronItems = parseCronItems([
 
 export async function superviseRunner(options: RunnerOptions): Promise<SupervisedRunner> {
   const { log } = options;
-  const pools = new Set<string>();
   const stopping = new AbortController();
-  let runner: Runner = await startRunner(options, pools);
+  let current = await startRunner(options);
 
   const supervise = async (): Promise<void> => {
     for (let failures = 0; ; failures += 1) {
       const startedAt = performance.now();
-      await runner.promise.catch((error: Error) => log.warn({ error: error.message }, 'the job runner ended'));
+      await current.ended;
       if (stopping.signal.aborted) return;
+      log.warn({}, 'the job runner ended; starting another');
       if (performance.now() - startedAt > 60_000) failures = 0;
-      runner = await restart(options, pools, stopping.signal, failures);
+      const next = await restart(options, stopping.signal, failures);
+      if (next === null) return;
+      current = next;
     }
   };
   const supervised = supervise();
 
   return {
-    poolIds: () => [...pools],
     async stop() {
       stopping.abort();
-      await runner.stop().catch((error: Error) => log.warn({ error: error.message }, 'the job runner had already ended'));
+      await current.stop();
       await supervised;
     },
   };
 }
 
-async function restart(options: RunnerOptions, pools: Set<string>, signal: AbortSignal, failures: number): Promise<Runner> {
-  for (let tries = failures; ; tries += 1) {
-    await new Promise((resolve) => setTimeout(resolve, Math.min(longestPauseMs, 100 * 2 ** tries)));
+/** Null: the worker was stopped meanwhile. */
+async function restart(options: RunnerOptions, signal: AbortSignal, failures: number): Promise<RunningRunner | null> {
+  for (let tries = failures; !signal.aborted; tries += 1) {
+    await pause(Math.min(longestPauseMs, 100 * 2 ** tries), signal);
+    if (signal.aborted) return null;
     try {
-      return await startRunner(options, pools);
+      return await startRunner(options);
     } catch (error) {
-      if (signal.aborted) throw error;
       options.log.warn({ error: (error as Error).message }, 'the job runner does not start; trying again');
     }
   }
+  return null;
 }
 
-async function startRunner(options: RunnerOptions, pools: Set<string>): Promise<Runner> {
+interface RunningRunner {
+  /** Resolves when it has ended, or has begun to end by itself and does not get on with it. */
+  ended: Promise<void>;
+  stop(): Promise<void>;
+}
+
+async function startRunner(options: RunnerOptions): Promise<RunningRunner> {
+  const { log } = options;
   const events: WorkerEvents = new EventEmitter();
+  const shutdownBegan = Promise.withResolvers<void>();
   events.on('pool:create', ({ workerPool }) => {
-    // What a former pool of this process still had locked goes free when the pool is no longer named as ours.
-    pools.clear();
-    pools.add(workerPool.id);
-    options.onPools([...pools]).catch((error: Error) => options.log.warn({ error: error.message }, 'the job pool is not registered yet'));
+    // From now on jobs are locked under this id alone: what a former pool of this process still had locked goes free.
+    options.onPools([workerPool.id]).catch((error: Error) => log.warn({ error: error.message }, 'the job pool is not registered yet; the next heartbeat will do it'));
   });
-  return run({
+  events.on('pool:gracefulShutdown', () => shutdownBegan.resolve());
+  events.on('localQueue:init', ({ localQueue }) => tame(localQueue as unknown as LocalQueueInside, log));
+  const runner = await run(runnerOptions(options, events));
+  const finished = runner.promise.catch((error: Error) => log.warn({ error: error.message }, 'the job runner ended with an error'));
+  const stop = async (): Promise<void> => {
+    await runner.stop().catch((error: Error) => log.debug({ error: error.message }, 'the job runner had already ended'));
+  };
+  const stuck = shutdownBegan.promise.then(() => new Promise<void>((resolve) => {
+    setTimeout(resolve, abandonAfterMs).unref();
+  }));
+  return { ended: Promise.race([finished, stuck]).then(() => undefined), stop };
+}
+
+/** Of graphile-worker 0.18's LocalQueue. */
+interface LocalQueueInside {
+  _finPromise: Promise<void>;
+  background(work: Promise<void>): void;
+}
+
+/** When the queue cannot return its jobs, nobody awaits these promises of graphile-worker, and their rejection would end the process. */
+function tame(queue: LocalQueueInside, log: WorkerLog): void {
+  const notReturned = (error: Error): void => log.warn({ error: error.message }, 'the local queue did not return its jobs; they go free with the next pool');
+  queue._finPromise.catch(notReturned);
+  const background = queue.background.bind(queue);
+  queue.background = (work) => {
+    work.catch(notReturned);
+    background(work);
+  };
+}
+
+function runnerOptions(options: RunnerOptions, events: WorkerEvents): RunnerOptionsOfWorker {
+  return {
     pgPool: options.pool,
     events,
     noHandleSignals: true,
@@ -96,7 +137,7 @@ async function startRunner(options: RunnerOptions, pools: Set<string>): Promise<
         pollInterval: 2_000,
       },
     },
-  });
+  };
 }
 
 /** graphile-worker tells every job at level info; here that is a matter for debugging. */

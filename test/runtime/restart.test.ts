@@ -63,6 +63,20 @@ test('the server is away for a while', async () => {
   await server.close();
 }, 90_000);
 
+test('jobs cannot be completed for a while: the runner that gave up is replaced, and what it held goes free', async () => {
+  const server = await startModelServer(({ prompt }) => `answer to ${prompt}`);
+  const worker = await startTestWorker(database, { llmGateway: { url: server.url, key: null } });
+  await database.owner.query(`create function public.refuse() returns trigger language plpgsql as $$ begin raise exception 'refused'; end $$`);
+  await database.owner.query(`create trigger refuse before delete or update on graphile_worker._private_jobs
+    for each row when (old.locked_at is not null) execute function public.refuse()`);
+  const ids = await manyExecutions(40);
+  await new Promise((resolve) => setTimeout(resolve, 1_000));
+  await database.owner.query('drop trigger refuse on graphile_worker._private_jobs');
+  await expectAllCompleted(ids);
+  await worker.close(5_000);
+  await server.close();
+}, 90_000);
+
 test('a worker whose database is away stops within its grace all the same', async () => {
   const proxy = await startProxy(database.url('agentflow_worker'));
   const workerUrl = proxy.through(database.url('agentflow_worker'));

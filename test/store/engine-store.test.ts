@@ -223,6 +223,20 @@ test('an execution that nobody holds and no job wakes is found', async () => {
   session.release(true);
 });
 
+test('a lease that its worker knows nothing of is freed by the heartbeat, and so are jobs of a former pool', async () => {
+  const { id, store, session } = await makeWorker();
+  const [unknown, known] = [await claimed(store, await pendingExecution()), await claimed(store, await pendingExecution())];
+  const locked = await pendingExecution();
+  await database.owner.query(`update graphile_worker._private_jobs set locked_at = now(), locked_by = $2 where key = $1`, [locked, `pool-${id}`]);
+  await database.owner.query(`update app_private.execution_leases set claimed_at = now() - interval '1 minute' where worker_id = $1`, [id]);
+  const { rows } = await session.query('select registered, lost from app_private.heartbeat($1, $2, $3, $4)', [id, ['another pool'], [known.executionId], [1]]);
+  expect(rows).toEqual([{ registered: true, lost: [] }]);
+  expect(await store.lostLeases(id, [unknown, known])).toEqual([unknown.executionId]);
+  const { rows: jobs } = await database.owner.query('select locked_by from graphile_worker.jobs where key = $1', [locked]);
+  expect(jobs).toEqual([{ locked_by: null }]);
+  session.release(true);
+});
+
 test('changes are told with ids and tenants only', async () => {
   const listener = new pg.Client({ connectionString: database.url('agentflow_worker') });
   await listener.connect();
