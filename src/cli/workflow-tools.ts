@@ -1,5 +1,5 @@
 /** The engine's checks and drawings, with the node types there are, for whoever serves or inspects workflows. */
-import { diagramOf, loadSelectChecker, normalise, planOf, validateSpec, type NodeStatus, type SourceRow } from '../engine/index.ts';
+import { diagramOf, loadSelectChecker, normalise, planOf, validateSpec, type NodePictures, type Plan, type SourceRow } from '../engine/index.ts';
 import { AgentFlowError } from '../errors.ts';
 import { nodeTypes } from '../nodes/index.ts';
 import type { WorkflowTools } from '../server/workflow-tools.ts';
@@ -11,15 +11,20 @@ export async function loadWorkflowTools(): Promise<WorkflowTools> {
   return {
     normaliseState: (value) => normalise(value).value,
     validate: (spec) => validateSpec(spec, { nodeTypes, checkSelect }),
-    diagram(spec, statuses = {}) {
+    diagram(spec, nodes = {}) {
       try {
-        return diagramOf(planOf(spec, { nodeTypes, sources: everyNamedSource(spec) }), statuses as Record<string, NodeStatus>);
+        return diagramOf(drawablePlan(spec), nodes as NodePictures);
       } catch (error) {
         if (error instanceof AgentFlowError && error.code === 'INVALID_WORKFLOW') return null;
         throw error;
       }
     },
   };
+}
+
+/** @throws AgentFlowError INVALID_WORKFLOW */
+export function drawablePlan(spec: unknown): Plan {
+  return planOf(spec, { nodeTypes, sources: everyNamedSource(spec) });
 }
 
 /** A drawing does not depend on which sources a tenant has: whatever name occurs in the document counts as one, of every kind. */

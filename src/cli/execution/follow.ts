@@ -16,7 +16,7 @@ export function followCommand(): Command {
     .argument('<id>', 'id of the execution')
     .description('Show an execution while it runs, node by node, until it ends. Exit code 1 when it did not complete.')
     .action(action<ActingOptions>((context, options, id) => actAs(context, options, async (acting) => {
-      const view = await follow(context, acting, id!);
+      const view = await follow(context, acting, id);
       return tellEnd(context, view);
     })));
 }

@@ -50,7 +50,7 @@ function showCommand(): Command {
     .argument('<id>', 'id of the execution')
     .description('One execution: its nodes with their logs, its final state.')
     .action(action<ActingOptions>((context, options, id) => actAs(context, options, async (acting) => {
-      const view = await demandExecution(acting, id!);
+      const view = await demandExecution(acting, id);
       context.answer(view, [
         `${view.workflow} (version ${view.version}), execution ${view.id}`,
         ...view.nodes.flatMap((node) => [`  ${nodeLine(node)}`, ...node.logs.map(({ at, level, message }) => `      ${at} ${level}: ${message}`)]),
@@ -65,8 +65,8 @@ function cancelCommand(): Command {
     .argument('<id>', 'id of the execution')
     .description('Cancel an execution: it is final at once, and what runs is told to stop.')
     .action(action<ActingOptions>((context, options, id) => actAs(context, options, async (acting) => {
-      await acting.transaction((client) => cancelExecution(client, id!));
-      const view = await demandExecution(acting, id!);
+      await acting.transaction((client) => cancelExecution(client, id));
+      const view = await demandExecution(acting, id);
       context.answer(view, `Execution ${view.id} is ${view.status}.`);
     })));
 }
@@ -83,9 +83,9 @@ function retryCommand(): Command {
     .option('--follow', 'show it until it ends')
     .description('Try again in a new execution, which takes over what was finished.')
     .action(action<RetryOptions>((context, options, id) => actAs(context, options, (acting) => withWorker(context, acting, options.follow === true, async () => {
-      const retried = await acting.transaction((client) => retryExecution(client, id!, options.from ?? null));
+      const retried = await acting.transaction((client) => retryExecution(client, id, options.from ?? null));
       if (options.follow) return tellEnd(context, await follow(context, acting, retried));
-      context.answer(await demandExecution(acting, retried), `Execution ${retried} tries again what ${id!} did.`);
+      context.answer(await demandExecution(acting, retried), `Execution ${retried} tries again what ${id} did.`);
       return 0;
     }))));
 }
@@ -102,7 +102,7 @@ function decideCommand(): Command {
     .option('--comment <text>', 'why')
     .description('Decide what an approval node waits for.')
     .action(action<DecideOptions>((context, options, id, node, decision) => actAs(context, options, async (acting) => {
-      await acting.transaction((client) => decideApproval(client, { executionId: id!, nodeId: node!, decision: decision!, comment: options.comment ?? null }));
-      context.answer({ executionId: id, nodeId: node, decision }, `${node!} of execution ${id!} is ${decision!}.`);
+      await acting.transaction((client) => decideApproval(client, { executionId: id, nodeId: node, decision: decision, comment: options.comment ?? null }));
+      context.answer({ executionId: id, nodeId: node, decision }, `${node} of execution ${id} is ${decision}.`);
     })));
 }

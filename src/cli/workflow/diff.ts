@@ -17,11 +17,11 @@ export function diffCommand(): Command {
     .description('What changed from one version of a workflow to another, part by part. Exit code 1 when they differ.')
     .action(action<ActingOptions>(async (context, options, name, from, to) => {
       const [before, after] = await actAs(context, options, ({ transaction }) => transaction(async (client) => {
-        const workflow = await findWorkflow(client, name!);
+        const workflow = await findWorkflow(client, name);
         const versions = await listVersions(client, workflow.id);
         return [sideOf(from ?? String(Math.max(1, workflow.version - 1)), workflow, versions), sideOf(to ?? String(workflow.version), workflow, versions)];
       }));
-      const differences = specDifferences(before!, after!);
+      const differences = specDifferences(before, after);
       context.answer(differences, differences.length === 0 ? 'No difference.' : differences.map(differenceLine).join('\n'));
       return differences.length === 0 ? exitCodes.ok : exitCodes.failure;
     }));

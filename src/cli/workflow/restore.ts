@@ -14,10 +14,10 @@ export function restoreCommand(): Command {
     .argument('<version>', 'number of the version to come back to')
     .description('Make the document of an earlier version the present one, as a new version. A published workflow must stay valid.')
     .action(action<ActingOptions>(async (context, options, name, version) => {
-      const wanted = versionNumber(version!);
+      const wanted = versionNumber(version);
       const tools = await loadWorkflowTools();
       const workflow = await actAs(context, options, ({ transaction }) => transaction(async (client) => {
-        const found = await findWorkflow(client, name!);
+        const found = await findWorkflow(client, name);
         const { spec } = demandVersion(found, await listVersions(client, found.id), wanted);
         if (found.status === 'published') demandValid((await validateAll(client, tools, [spec]))[0]!);
         return restoreVersion(client, found.id, wanted);

@@ -31,10 +31,10 @@ export function runCommand(): Command {
     .action(action<Options>((context, options, given) => {
       const input = inputOf(options.input);
       return actAs(context, options, (acting) => withWorker(context, acting, options.follow === true, async () => {
-        const file = readFile(context, given!);
+        const file = readFile(context, given);
         if (file === 'not valid') return exitCodes.failure;
         const id = await acting.transaction(async (client) => {
-          const workflow = file === null ? await findWorkflow(client, given!) : await saved(context, client, file);
+          const workflow = file === null ? await findWorkflow(client, given) : await saved(context, client, file);
           return workflow === null ? null : startExecution(client, workflow.id, input, options.key ?? null);
         });
         if (id === null) return exitCodes.failure;

@@ -14,7 +14,7 @@ export function showCommand(): Command {
     .action(action<ActingOptions>(async (context, options, name) => {
       const tools = await loadWorkflowTools();
       const shown = await actAs(context, options, ({ transaction }) => transaction(async (client) => {
-        const workflow = await findWorkflow(client, name!);
+        const workflow = await findWorkflow(client, name);
         const [validation] = await validateAll(client, tools, [workflow.spec]);
         return { ...workflow, validation: validation!, versions: (await listVersions(client, workflow.id)).map(({ spec: _, ...version }) => version) };
       }));

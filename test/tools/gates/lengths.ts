@@ -6,6 +6,7 @@ export const maxLines = 320;
 /** Longer ones, each with its reason. */
 export const exceptions: Readonly<Record<string, string>> = {
   'src/engine/types.ts': 'the words of the engine, in one place; it does nothing',
+  'migrations/fixtures/after.sql': 'a list: one fixture a line',
 };
 
 export const lengthsGate: Gate = (projectFolder) =>

@@ -25,7 +25,7 @@ export const rooms: Readonly<Record<string, Room>> = {
   nodes: { may: ['extensions', ...engineHelpers] },
   sources: { may: [], mayTypes: ['engine/types'], outside: ['node:http', 'node:https', 'node:net', 'node:tls', 'node:dns', 'undici', 'ai', '@ai-sdk/'] },
   store: { may: [], mayTypes: ['engine/types'] },
-  runtime: { may: ['engine', 'nodes', 'sources', 'store'], mayTypes: ['config', 'log'] },
+  runtime: { may: ['engine', 'nodes', 'sources', 'store', 'extensions'], mayTypes: ['config', 'log'] },
   tasks: { may: ['runtime'] },
   server: { may: ['config', 'keys', 'store', 'engine/validate'], mayTypes: ['engine/types', 'log'], outside: ['node:http', 'node:net'] },
   schema: { may: [] },

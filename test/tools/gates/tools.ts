@@ -11,7 +11,7 @@ export function checkTypes(projectFolder: string): ToolResult {
 }
 
 export function lint(projectFolder: string): ToolResult {
-  return run('oxlint', ['--type-aware', '--deny-warnings', '--config', `${projectFolder}/.oxlintrc.json`], projectFolder);
+  return run('oxlint', ['--type-aware', '--deny-warnings', '--format=unix', '--config', `${projectFolder}/.oxlintrc.json`], projectFolder);
 }
 
 function run(command: string, options: string[], cwd: string): ToolResult {
