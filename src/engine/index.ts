@@ -1,7 +1,7 @@
 /** The public words of the engine. Pure: no I/O, no clock, no randomness. */
 export { cappedLimits, defaultLimits, documentBounds } from './limits.ts';
 export { dollars, roundedDollars, tokenCostUnits, unitsPerDollar, type Price } from './cost.ts';
-export { diagramOf } from './explain.ts';
+export { diagramOf, dotOf, type NodePicture, type NodePictures } from './explain.ts';
 export { finalState, metricsOf, type Metrics, type Times } from './metrics.ts';
 export { flowContext, flowPlan, flowState, taskOutputKey, type FlowPlanOptions } from './flow.ts';
 export { normalise } from './normalise.ts';

@@ -13,8 +13,8 @@ export type Problem = Validation['errors'][number];
 export interface WorkflowTools {
   /** Everything that can be said of a document without the tenant's sources. */
   validate(spec: unknown): Validation;
-  /** Mermaid; null when the document cannot be drawn. `statuses`: of nodes, by id, to be shown. */
-  diagram(spec: unknown, statuses?: Readonly<Record<string, string>>): string | null;
+  /** Mermaid; null when the document cannot be drawn. `nodes`: how they fared, by id, to be shown. */
+  diagram(spec: unknown, nodes?: Readonly<Record<string, { status: string; seconds: number | null; tokens: number }>>): string | null;
   /** The value as jsonb holds it: without NUL and lone surrogates, which become U+FFFD. */
   normaliseState(value: unknown): unknown;
 }

@@ -1,7 +1,7 @@
 import { readFileSync } from 'node:fs';
 import { describe, expect, test } from '@jest/globals';
 import fc from 'fast-check';
-import { cappedLimits, defaultLimits, diagramOf, metricsOf, parseDocument, planOf, roundedDollars, tokenCostUnits, validateSpec } from '../../src/engine/index.ts';
+import { cappedLimits, defaultLimits, diagramOf, dotOf, metricsOf, parseDocument, planOf, roundedDollars, tokenCostUnits, validateSpec } from '../../src/engine/index.ts';
 import { nodeTypes } from '../../src/nodes/index.ts';
 
 const specOf = (name: string): unknown => (JSON.parse(readFileSync(new URL(`../cases/validation/${name}.json`, import.meta.url), 'utf8')) as { spec: unknown }).spec;
@@ -67,10 +67,10 @@ describe('validation', () => {
 describe('diagrams', () => {
   test('a plan as mermaid, with colours', () => {
     const plan = planOf(specOf('valid-every-part'), { nodeTypes });
-    expect(diagramOf(plan, { input: 'completed', a: 'failed' })).toBe([
+    expect(diagramOf(plan, { input: { status: 'completed', seconds: 0.0123, tokens: 0 }, a: { status: 'failed', seconds: 2.34, tokens: 35 } })).toBe([
       'flowchart TD',
-      '  n0["input<br/><small>input</small>"]',
-      '  n1("a<br/><small>llm</small>")',
+      '  n0["input<br/><small>input</small><br/><small>12 ms</small>"]',
+      '  n1("a<br/><small>llm</small><br/><small>2.3 s, 35 tokens</small>")',
       '  n2["b<br/><small>aggregator</small>"]',
       '  done(("end"))',
       '  n0 --> n1',
@@ -84,8 +84,16 @@ describe('diagrams', () => {
     ].join('\n'));
   });
 
+  test('a plan for Graphviz, with shapes and colours', () => {
+    const dot = dotOf(planOf(specOf('valid-every-part'), { nodeTypes }), { a: { status: 'skipped', seconds: null, tokens: 0 } });
+    expect(dot).toContain('  n0 [label="input\\ninput", shape=box, style="filled", fillcolor="#ffffff", color="#9e9e9e", fontcolor="#424242"]');
+    expect(dot).toContain('  n1 [label="a\\nllm", shape=box, style="filled,rounded,dashed", fillcolor="#f5f5f5", color="#bdbdbd", fontcolor="#9e9e9e"]');
+    expect(dot).toContain('  n1 -> done [label="default"]');
+  });
+
   test('a condition cannot leave its label', () => {
     const plan = planOf({ nodes: [{ id: 'a', type: 'input' }, { id: 'b', type: 'input' }], edges: [{ from: 'a', to: 'b', condition: "x == '\"]; click n0 <script>|'" }], start_node: 'a' }, { nodeTypes });
+    expect(dotOf(plan)).toContain(String.raw`n0 -> n1 [label="x == '\"]; click n0 <script>|'"]`);
     expect(diagramOf(plan)).toContain("n0 -->|\"x == '#34;#93;#59; click n0 #60;script#62;#124;'\"| n1");
   });
 });

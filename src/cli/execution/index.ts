@@ -5,6 +5,7 @@ import { action } from '../context.ts';
 import { table } from '../table.ts';
 import { findWorkflow } from '../workflow/find.ts';
 import { withWorker } from './alone.ts';
+import { diagramCommand } from './diagram.ts';
 import { demandExecution, follow, followCommand, tellEnd } from './follow.ts';
 import { endLine, nodeLine } from './words.ts';
 
@@ -14,6 +15,7 @@ export function executionCommands(): Command {
     .addCommand(listCommand())
     .addCommand(showCommand())
     .addCommand(followCommand())
+    .addCommand(diagramCommand())
     .addCommand(cancelCommand())
     .addCommand(retryCommand())
     .addCommand(decideCommand());

@@ -1,5 +1,6 @@
 import { Command } from 'commander';
 import { applyCommand } from './apply.ts';
+import { diagramCommand } from './diagram.ts';
 import { diffCommand } from './diff.ts';
 import { listCommand } from './list.ts';
 import { pullCommand } from './pull.ts';
@@ -18,6 +19,7 @@ export function workflowCommands(): Command {
     .addCommand(runCommand())
     .addCommand(listCommand())
     .addCommand(showCommand())
+    .addCommand(diagramCommand())
     .addCommand(diffCommand())
     .addCommand(restoreCommand())
     .addCommand(schemaCommand());

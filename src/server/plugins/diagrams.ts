@@ -19,7 +19,7 @@ const pictureLoader = {
     const pictures = new Map((await readExecutionPictures(client, ids)).map((row) => [row.id, row]));
     return ids.map((id) => {
       const picture = pictures.get(id);
-      return picture ? shared.tools.diagram(picture.spec, picture.statuses) : null;
+      return picture ? shared.tools.diagram(picture.spec, picture.nodes) : null;
     });
   },
   name: 'executionDiagram',
@@ -40,7 +40,7 @@ export const DiagramsPlugin = extendSchema((build) => {
         diagram: String
       }
       extend type Execution {
-        """The graph as mermaid text, its nodes coloured by how they fare."""
+        """The graph as mermaid text, its nodes coloured by how they fare, with time and tokens on them."""
         diagram: String
       }
     `,
