@@ -110,7 +110,8 @@ interface LocalQueueInside {
 /** When the queue cannot return its jobs, nobody awaits these promises of graphile-worker, and their rejection would end the process. */
 function tame(queue: LocalQueueInside, log: WorkerLog): void {
   const notReturned = (error: Error): void => log.warn({ error: error.message }, 'the local queue did not return its jobs; they go free with the next pool');
-  queue._finPromise.catch(notReturned);
+  const { _finPromise: returned } = queue;
+  returned.catch(notReturned);
   const background = queue.background.bind(queue);
   queue.background = (work) => {
     work.catch(notReturned);

@@ -83,7 +83,7 @@ test('a worker whose database is away stops within its grace all the same', asyn
   const log = { debug: () => undefined, info: () => undefined, warn: () => undefined, error: () => undefined };
   const worker = await startWorker({ config: plainSettings, workerUrl, log });
   await proxy.shut();
-  await worker.close(1_000);
+  await expect(worker.close(1_000)).resolves.toBeUndefined();
 });
 
 test('a database that is not there at the start is told at once', async () => {
