@@ -52,7 +52,7 @@ describe('current.sql', () => {
     const watching = launch(['db', 'watch']);
     const finished = finish(watching);
     await new Promise<void>((resolve) => {
-      watching.stderr!.on('data', (chunk: Buffer) => { if (chunk.toString('utf8').includes('unchanged')) resolve(); });
+      watching.stderr!.on('data', (chunk: Buffer) => { if (chunk.toString('utf8').includes('Watching current.sql')) resolve(); });
     });
     current(colours('hex text'));
     while ((await columns('app_private.colours')).length < 2) await new Promise((resolve) => setTimeout(resolve, 50));
