@@ -5,8 +5,11 @@ import type { Sources } from '../sources/index.ts';
 import type { WorkerLog } from './log.ts';
 import type { PriceBook } from './prices.ts';
 
+/** What the driver of an execution writes and asks; of a flow execution it is another table's. */
+export type ExecutionStore = Pick<EngineStore, 'checkpoint' | 'finish' | 'release' | 'findSource'>;
+
 export interface ExecutionWorld {
-  store: EngineStore;
+  store: ExecutionStore;
   sources: Sources;
   prices: PriceBook;
   nodeTypes: ReadonlyMap<string, NodeType>;

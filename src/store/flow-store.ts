@@ -1,0 +1,147 @@
+/** The engine's statements for flow executions: as of EngineStore, each through a lane of its own. */
+import type pg from 'pg';
+import type { JsonObject } from '../engine/types.ts';
+import { flowEndingJson, taskRowJson, type ClaimedFlow, type FlowChild, type FlowEnding, type StoredTask, type TaskRow } from './flow-rows.ts';
+import { Lane } from './lane.ts';
+import type { StoreLog } from './pool.ts';
+import { retryingQuery, type Query } from './query.ts';
+import type { LeaseRef } from './rows.ts';
+
+interface TaskWrite { lease: LeaseRef; tasks: Map<string, string>; bytes: number }
+interface FinishWrite extends TaskWrite { ending: string }
+interface ReleaseWrite extends TaskWrite { runAt: string | null }
+
+const maxItems = 500;
+const maxBytes = 8 * 1024 * 1024;
+
+export class FlowStore {
+  readonly #closing = new AbortController();
+  readonly #query: Query;
+  readonly #workerId: () => string;
+  readonly #claims: Lane<string, ClaimedFlow | null>;
+  readonly #checkpoints: Lane<TaskWrite, boolean>;
+  readonly #finishes: Lane<FinishWrite, boolean>;
+  readonly #releases: Lane<ReleaseWrite, boolean>;
+
+  /** `workerId` is read at each statement: a worker that was taken for dead goes on under a new one. */
+  constructor(pool: pg.Pool, workerId: () => string, log: StoreLog) {
+    this.#query = retryingQuery(pool, this.#closing.signal, log);
+    this.#workerId = workerId;
+    const weight = (write: { bytes: number }): number => write.bytes;
+    this.#claims = new Lane({ maxItems, maxWeight: maxBytes, send: (ids) => this.#claim(ids) });
+    this.#checkpoints = new Lane<TaskWrite, boolean>({ maxItems, maxWeight: maxBytes, weight, send: (writes) => this.#checkpoint(writes) });
+    this.#finishes = new Lane<FinishWrite, boolean>({ maxItems, maxWeight: maxBytes, weight, send: (writes) => this.#finish(writes) });
+    this.#releases = new Lane<ReleaseWrite, boolean>({ maxItems, maxWeight: maxBytes, weight, send: (writes) => this.#release(writes) });
+  }
+
+  /** `runId`: the UUID by which the engine knows the flow execution. Null: unknown, over, or held by a living worker. */
+  claim(runId: string): Promise<ClaimedFlow | null> {
+    return this.#claims.add(runId);
+  }
+
+  checkpoint(lease: LeaseRef, rows: TaskRow[]): Promise<boolean> {
+    return this.#checkpoints.add(taskWrite(lease, rows));
+  }
+
+  finish(lease: LeaseRef, rows: TaskRow[], ending: FlowEnding): Promise<boolean> {
+    const write = taskWrite(lease, rows);
+    const json = flowEndingJson(lease, ending);
+    return this.#finishes.add({ ...write, bytes: write.bytes + json.length, ending: json });
+  }
+
+  /** Gives the lease back; a job goes on at `runAt` (ISO; null: only an event wakes it). */
+  release(lease: LeaseRef, rows: TaskRow[], runAt: string | null): Promise<boolean> {
+    return this.#releases.add({ ...taskWrite(lease, rows), runAt });
+  }
+
+  /** Starts the workflow that a task runs, unless it has been; null when there is none to start. */
+  async runWorkflow(lease: LeaseRef, task: string, workflow: string, initialState: JsonObject): Promise<FlowChild | null> {
+    const [row] = await this.#query<{ execution_id: string; status: string; final_state: JsonObject | null; error_message: string | null }>(
+      'select * from app_private.run_flow_workflow($1, $2, $3, $4, $5, $6)',
+      [this.#workerId(), lease.executionId, lease.attempt, task, workflow, JSON.stringify(initialState)]);
+    return row === undefined ? null : { executionId: row.execution_id, status: row.status, finalState: row.final_state, errorMessage: row.error_message };
+  }
+
+  /** Waits for what is under way; statements that fail from now on are not tried again. */
+  async close(): Promise<void> {
+    this.#closing.abort();
+    await Promise.all([this.#claims, this.#checkpoints, this.#finishes, this.#releases].map((lane) => lane.drained()));
+  }
+
+  async #claim(runIds: string[]): Promise<(ClaimedFlow | null)[]> {
+    const rows = await this.#query<ClaimRow>('select * from app_private.claim_flow_executions($1, $2)', [this.#workerId(), runIds], 'claim flows');
+    const byId = new Map(rows.map((row) => [row.id, row]));
+    return runIds.map((id) => {
+      const row = byId.get(id);
+      return row === undefined ? null : claimed(row);
+    });
+  }
+
+  async #checkpoint(writes: TaskWrite[]): Promise<boolean[]> {
+    const leases = [...new Map(writes.map(({ lease }) => [lease.executionId, lease])).values()];
+    const rows = await this.#query<{ lost: string[] }>('select app_private.checkpoint_flow_executions($1, $2, $3, $4) as lost',
+      [this.#workerId(), leases.map((lease) => lease.executionId), leases.map((lease) => lease.attempt), tasksJson(writes)], 'checkpoint flows');
+    return held(writes, rows[0]!.lost);
+  }
+
+  async #finish(writes: FinishWrite[]): Promise<boolean[]> {
+    const rows = await this.#query<{ lost: string[] }>('select app_private.finish_flow_executions($1, $2, $3) as lost',
+      [this.#workerId(), `[${writes.map(({ ending }) => ending).join(',')}]`, tasksJson(writes)], 'finish flows');
+    return held(writes, rows[0]!.lost);
+  }
+
+  async #release(writes: ReleaseWrite[]): Promise<boolean[]> {
+    const rows = await this.#query<{ lost: string[] }>('select app_private.release_flow_executions($1, $2, $3, $4, $5) as lost', [
+      this.#workerId(), writes.map(({ lease }) => lease.executionId), writes.map(({ lease }) => lease.attempt),
+      writes.map(({ runAt }) => runAt), tasksJson(writes),
+    ], 'release flows');
+    return held(writes, rows[0]!.lost);
+  }
+}
+
+interface ClaimRow {
+  id: string;
+  flow_execution_id: string;
+  attempt: number;
+  losses: number;
+  tenant_id: string;
+  tenant_slug: string;
+  user_id: string;
+  now_ms: number;
+  age_seconds: number;
+  definition: string;
+  input_context: JsonObject | null;
+  script: JsonObject | null;
+  tasks: StoredTask[] | null;
+}
+
+function claimed(row: ClaimRow): ClaimedFlow {
+  return {
+    executionId: row.id, attempt: row.attempt, createdAt: '', flowExecutionId: row.flow_execution_id, losses: row.losses,
+    tenantId: row.tenant_id, tenantSlug: row.tenant_slug, userId: row.user_id, nowMs: row.now_ms, ageSeconds: row.age_seconds,
+    definition: row.definition, inputContext: row.input_context ?? {}, script: row.script, tasks: row.tasks,
+  };
+}
+
+function taskWrite(lease: LeaseRef, rows: TaskRow[]): TaskWrite {
+  const tasks = new Map<string, string>();
+  let bytes = 0;
+  for (const row of rows) {
+    const json = taskRowJson(lease, row);
+    tasks.set(`${lease.executionId} ${row.sequence}`, json);
+    bytes += json.length;
+  }
+  return { lease, tasks, bytes };
+}
+
+/** One statement may write a row once: the last of several forms of it counts. */
+function tasksJson(writes: TaskWrite[]): string {
+  const last = new Map<string, string>();
+  for (const { tasks } of writes) for (const [key, json] of tasks) last.set(key, json);
+  return `[${[...last.values()].join(',')}]`;
+}
+
+function held(writes: TaskWrite[], lost: string[]): boolean[] {
+  const gone = new Set(lost);
+  return writes.map(({ lease }) => !gone.has(lease.executionId));
+}
