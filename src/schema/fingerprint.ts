@@ -3,6 +3,7 @@ import { createHash } from 'node:crypto';
 import { readdirSync, readFileSync } from 'node:fs';
 import path from 'node:path';
 import type pg from 'pg';
+import { haveSameMeaning } from './same-meaning.ts';
 
 /** `table app_public.users` and the like -> all there is to say about it, one line a fact. Only comparable between servers of one major version. */
 export type Catalog = ReadonlyMap<string, string>;
@@ -51,7 +52,7 @@ export function compareCatalogs(expected: Catalog, found: Catalog): Difference[]
   const differences: Difference[] = [];
   for (const object of [...new Set([...expected.keys(), ...found.keys()])].sort(byBytes)) {
     const [one, other] = [expected.get(object), found.get(object)];
-    if (one === other) continue;
+    if (one === other || (one !== undefined && other !== undefined && haveSameMeaning(one, other))) continue;
     const [left, right] = [one?.split('\n') ?? [], other?.split('\n') ?? []];
     const change = other === undefined ? 'missing' : one === undefined ? 'unexpected' : 'different';
     differences.push({ object, change, expected: left.filter((line) => !right.includes(line)), found: right.filter((line) => !left.includes(line)) });
@@ -82,7 +83,13 @@ export function catalogHash(catalog: Catalog): string {
 }
 
 function textOf(facts: Fact[]): string {
-  return facts.sort((a, b) => a.place - b.place || byBytes(a.text, b.text)).map(({ text }) => text).join('\n');
+  return facts.sort((a, b) => a.place - b.place || byBytes(a.text, b.text)).map(({ text }) => asRestored(text)).join('\n');
+}
+
+/** PostgreSQL prints `column in ('a', 'b')` of a varchar in one way when it was written, in another once it went through a dump. */
+function asRestored(text: string): string {
+  return text.replace(/\(ARRAY\[((?:'(?:[^']|'')*'::character varying(?:, )?)+)\]\)::text\[\]/g, (_all, items: string) =>
+    `ARRAY[${items.replace(/'(?:[^']|'')*'::character varying/g, (item) => `(${item})::text`)}]`);
 }
 
 function byBytes(a: string, b: string): number {

@@ -10,6 +10,7 @@ import { startEmbedded, type EmbeddedPostgres } from '../../src/embedded/index.t
 import { withClient } from '../../src/schema/connection.ts';
 import { compareCatalogs, describeDifference, readCatalog } from '../../src/schema/fingerprint.ts';
 import { runCurrent, projectFolder } from '../../src/schema/migrate.ts';
+import { printSdl } from '../../src/server/sdl.ts';
 import { findFullPostgres, type FullPostgres } from '../support/debian-postgres.ts';
 import { sampleStatements } from '../support/samples.ts';
 import { finish, type Finished } from '../support/cli.ts';
@@ -42,7 +43,9 @@ function shell(line: string, bin: string, env: Record<string, string>): Promise<
     [old, fresh] = [await startEmbedded({ dataDir: path.join(folder, 'old'), packageFolder, durable: false }), await startEmbedded({ dataDir: path.join(folder, 'fresh'), packageFolder, durable: false })];
     await runCurrent({ databaseUrl: old.url('agentflow_owner'), rootUrl: old.url('postgres', 'postgres'), passwords: old.secrets.passwords });
     await withClient(old.url('agentflow_owner'), (client) => client.query(`begin; ${sampleStatements()}; commit`));
-    await withClient(fresh.url('postgres', 'postgres'), (client) => client.query('drop database agentflow; drop owned by agentflow_owner; drop role agentflow_owner'));
+    await withClient(fresh.url('postgres', 'postgres'), async (client) => {
+      for (const sql of ['drop database agentflow', 'drop owned by agentflow_owner', 'drop role agentflow_owner']) await client.query(sql);
+    });
   }, 60_000);
   afterAll(async () => {
     await old?.close();
@@ -62,6 +65,7 @@ function shell(line: string, bin: string, env: Record<string, string>): Promise<
     expect(await rowsOf(target.DATABASE_URL)).toBe(await rowsOf(source.DATABASE_URL));
     const [before, after] = [await withClient(source.DATABASE_URL, readCatalog), await withClient(target.DATABASE_URL, readCatalog)];
     expect(compareCatalogs(before, after).map(describeDifference)).toEqual([]);
+    expect(await printSdl(target.DATABASE_URL)).toBe(await printSdl(source.DATABASE_URL));
   }, 120_000);
 
   test('a role that sees no rows gets an error and no empty dump', async () => {

@@ -57,6 +57,7 @@ describe('a CHECK', () => {
     [`CHECK ((kind = ANY (ARRAY['a'::text, 'b'::text])))`, ['a', 'b']],
     [`CHECK ((is_active = ANY (ARRAY[0, 1])))`, null],
     [`CHECK (((status = 'deleted'::text) = (deleted_at IS NOT NULL)))`, null],
+    [`CHECK (((status)::text = ANY (ARRAY[('active'::character varying)::text, ('deleted'::character varying)::text])))`, ['active', 'deleted']],
     [`CHECK (((slug)::text ~ '^[a-z]$'::text))`, null],
     [`CHECK (((status = ANY (ARRAY['a'::text])) OR (x > 1)))`, null],
   ])('%s', (definition, values) => {

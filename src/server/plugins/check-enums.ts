@@ -22,7 +22,8 @@ declare global {
   }
 }
 
-const literal = String.raw`'(?:[^']|'')*'(?:::[a-z ]+)?`;
+/** `'a'::text`, and `('a'::character varying)::text` as it is written once the constraint went through a dump. */
+const literal = String.raw`\(?'(?:[^']|'')*'(?:::[a-z ]+)?\)?(?:::text)?`;
 const onlyAnyOfList = new RegExp(String.raw`^CHECK \(+"?\w+"?\)?(?:::text)? = ANY \(+ARRAY\[(${literal}(?:, ${literal})*)\]\)*(?:::text\[\])?\)+$`);
 
 /** The values of a constraint (as `pg_get_constraintdef` writes it) that says nothing but `column in ('a', 'b')`; else null. */
