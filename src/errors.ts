@@ -85,6 +85,7 @@ export const errorRegistry = {
   LIMIT_COST: entry(null, 400, 'The execution cost more than allowed.', 'Raise limits.max_cost.'),
   LIMIT_TIME: entry(null, 400, 'The execution took longer than allowed.', 'Raise limits.max_seconds.'),
   LIMIT_STATE: entry(null, 400, 'The state of the execution grew too large.', 'Keep less in the state, or raise limits.max_state_bytes.'),
+  LIMIT_DEPTH: entry(null, 400, 'Workflows call each other more deeply than allowed.', 'Call fewer workflows from within each other; look for one that calls itself.'),
   LIMIT_OUTPUT: entry(null, 400, 'One node returned too much.', 'Return less, or raise limits.max_output_bytes.'),
   TASK_MISSING: entry(null, 500, 'No task of this name is registered.', 'Add its file to tasks/flow, or to an extension; see docs/how-to/add-a-task.md.'),
   TASK_FAILED: entry(null, 500, 'A task failed.', 'See its error.'),

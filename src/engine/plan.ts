@@ -1,11 +1,10 @@
 /** A document made ready to run. A plan is immutable and may be shared by any number of executions. */
 import { AgentFlowError } from '../errors.ts';
 import { graphOf } from './graph.ts';
-import { endTargets } from './keys.ts';
 import { parseDocument } from './parse.ts';
 import { validateSpec, type ValidateOptions } from './validate.ts';
 import { outputKeyOf, parallelWriters, writtenKeysOf } from './writers.ts';
-import type { NodeSpec, NodeType, Plan, PlanEdge, PlanNode, Problem, SourceKind, WorkflowDocument } from './types.ts';
+import type { NodeSpec, NodeType, Plan, PlanEdge, PlanNode, Problem, QueueSpec, SourceKind, WorkflowDocument } from './types.ts';
 
 /** @throws AgentFlowError INVALID_WORKFLOW with every problem in `details.errors`. */
 export function planOf(spec: unknown, options: ValidateOptions): Plan {
@@ -36,7 +35,7 @@ function planNodes(document: WorkflowDocument, types: Map<string, NodeType>): Ma
     return [node.id, {
       ...node, index, outputKey: outputKeyOf(node, type), hasEffect: type.hasEffect(node.parameters), ...sourceOf(node, type, document),
       predecessors: graph.predecessors.get(node.id) ?? [], successors: graph.successors.get(node.id) ?? [], outgoing: outgoing.get(node.id) ?? [],
-      queueId: queueOf(node, document), writtenKeys: writtenKeysOf(node, type), yields: new Map(),
+      queues: queuesOf(node, document), writtenKeys: writtenKeysOf(node, type), yields: new Map(),
     }];
   }));
   for (const { key, earlier, later } of parallelWriters({ nodes, edges, graph, startNode, typeOf: (name) => types.get(name) })) {
@@ -52,10 +51,12 @@ function sourceOf(node: NodeSpec, type: NodeType, document: WorkflowDocument): {
   return { sourceId, sourceKind: own?.kind ?? type.sourceKind };
 }
 
-/** The queue of an edge to the node, else one declared for such an edge. */
-function queueOf(node: NodeSpec, { edges, queues }: WorkflowDocument): string | null {
-  const incoming = edges.filter(({ to }) => to.includes(node.id));
-  const named = incoming.find(({ queue }) => queue !== null);
-  const declared = queues.find(({ from, to }) => to === node.id && !endTargets.has(to) && incoming.some((edge) => edge.from === from));
-  return named?.queue ?? declared?.id ?? null;
+/** For each edge to the node: the queue that it names, else one declared for its ends. */
+function queuesOf(node: NodeSpec, { edges, queues }: WorkflowDocument): Map<string, QueueSpec> {
+  const found = new Map<string, QueueSpec>();
+  for (const edge of edges.filter(({ to }) => to.includes(node.id))) {
+    const queue = queues.find(({ id }) => id === edge.queue) ?? queues.find(({ from, to }) => from === edge.from && to === node.id);
+    if (queue !== undefined) found.set(edge.from, queue);
+  }
+  return found;
 }

@@ -113,8 +113,8 @@ export interface PlanNode extends NodeSpec {
   predecessors: string[];
   successors: string[];
   outgoing: PlanEdge[];
-  /** Queue in front of this node, by incoming edge or queue.to. */
-  queueId: string | null;
+  /** Queues in front of this node, by the predecessor whose edge runs through them. */
+  queues: Map<string, QueueSpec>;
   /** State keys this node may write: its output key and what its type writes beside it. */
   writtenKeys: string[];
   /** Per key: nodes later in the document that can run at the same time and write it too. Their value stays when they finished first. */

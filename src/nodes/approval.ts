@@ -11,7 +11,7 @@ export const approval: NodeType = {
     properties: {
       message: { type: 'string', description: 'What is asked, a template.' },
       roles: { type: 'array', items: { enum: ['admin', 'architect', 'developer', 'operator'] }, description: 'Who may decide; everybody who may decide approvals when left out.' },
-      timeout_seconds: { type: 'number', exclusiveMinimum: 0, description: 'How long to wait; for ever when left out (within the time of the execution).' },
+      timeout_seconds: { type: 'number', exclusiveMinimum: 0, description: 'How long to wait; for ever when left out. Waiting does not count as time of the execution.' },
       on_timeout: { enum: ['reject', 'approve', 'fail'], description: 'What silence means; reject when left out.' },
     },
   },

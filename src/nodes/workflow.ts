@@ -23,7 +23,7 @@ export const workflow: NodeType = {
   defaultOutputKey: () => 'workflow_result',
   validate: checkNamed,
   example: { workflow: 'Translate', input: { user_input: '{text_result}' } },
-  run: (context) => (context.resumedWith === undefined ? start(context) : finished(context.resumedWith)),
+  run: (context) => (context.resumedWith === undefined ? start(context) : finished(context.resumedWith, context)),
 };
 
 function start(context: NodeContext): NodeResult {
@@ -31,7 +31,7 @@ function start(context: NodeContext): NodeResult {
   const input = childInput(context);
   for (const warning of missingWarnings(input.missing)) context.log('warn', warning);
   return {
-    kind: 'wait', reason: 'child', until: null, afterSeconds: null,
+    kind: 'wait', reason: 'child', until: null, afterSeconds: context.node.timeoutSeconds,
     details: { workflow_id: textParameter(parameters, 'workflow_id'), workflow: textParameter(parameters, 'workflow'), version: numberParameter(parameters, 'version'), input: input.value },
   };
 }
@@ -43,11 +43,17 @@ function childInput(context: NodeContext): { value: Json; missing: string[] } {
   return { value: userInput === undefined ? {} : { user_input: userInput }, missing: [] };
 }
 
-/** @throws NodeError NODE_FAILED when the child did not complete. */
-function finished(child: Json): NodeResult {
+/** @throws NodeError NODE_TIMEOUT, NODE_FAILED when the child did not complete, or why it was never started. */
+function finished(child: Json, { node, resumedWith }: NodeContext): NodeResult {
+  if (resumedWith === null) throw new NodeError('NODE_TIMEOUT', `the child execution took longer than the node's timeout of ${node.timeoutSeconds ?? 0} s`);
   const result: JsonObject = isObject(child) ? child : {};
   if (result.status === 'completed') return { kind: 'done', output: result.final_state ?? null };
+  if (result.status === 'refused') throw new NodeError(refusalOf(result.error_code), String(result.error_message));
   throw new NodeError('NODE_FAILED', `the child execution ended as ${String(result.status ?? 'unknown')}: ${String(result.error_message ?? 'no reason given')}`);
+}
+
+function refusalOf(code: Json | undefined): 'NOT_FOUND' | 'LIMIT_DEPTH' | 'TOO_LARGE' {
+  return code === 'LIMIT_DEPTH' || code === 'TOO_LARGE' ? code : 'NOT_FOUND';
 }
 
 function checkNamed({ parameters }: NodeSpec): Problem[] {

@@ -5,7 +5,7 @@
  */
 import { initialRun, outcomeOf, restoreRun, step } from '../engine/index.ts';
 import type { NodeEnd } from '../engine/index.ts';
-import type { Plan, RunCommand, RunEvent, RunState } from '../engine/types.ts';
+import type { Json, Plan, QueueSpec, RunCommand, RunEvent, RunState } from '../engine/types.ts';
 import { AgentFlowError } from '../errors.ts';
 import type { ClaimedExecution, NodeRow, StoredNode } from '../store/rows.ts';
 import { clockFrom, type DatabaseClock } from './clock.ts';
@@ -14,6 +14,7 @@ import { skippedRow } from './node-record.ts';
 import { runEffectNode, runPureNode, type RunEnd } from './node-run.ts';
 import { leftOverWait, startedNode, type NodeSetting, type RunNodeCommand, type StartedNode } from './node-task.ts';
 import { storedOutcomes, storedSeconds, unfinished } from './stored-nodes.ts';
+import { takenOver } from './taken-over.ts';
 import { Waits } from './waits.ts';
 import type { ExecutionWorld } from './world.ts';
 
@@ -31,6 +32,8 @@ export class Execution implements NodeSetting {
   readonly tenantSlug: string;
   readonly world: ExecutionWorld;
   readonly clock: DatabaseClock;
+  /** When it goes on after it was given back, by the database's clock; null when an event wakes it, or it is over. */
+  wakesAtMs: number | null = null;
   readonly #abort = new AbortController();
   readonly #over = Promise.withResolvers<void>();
   /** Nodes that an earlier claim left unfinished. */
@@ -56,7 +59,7 @@ export class Execution implements NodeSetting {
     const stored = claim.nodes ?? [];
     this.#leftOver = unfinished(stored);
     this.#seconds = storedSeconds(stored);
-    this.#waits = new Waits(this.clock, (started, result) => this.#guarded(() => this.#resume(started, result)));
+    this.#waits = new Waits(this.clock, (started, reason) => this.#guarded(() => this.#resume(started, reason === 'rate_limit' ? undefined : null)));
     this.#state = initialRun(this.plan, claim.initialState);
   }
 
@@ -68,15 +71,24 @@ export class Execution implements NodeSetting {
   async drive(): Promise<void> {
     this.#guarded(() => {
       this.#limitTime();
-      if (this.claim.nodes === null) {
-        this.#advance([{ event: { type: 'start' } }], []);
-      } else {
-        const restored = restoreRun(this.plan, this.claim.initialState, storedOutcomes(this.claim.nodes));
-        this.#state = restored.state;
-        this.#advance([], restored.commands);
-      }
+      if (this.claim.nodes === null && this.claim.repeats === null) this.#advance([{ event: { type: 'start' } }], []);
+      else this.#restore();
     });
     await this.#over.promise;
+  }
+
+  /** What a node of it waits for has come. */
+  deliver(nodeId: string, result: Json): void {
+    const started = this.#isOver ? null : this.#waits.take(nodeId);
+    if (started !== null) this.#guarded(() => this.#resume(started, result));
+  }
+
+  #restore(): void {
+    const taken = takenOver(this.claim, this.plan);
+    const restored = restoreRun(this.plan, this.claim.initialState, [...taken.outcomes, ...storedOutcomes(this.claim.nodes ?? [])]);
+    this.#state = restored.state;
+    this.#rows.push(...taken.rows(restored.state, this.clock));
+    this.#advance([], restored.commands);
   }
 
   /** Lets go: nodes get an abort signal. `shutdown` gives the lease back with what is finished; `lost` writes nothing more. */
@@ -109,20 +121,28 @@ export class Execution implements NodeSetting {
   #prepare(command: RunNodeCommand, work: Work[], starts: StartedNode[]): void {
     const stored = this.#leftOver.get(command.nodeId) ?? null;
     this.#leftOver.delete(command.nodeId);
-    const started = startedNode(this, command, stored);
+    const started = startedNode(this, command, this.#queuesTo(command.nodeId), stored);
     const left = leftOverWait(stored, this.clock);
     if (left !== null && 'wait' in left) return this.#waits.add(started, left.wait);
     if (left !== null) {
       started.record.waitEnds();
       started.task.resumedWith = left.result;
     }
-    if (started.task.node.hasEffect) {
+    if (started.task.node.hasEffect || started.task.gate !== null) {
       starts.push(started);
       return;
     }
     const end = runPureNode(started.task);
     if (end instanceof Promise || 'kind' in end) this.#track(started, Promise.resolve(end));
     else work.push({ started, end });
+  }
+
+  /** Those that the edges taken to a node run through. */
+  #queuesTo(nodeId: string): QueueSpec[] {
+    const { queues } = this.plan.nodes.get(nodeId)!;
+    if (queues.size === 0) return [];
+    const arrivals = this.#state.nodes.get(nodeId)?.arrivals;
+    return [...new Set([...queues].flatMap(([from, queue]) => (arrivals?.get(from) === true ? [queue] : [])))];
   }
 
   #stepFinished({ record }: StartedNode, end: NodeEnd): RunCommand[] {
@@ -173,15 +193,16 @@ export class Execution implements NodeSetting {
   #wait(started: StartedNode, result: Extract<RunEnd, { kind: 'wait' }>): void {
     const wait = this.#waits.begin(started, result);
     this.#rows.push(started.record.waiting(wait));
-    if (this.#running.size > 0 || this.#startsPending > 0) this.#save().catch((error: unknown) => this.#fail(error));
     this.#suspendIfIdle();
+    if (!this.#isOver) this.#save().catch((error: unknown) => this.#fail(error));
   }
 
-  #resume(started: StartedNode, result: null): void {
+  /** `result`: null when the time of the wait is up, undefined when it is the node's turn in its queue. */
+  #resume(started: StartedNode, result: Json | undefined): void {
     if (this.#isOver) return;
     started.task.resumedWith = result;
     started.task.earlierAttempts = started.record.attempts;
-    this.#track(started, started.task.node.hasEffect ? runEffectNode(started.task) : Promise.resolve(runPureNode(started.task)));
+    this.#track(started, started.task.node.hasEffect || started.task.gate !== null ? runEffectNode(started.task) : Promise.resolve(runPureNode(started.task)));
   }
 
   /** Nothing runs and something waits for long: the worker is free for others. */
@@ -233,6 +254,7 @@ export class Execution implements NodeSetting {
   #release(atMs: number | null): void {
     const rows = this.#rows;
     const runAt = atMs === null ? null : new Date(atMs).toISOString();
+    this.wakesAtMs = atMs;
     this.#end(this.#saving.then(() => this.world.store.release(this.claim, rows, runAt)));
   }
 

@@ -21,6 +21,8 @@ export class NodeRecord {
   attempts: number;
   #waitedSeconds = 0;
   #waitingSinceMs: number | null;
+  /** The queue whose turn it waits for in place. */
+  #queue: string | null = null;
 
   /** `stored`: what an earlier claim of the execution left of this node. */
   constructor(node: PlanNode, sequence: number, options: { clock: DatabaseClock; log: NodeLog; stored: StoredNode | null }) {
@@ -30,7 +32,7 @@ export class NodeRecord {
     this.#clock = clock;
     this.sequence = sequence;
     this.#startedMs = stored?.started_ms ?? clock.now();
-    this.#waitingSinceMs = stored?.status === 'waiting' ? this.#startedMs : null;
+    this.#waitingSinceMs = stored?.status === 'waiting' || stored?.status === 'rate_limited' ? this.#startedMs : null;
     this.attempts = stored?.attempts ?? 0;
   }
 
@@ -44,8 +46,16 @@ export class NodeRecord {
     this.#waitingSinceMs = null;
   }
 
+  /** Waits in place for its turn in a queue, or no longer (null). */
+  waitsForQueue(queue: string | null): void {
+    this.#queue = queue;
+    if (queue === null) this.waitEnds();
+    else this.waitBegins();
+  }
+
   running(): NodeRow {
-    return this.#row('running', {});
+    if (this.#queue === null) return this.#row('running', {});
+    return this.#row('rate_limited', { wait: { reason: 'rate_limit', until: null, details: { queue: this.#queue } } });
   }
 
   waiting(wait: Wait): NodeRow {

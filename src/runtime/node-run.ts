@@ -3,6 +3,7 @@ import { AgentFlowError, NodeError } from '../errors.ts';
 import type { NodeEnd } from '../engine/index.ts';
 import type { Json, JsonObject, NodeContext, NodeResult, NodeType, NodeWaits, PlanNode, SourcePort } from '../engine/types.ts';
 import type { WorkerLog } from './log.ts';
+import { pause, type Gate } from './gate.ts';
 import type { NodeLog } from './node-log.ts';
 
 export interface NodeTask {
@@ -15,8 +16,15 @@ export interface NodeTask {
   place: { executionId: string; nodeId: string };
   /** Tries of this node that earlier claims of the execution began. */
   earlierAttempts: number;
+  /** Tries of this round that are behind it: it waited for a queue between two of them. */
+  triesBefore: number;
+  /** The queues in front of it; null when there are none. */
+  gate: Gate | null;
+  /** What its calls have used so far, those of failed tries included. */
+  used: { tokens: number; costUnits: number };
   resumedWith: Json | undefined;
   source(signal: AbortSignal): SourcePort | null;
+  saveArtifact(bytes: Uint8Array, mediaType: string): Promise<string>;
   /** Aborted, with an AgentFlowError, when the execution is cancelled, lost or out of time, or the worker stops. */
   signal: AbortSignal;
   log: NodeLog;
@@ -49,13 +57,19 @@ export function runPureNode(task: NodeTask): RunEnd | Promise<RunEnd> {
 /** Tries until it succeeds, fails for good, or has used up its tries. Never rejects. */
 export async function runEffectNode(task: NodeTask): Promise<RunEnd> {
   const { retry } = task.node;
-  for (let tries = 1; ; tries += 1) {
+  for (let tries = task.triesBefore + 1; ; tries += 1) {
     // Going on after a wait is no new try.
-    const attempt = task.earlierAttempts + tries - (task.resumedWith === undefined ? 0 : 1);
-    task.onAttempt(attempt);
+    const attempt = task.earlierAttempts + tries - task.triesBefore - (task.resumedWith === undefined ? 0 : 1);
+    const before = task.used.tokens;
     try {
-      return ended(await runOnce(task, attempt));
+      const long = await turnOf(task, tries - 1);
+      if (long !== null) return long;
+      task.onAttempt(attempt);
+      const result = ended(await runOnce(task, attempt));
+      await task.gate?.charge(task.used.tokens - before);
+      return withUsed(result, task);
     } catch (error) {
+      await task.gate?.charge(task.used.tokens - before);
       const isLast = tries >= retry.maxAttempts || task.signal.aborted;
       if (isLast || !(error instanceof NodeError) || !error.transient) return failureOf(error, task);
       const seconds = pauseSeconds(retry, tries, error.retryAfterSeconds);
@@ -63,6 +77,15 @@ export async function runEffectNode(task: NodeTask): Promise<RunEnd> {
       await pause(seconds * 1_000, task.signal);
     }
   }
+}
+
+/** Null when the node may begin; a long wait for its queues otherwise. What was waited for before needs no turn. */
+async function turnOf(task: NodeTask, tries: number): Promise<NodeWaits | null> {
+  if (task.gate === null || task.resumedWith !== undefined) return null;
+  const long = await task.gate.pass(task.signal);
+  if (long === null) return null;
+  task.triesBefore = tries;
+  return { ...long, details: { ...long.details, tries } };
 }
 
 async function runOnce(task: NodeTask, attempt: number): Promise<NodeResult> {
@@ -100,6 +123,7 @@ function contextOf(task: NodeTask, attempt: number, signal: AbortSignal): NodeCo
     signal,
     log: (level, message) => task.log.add(level, message),
     source: task.source(signal),
+    saveArtifact: (bytes, mediaType) => task.saveArtifact(bytes, mediaType),
     resumedWith: task.resumedWith,
   };
 }
@@ -108,7 +132,18 @@ function ended(result: NodeResult): RunEnd {
   return result.kind === 'wait' ? result : { status: 'completed', result };
 }
 
+/** A node that was tried again has used more than its last try says. */
+function withUsed(end: RunEnd, { used }: NodeTask): RunEnd {
+  if ('kind' in end || end.status !== 'completed') return end;
+  const { tokens = 0, costUnits = 0 } = end.result;
+  return { ...end, result: { ...end.result, tokens: Math.max(tokens, used.tokens), costUnits: Math.max(costUnits, used.costUnits) } };
+}
+
 function failureOf(error: unknown, task: NodeTask): NodeEnd {
+  return { ...failedEnd(error, task), ...task.used };
+}
+
+function failedEnd(error: unknown, task: NodeTask): { status: 'failed' | 'timed_out' | 'cancelled'; error: { code: string; message: string } } {
   if (task.signal.aborted) {
     const { code, message } = task.signal.reason as AgentFlowError;
     return { status: 'cancelled', error: { code, message } };
@@ -121,20 +156,9 @@ function failureOf(error: unknown, task: NodeTask): NodeEnd {
   return { status: 'failed', error: { code: 'INTERNAL', message: 'Something went wrong inside AgentFlow.' } };
 }
 
-function pauseSeconds(retry: PlanNode['retry'], tries: number, retryAfter: number | null): number {
+/** Doubles from try to try; the upper half of it is left to chance, so that those who failed together do not come back together. */
+export function pauseSeconds(retry: PlanNode['retry'], tries: number, retryAfter: number | null): number {
   const backoff = Math.min(retry.maxSeconds, retry.initialSeconds * 2 ** (tries - 1));
-  return Math.max(backoff, Math.min(retryAfter ?? 0, longestRetryAfterSeconds));
-}
-
-/** Ends early when the signal is aborted; the next try then fails at once. */
-function pause(ms: number, signal: AbortSignal): Promise<void> {
-  return new Promise((resolve) => {
-    const done = (): void => {
-      clearTimeout(timer);
-      signal.removeEventListener('abort', done);
-      resolve();
-    };
-    const timer = setTimeout(done, ms);
-    signal.addEventListener('abort', done);
-  });
+  const spread = 0.5 + Math.random() / 2;
+  return Math.max(backoff * spread, Math.min(retryAfter ?? 0, longestRetryAfterSeconds));
 }

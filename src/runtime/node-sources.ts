@@ -13,6 +13,8 @@ export interface SourceUse extends Omit<SourceBinding, 'nodeId' | 'sourceName' |
   plan: Plan;
   node: PlanNode;
   tenantId: string;
+  /** Told what each call has used. */
+  onUsed(tokens: number, costUnits: number): void;
 }
 
 const inlineKeys = ['provider', 'model', 'api_key_env', 'base_url'] as const;
@@ -25,12 +27,20 @@ export function sourcePortFor(use: SourceUse, finder: SourceFinder): SourcePort 
   if (name === null && Object.keys(inline).length === 0) return null;
   const bound = async (): Promise<SourcePort> => {
     const config = name === null ? inline : { ...await configOf(name, use, finder), ...inline };
-    const { tenantSlug, signal, idempotencyKey, costUnits } = use;
-    return finder.sources.port({ nodeId: node.id, tenantSlug, sourceName: name ?? `of node '${node.id}'`, config, signal, idempotencyKey, costUnits });
+    const { tenantSlug, signal, idempotencyKey, costUnits, imageCostUnits } = use;
+    return finder.sources.port({ nodeId: node.id, tenantSlug, sourceName: name ?? `of node '${node.id}'`, config, signal, idempotencyKey, costUnits, imageCostUnits });
   };
   return {
-    llm: async (request) => (await bound()).llm(request),
-    image: async (request) => (await bound()).image(request),
+    llm: async (request) => {
+      const answer = await (await bound()).llm(request);
+      use.onUsed(answer.inputTokens + answer.outputTokens, answer.costUnits);
+      return answer;
+    },
+    image: async (request) => {
+      const answer = await (await bound()).image(request);
+      use.onUsed(0, answer.costUnits);
+      return answer;
+    },
     db: async (request) => (await bound()).db(request),
     api: async (request) => (await bound()).api(request),
   };

@@ -1,8 +1,10 @@
 /** One node of an execution, made ready to run. */
-import { tokenCostUnits } from '../engine/index.ts';
-import type { Json, Plan, RunCommand } from '../engine/types.ts';
+import { tokenCostUnits, unitsPerDollar } from '../engine/index.ts';
+import type { Json, Plan, QueueSpec, RunCommand } from '../engine/types.ts';
+import { AgentFlowError } from '../errors.ts';
 import type { ClaimedExecution, StoredNode } from '../store/rows.ts';
 import type { DatabaseClock } from './clock.ts';
+import { Gate } from './gate.ts';
 import { NodeLog } from './node-log.ts';
 import { NodeRecord, type Wait } from './node-record.ts';
 import type { NodeTask } from './node-run.ts';
@@ -26,18 +28,25 @@ export interface StartedNode {
   task: NodeTask;
 }
 
-export function startedNode(setting: NodeSetting, command: RunNodeCommand, stored: StoredNode | null): StartedNode {
+/** `queues`: those that the edges taken to it run through. */
+export function startedNode(setting: NodeSetting, command: RunNodeCommand, queues: readonly QueueSpec[], stored: StoredNode | null): StartedNode {
   const { claim, plan, world, clock } = setting;
   const node = plan.nodes.get(command.nodeId)!;
   const log = new NodeLog(clock, world.redact);
   const record = new NodeRecord(node, command.sequence, { clock, log, stored });
   const idempotencyKey = `${claim.executionId}:${node.id}`;
+  const isLimited = stored?.status === 'rate_limited';
+  const gate = queues.length === 0 ? null : new Gate({
+    queues, tenantId: claim.tenantId, workflowId: claim.workflowId, permits: world.permits, onWait: (queueId) => record.waitsForQueue(queueId),
+  }, isLimited);
+  const used = { tokens: 0, costUnits: 0 };
   const task: NodeTask = {
-    node, log, idempotencyKey,
+    node, log, idempotencyKey, gate, used,
     type: world.nodeTypes.get(node.type)!,
     state: command.data,
     outputs: command.outputs,
     earlierAttempts: record.attempts,
+    triesBefore: isLimited ? Number(stored.wait_details?.['tries'] ?? 0) : 0,
     resumedWith: undefined,
     signal: setting.signal,
     serverLog: world.log,
@@ -48,7 +57,17 @@ export function startedNode(setting: NodeSetting, command: RunNodeCommand, store
     },
     source: (signal) => sourcePortFor({
       plan, node, signal, idempotencyKey, tenantId: claim.tenantId, tenantSlug: setting.tenantSlug, costUnits: (...call) => costOf(world, ...call),
+      imageCostUnits: (model) => Math.round((world.prices.of(model)?.perImage ?? 0) * unitsPerDollar),
+      onUsed: (tokens, costUnits) => {
+        used.tokens += tokens;
+        used.costUnits += costUnits;
+      },
     }, { sources: world.sources, findSource: (tenantId, name) => world.store.findSource(tenantId, name) }),
+    saveArtifact: async (bytes, mediaType) => {
+      const id = await world.artifacts.saveArtifact(claim, node.id, bytes, mediaType);
+      if (id === null) throw new AgentFlowError('UNAVAILABLE', 'The execution was cancelled or taken over.');
+      return id;
+    },
   };
   return { record, task };
 }
@@ -58,11 +77,13 @@ function costOf(world: ExecutionWorld, model: string, inputTokens: number, outpu
   return price === null ? 0 : tokenCostUnits(price, inputTokens, outputTokens);
 }
 
-/** What an earlier claim left of a wait: still waiting, or what it is to be run again with. Null when it did not wait. */
+/** What an earlier claim left of a wait: still waiting, or what it is to be run again with. Null when it did not wait, or may try its queue again. */
 export function leftOverWait(stored: StoredNode | null, clock: DatabaseClock): { wait: Wait } | { result: Json } | null {
   if (stored === null || (stored.status !== 'waiting' && stored.status !== 'rate_limited')) return null;
   const { result, ...details } = stored.wait_details ?? {};
   if (result !== undefined) return { result };
-  if (stored.wait_until !== null && Date.parse(stored.wait_until) <= clock.now()) return { result: null };
+  const isOver = stored.wait_until !== null && Date.parse(stored.wait_until) <= clock.now();
+  if (stored.status === 'rate_limited' && (isOver || stored.wait_until === null)) return null;
+  if (isOver) return { result: null };
   return { wait: { reason: stored.wait_reason ?? 'delay', until: stored.wait_until, details } };
 }

@@ -23,22 +23,24 @@ export class PlanCache {
     this.#load = load;
   }
 
-  /** Null: there is no such version (any more). */
-  get(versionId: string): Promise<ReadyVersion | null> {
-    const known = this.#ready.get(versionId);
+  /** Null: there is no such version (any more). `onlyNodeId`: the plan of this node alone, whatever the rest of the document is like. */
+  get(versionId: string, onlyNodeId: string | null = null): Promise<ReadyVersion | null> {
+    const key = onlyNodeId === null ? versionId : `${versionId} ${onlyNodeId}`;
+    const known = this.#ready.get(key);
     if (known !== undefined) return known;
-    const ready = this.#make(versionId);
-    this.#ready.set(versionId, ready);
+    const ready = this.#make(versionId, onlyNodeId);
+    this.#ready.set(key, ready);
     if (this.#ready.size > maxKept) this.#ready.delete(this.#ready.keys().next().value!);
     // A failure to read is not a fact about the version.
-    ready.catch(() => this.#ready.delete(versionId));
+    ready.catch(() => this.#ready.delete(key));
     return ready;
   }
 
-  async #make(versionId: string): Promise<ReadyVersion | null> {
+  async #make(versionId: string, onlyNodeId: string | null): Promise<ReadyVersion | null> {
     const version = await this.#load(versionId);
     if (version === null) return null;
-    const { spec, tenantSlug } = version;
+    const { tenantSlug } = version;
+    const spec = onlyNodeId === null ? version.spec : withOneNode(version.spec, onlyNodeId);
     // A published document may hold what the database cannot parse; it fails here.
     const checkSelect = usesSql(spec) ? await loadSelectChecker() : null;
     try {
@@ -48,6 +50,11 @@ export class PlanCache {
       throw error;
     }
   }
+}
+
+function withOneNode(spec: JsonObject, nodeId: string): JsonObject {
+  const nodes = Array.isArray(spec['nodes']) ? spec['nodes'].filter((node) => (node as JsonObject | null)?.['id'] === nodeId) : [];
+  return { ...spec, nodes, edges: [], queues: [], start_node: nodeId };
 }
 
 function usesSql(spec: JsonObject): boolean {

@@ -19,6 +19,8 @@ export interface RunnerOptions {
 }
 
 export interface SupervisedRunner {
+  /** Looks for jobs now: one of a later hour is due, and only polling would find it. */
+  nudge(): void;
   /** Takes no more jobs, returns those that wait in the local queue, and waits for those that run. */
   stop(): Promise<void>;
 }
@@ -52,6 +54,7 @@ export async function superviseRunner(options: RunnerOptions): Promise<Supervise
   const supervised = supervise();
 
   return {
+    nudge: () => current.nudge(),
     async stop() {
       stopping.abort();
       await current.stop();
@@ -77,14 +80,17 @@ async function restart(options: RunnerOptions, signal: AbortSignal, failures: nu
 interface RunningRunner {
   /** Resolves when it has ended, or has begun to end by itself and does not get on with it. */
   ended: Promise<void>;
+  nudge(): void;
   stop(): Promise<void>;
 }
 
 async function startRunner(options: RunnerOptions): Promise<RunningRunner> {
   const { log } = options;
   const events: WorkerEvents = new EventEmitter();
+  let nudge: () => void = () => undefined;
   const shutdownBegan = Promise.withResolvers<void>();
   events.on('pool:create', ({ workerPool }) => {
+    nudge = () => workerPool.nudge(1);
     // From now on jobs are locked under this id alone: what a former pool of this process still had locked goes free.
     options.onPools([workerPool.id]).catch((error: Error) => log.warn({ error: error.message }, 'the job pool is not registered yet; the next heartbeat will do it'));
   });
@@ -98,7 +104,7 @@ async function startRunner(options: RunnerOptions): Promise<RunningRunner> {
   const stuck = shutdownBegan.promise.then(() => new Promise<void>((resolve) => {
     setTimeout(resolve, abandonAfterMs).unref();
   }));
-  return { ended: Promise.race([finished, stuck]).then(() => undefined), stop };
+  return { ended: Promise.race([finished, stuck]).then(() => undefined), stop, nudge: () => nudge() };
 }
 
 /** Of graphile-worker 0.18's LocalQueue. */

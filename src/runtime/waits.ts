@@ -1,21 +1,21 @@
 /** The nodes of one execution that wait, while its worker still has other things to do for it. */
 import type { NodeWaits } from '../engine/types.ts';
 import type { DatabaseClock } from './clock.ts';
+import { longestInPlaceSeconds } from './gate.ts';
 import type { Wait } from './node-record.ts';
 import type { StartedNode } from './node-task.ts';
 
 interface Waiting { started: StartedNode; untilMs: number | null; timer: NodeJS.Timeout | null }
 
-/** A wait up to this is waited in place, holding the worker. */
-const longestInPlaceMs = 1_000;
+const longestInPlaceMs = longestInPlaceSeconds * 1_000;
 const longestTimerMs = 2 ** 31 - 1;
 
 export class Waits {
   readonly #clock: DatabaseClock;
-  readonly #onDue: (started: StartedNode, result: null) => void;
+  readonly #onDue: (started: StartedNode, reason: string) => void;
   readonly #waiting = new Map<string, Waiting>();
 
-  constructor(clock: DatabaseClock, onDue: (started: StartedNode, result: null) => void) {
+  constructor(clock: DatabaseClock, onDue: (started: StartedNode, reason: string) => void) {
     this.#clock = clock;
     this.#onDue = onDue;
   }
@@ -32,11 +32,20 @@ export class Waits {
     const { id } = started.record.node;
     const untilMs = wait.until === null ? null : Date.parse(wait.until);
     const timer = untilMs === null ? null : setTimeout(() => {
-      this.#waiting.delete(id);
-      started.record.waitEnds();
-      this.#onDue(started, null);
+      this.take(id);
+      this.#onDue(started, wait.reason);
     }, Math.min(longestTimerMs, Math.max(0, untilMs - this.#clock.now())));
     this.#waiting.set(id, { started, untilMs, timer });
+  }
+
+  /** Ends the wait of one node; null when it does not wait. */
+  take(nodeId: string): StartedNode | null {
+    const waiting = this.#waiting.get(nodeId);
+    if (waiting === undefined) return null;
+    this.#waiting.delete(nodeId);
+    if (waiting.timer !== null) clearTimeout(waiting.timer);
+    waiting.started.record.waitEnds();
+    return waiting.started;
   }
 
   /** Something waits, and nothing of it will be over in a moment. */
@@ -53,12 +62,6 @@ export class Waits {
 
   /** Forgets them all; returns the nodes that waited. */
   clear(): StartedNode[] {
-    const started = [...this.#waiting.values()].map((waiting) => {
-      if (waiting.timer !== null) clearTimeout(waiting.timer);
-      waiting.started.record.waitEnds();
-      return waiting.started;
-    });
-    this.#waiting.clear();
-    return started;
+    return [...this.#waiting.keys()].flatMap((id) => this.take(id) ?? []);
   }
 }

@@ -3,6 +3,7 @@ import type pg from 'pg';
 import { nodeTypes } from '../nodes/index.ts';
 import { createSources, type Sources, type SourceSettings } from '../sources/index.ts';
 import { EngineStore } from '../store/engine-store.ts';
+import { PermitStore } from '../store/permit-store.ts';
 import { makePool } from '../store/pool.ts';
 import type { ClaimedExecution } from '../store/rows.ts';
 import { WorkerSession } from '../store/worker-session.ts';
@@ -12,6 +13,8 @@ import type { WorkerLog } from './log.ts';
 import { redactor } from './node-log.ts';
 import { PlanCache } from './plans.ts';
 import { PriceBook } from './prices.ts';
+import { underCaps } from './tenant-caps.ts';
+import { Waker } from './waker.ts';
 import { superviseRunner, type SupervisedRunner } from './runner.ts';
 import type { TaskRuntime } from './tasks.ts';
 import type { ExecutionWorld } from './world.ts';
@@ -34,12 +37,16 @@ export class Worker implements TaskRuntime {
   readonly #jobPool: pg.Pool;
   readonly #session: WorkerSession;
   readonly #store: EngineStore;
+  readonly #permits: PermitStore;
+  readonly #waker: Waker;
   readonly #sources: Sources;
   readonly #plans: PlanCache;
   readonly #world: ExecutionWorld;
   readonly #settings: WorkerSettings;
   /** By id; null while it is being claimed. */
   readonly #executions = new Map<string, Execution | null>();
+  /** Those among them for which another job came meanwhile. */
+  readonly #again = new Set<string>();
   #runner: SupervisedRunner | null = null;
   #poolIds: string[] = [];
   #orphanSearch: NodeJS.Timeout | null = null;
@@ -59,10 +66,12 @@ export class Worker implements TaskRuntime {
       onChanged: (ids, processId) => this.#changed(ids, processId),
     });
     this.#store = new EngineStore(this.#pool, () => this.#session.id, log);
+    this.#permits = new PermitStore(this.#pool, log);
+    this.#waker = new Waker(() => this.#runner?.nudge());
     this.#sources = createSources(settings);
     this.#plans = new PlanCache((id) => this.#store.loadVersion(id));
     this.#world = {
-      log, store: this.#store, sources: this.#sources,
+      log, store: this.#store, permits: this.#permits, artifacts: this.#store, sources: this.#sources,
       prices: new PriceBook(() => this.#store.currentPrices()),
       nodeTypes: new Map(nodeTypes.map((type) => [type.type, type])),
       redact: redactor([...Object.values(settings.sourceValues), settings.llmGateway?.key ?? '']),
@@ -94,13 +103,22 @@ export class Worker implements TaskRuntime {
   }
 
   async runExecution(executionId: string): Promise<void> {
-    if (this.#isStopping || this.#executions.has(executionId)) return;
+    if (this.#isStopping) return;
+    if (this.#executions.has(executionId)) {
+      // The job may have been added after the last look at what the execution waits for.
+      this.#again.add(executionId);
+      return;
+    }
     this.#executions.set(executionId, null);
     try {
-      const claim = await this.#store.claim(executionId);
-      if (claim !== null) await this.#drive(claim);
+      do {
+        this.#again.delete(executionId);
+        const claim = await this.#store.claim(executionId);
+        if (claim !== null) await this.#drive(claim);
+      } while (this.#again.has(executionId) && !this.#isStopping);
     } finally {
       this.#executions.delete(executionId);
+      this.#again.delete(executionId);
     }
   }
 
@@ -111,13 +129,17 @@ export class Worker implements TaskRuntime {
 
   async #drive(claim: ClaimedExecution): Promise<void> {
     const failure = claim.losses >= mostLosses ? lostTooOften(claim) : null;
-    const ready = failure === null ? await this.#plans.get(claim.versionId) : null;
+    const ready = failure === null ? await this.#plans.get(claim.versionId, claim.onlyNodeId) : null;
     if (failure === null && ready !== null && ready.plan !== null) {
       await this.#world.prices.refresh();
-      const execution = new Execution(claim, { plan: ready.plan, tenantSlug: ready.tenantSlug }, this.#world);
+      const execution = new Execution(claim, { plan: underCaps(ready.plan, claim.caps), tenantSlug: ready.tenantSlug }, this.#world);
       this.#executions.set(claim.executionId, execution);
       if (this.#isStopping) execution.stop('shutdown');
-      return execution.drive();
+      await execution.drive();
+      if (execution.wakesAtMs !== null) this.#waker.at(execution.wakesAtMs - execution.clock.now());
+      // What our own statements say is not listened to.
+      if (claim.parentId !== null) this.#look([claim.parentId]);
+      return;
     }
     const error = failure ?? ready?.problem ?? { code: 'INVALID_WORKFLOW', message: 'The version of the workflow is gone.' };
     const nothingRan = { data: claim.initialState, tokens: 0, costUnits: 0 };
@@ -132,14 +154,20 @@ export class Worker implements TaskRuntime {
     for (const id of ids) this.#executions.get(id)?.stop(reason);
   }
 
-  /** Somebody else changed executions: those that we drive may have been cancelled. */
+  /** Somebody else changed executions: those that we drive may have been cancelled, or go on. */
   #changed(ids: string[], processId: number): void {
     if (this.#store.isOwnConnection(processId)) return;
+    this.#look(ids);
+  }
+
+  /** Are these still ours, and has something come for their nodes that wait? */
+  #look(ids: string[]): void {
     const leases = ids.flatMap((id) => this.#executions.get(id)?.claim ?? []);
     if (leases.length === 0) return;
-    this.#store.lostLeases(this.#session.id, leases)
-      .then((lost) => this.#stop(lost, 'lost'))
-      .catch((error: Error) => this.#log.warn({ error: error.message }, 'could not ask which executions were cancelled; the next heartbeat will'));
+    this.#store.look(leases).then(({ lost, results }) => {
+      this.#stop(lost, 'lost');
+      for (const { executionId, nodeId, result } of results) this.#executions.get(executionId)?.deliver(nodeId, result);
+    }).catch((error: Error) => this.#log.warn({ error: error.message }, 'could not ask what was changed in executions; the next heartbeat will'));
   }
 
   async #searchOrphans(): Promise<void> {
@@ -155,7 +183,8 @@ export class Worker implements TaskRuntime {
     const runner = this.#runner?.stop();
     for (const execution of this.#driven()) execution.stop('shutdown');
     await runner;
-    await this.#store.close();
+    this.#waker.close();
+    await Promise.all([this.#store.close(), this.#permits.close()]);
     await this.#session.close();
     await Promise.all([this.#pool.end(), this.#jobPool.end(), this.#sources.close()]);
   }

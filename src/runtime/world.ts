@@ -1,6 +1,7 @@
 /** What every execution of a worker process shares. */
 import type { NodeType } from '../engine/types.ts';
 import type { EngineStore } from '../store/engine-store.ts';
+import type { PermitStore } from '../store/permit-store.ts';
 import type { Sources } from '../sources/index.ts';
 import type { WorkerLog } from './log.ts';
 import type { PriceBook } from './prices.ts';
@@ -10,6 +11,10 @@ export type ExecutionStore = Pick<EngineStore, 'checkpoint' | 'finish' | 'releas
 
 export interface ExecutionWorld {
   store: ExecutionStore;
+  /** Of queues. */
+  permits: Pick<PermitStore, 'acquire' | 'charge'>;
+  /** Where bytes are kept. */
+  artifacts: Pick<EngineStore, 'saveArtifact'>;
   sources: Sources;
   prices: PriceBook;
   nodeTypes: ReadonlyMap<string, NodeType>;

@@ -13,6 +13,8 @@ export interface SourceBinding {
   idempotencyKey: string;
   /** Units of 1e-10 US dollars for a call of this model; 0 when its price is not known. */
   costUnits(model: string, inputTokens: number, outputTokens: number): number;
+  /** The same for one picture. */
+  imageCostUnits(model: string): number;
 }
 
 /** The text under the first of these keys that holds one. */

@@ -3,9 +3,9 @@
  * Writes answer whether the lease still held; false means that nothing was written and the driver must stop.
  */
 import type pg from 'pg';
-import type { JsonObject } from '../engine/types.ts';
+import type { Json, JsonObject } from '../engine/types.ts';
 import { Lane } from './lane.ts';
-import { withRetries } from './retry.ts';
+import { retryingQuery, type Query } from './query.ts';
 import type { StoreLog } from './pool.ts';
 import { endingJson, nodeRowJson, type ClaimedExecution, type Ending, type LeaseRef, type NodeRow, type StoredNode } from './rows.ts';
 
@@ -30,6 +30,13 @@ export interface ModelPrice {
   perImage: number;
 }
 
+/** What a waiting node of an execution has been waiting for. */
+export interface WaitResult {
+  executionId: string;
+  nodeId: string;
+  result: Json;
+}
+
 interface NodeWrite { lease: LeaseRef; nodes: Map<string, string>; bytes: number }
 interface FinishWrite extends NodeWrite { ending: string }
 interface ReleaseWrite extends NodeWrite { runAt: string | null }
@@ -38,9 +45,9 @@ const maxItems = 500;
 const maxBytes = 8 * 1024 * 1024;
 
 export class EngineStore {
-  readonly #pool: pg.Pool;
-  readonly #log: StoreLog;
+  readonly #query: Query;
   readonly #closing = new AbortController();
+  readonly #workerId: () => string;
   readonly #ownSessions = new Set<number>();
   readonly #claims: Lane<string, ClaimedExecution | null>;
   readonly #checkpoints: Lane<NodeWrite, boolean>;
@@ -51,8 +58,8 @@ export class EngineStore {
 
   /** `workerId` is read at each statement: a worker that was taken for dead goes on under a new one. */
   constructor(pool: pg.Pool, workerId: () => string, log: StoreLog) {
-    this.#pool = pool;
-    this.#log = log;
+    this.#query = retryingQuery(pool, this.#closing.signal, log);
+    this.#workerId = workerId;
     pool.on('connect', (client) => this.#ownSessions.add(sessionOf(client)));
     pool.on('remove', (client) => this.#ownSessions.delete(sessionOf(client)));
     const weight = (write: { bytes: number }): number => write.bytes;
@@ -101,11 +108,20 @@ export class EngineStore {
     }));
   }
 
-  /** Which of these are no longer held under these attempts. */
-  async lostLeases(workerId: string, leases: LeaseRef[]): Promise<string[]> {
-    const rows = await this.#query<{ lost: string[] }>('select app_private.lost_leases($1, $2, $3) as lost',
-      [workerId, leases.map((lease) => lease.executionId), leases.map((lease) => lease.attempt)]);
-    return rows[0]!.lost;
+  /** For executions that somebody else has changed: which are no longer held under these attempts, and what has come for nodes that wait. */
+  async look(leases: LeaseRef[]): Promise<{ lost: string[]; results: WaitResult[] }> {
+    const rows = await this.#query<{ lost: string[]; results: { execution_id: string; node_id: string; result: Json }[] | null }>(
+      'select lost, results from app_private.look_at_leases($1, $2, $3)',
+      [this.#workerId(), leases.map((lease) => lease.executionId), leases.map((lease) => lease.attempt)]);
+    const { lost, results } = rows[0]!;
+    return { lost, results: (results ?? []).map(({ execution_id, node_id, result }) => ({ executionId: execution_id, nodeId: node_id, result })) };
+  }
+
+  /** Keeps bytes that a node made and gives their id; null when the lease is lost. */
+  async saveArtifact(lease: LeaseRef, nodeId: string, bytes: Uint8Array, mediaType: string): Promise<string | null> {
+    const rows = await this.#query<{ id: string | null }>('select app_private.save_artifact($1, $2, $3, $4, $5, $6) as id',
+      [this.#workerId(), lease.executionId, lease.attempt, nodeId, mediaType, Buffer.from(bytes)]);
+    return rows[0]!.id;
   }
 
   async requeueOrphans(): Promise<number> {
@@ -128,15 +144,6 @@ export class EngineStore {
   async close(): Promise<void> {
     this.#closing.abort();
     await Promise.all([this.#claims, this.#checkpoints, this.#finishes, this.#releases].map((lane) => lane.drained()));
-  }
-
-  async #query<Row extends pg.QueryResultRow>(text: string, values: unknown[], name?: string): Promise<Row[]> {
-    const result = await withRetries(
-      () => this.#pool.query<Row>({ text, values, ...(name === undefined ? {} : { name }) }),
-      this.#closing.signal,
-      (error, attempt) => this.#log.warn({ error: error.message, attempt }, 'the database does not answer; trying again'),
-    );
-    return result.rows;
   }
 
   async #claim(workerId: string, ids: string[]): Promise<(ClaimedExecution | null)[]> {
@@ -204,13 +211,18 @@ interface ClaimRow {
   driven_seconds: number;
   initial_state: JsonObject;
   nodes: StoredNode[] | null;
+  parent_execution_id: string | null;
+  only_node_id: string | null;
+  repeats: { execution_id: string; from_node: string | null; nodes: StoredNode[] } | null;
+  caps: Record<string, number> | null;
 }
 
 function claimed(row: ClaimRow): ClaimedExecution {
   return {
     executionId: row.id, attempt: row.attempt, createdAt: row.created_at, losses: row.losses, tenantId: row.tenant_id, userId: row.user_id,
     workflowId: row.workflow_id, versionId: row.workflow_version_id, nowMs: row.now_ms, drivenSeconds: row.driven_seconds,
-    initialState: row.initial_state, nodes: row.nodes,
+    initialState: row.initial_state, nodes: row.nodes, parentId: row.parent_execution_id, onlyNodeId: row.only_node_id, caps: row.caps,
+    repeats: row.repeats === null ? null : { executionId: row.repeats.execution_id, fromNode: row.repeats.from_node, nodes: row.repeats.nodes },
   };
 }
 

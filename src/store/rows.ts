@@ -44,6 +44,8 @@ export interface StoredNode {
   wait_details: JsonObject | null;
   started_ms: number | null;
   completed_ms: number | null;
+  /** Of executions that are tried again only. */
+  input?: Json;
 }
 
 /** An execution that this worker holds; names the lease in every write. */
@@ -68,6 +70,14 @@ export interface ClaimedExecution extends LeaseRef {
   initialState: JsonObject;
   /** Null on the first attempt. */
   nodes: StoredNode[] | null;
+  /** The execution whose node waits for this one. */
+  parentId: string | null;
+  /** The only node to run: a test of one node. */
+  onlyNodeId: string | null;
+  /** What is tried again, and from which node (null: where it failed). */
+  repeats: { executionId: string; fromNode: string | null; nodes: StoredNode[] } | null;
+  /** The tenant's bounds for executions, under the names of a document's `limits`. */
+  caps: Record<string, number> | null;
 }
 
 export interface Ending {

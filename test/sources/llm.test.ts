@@ -24,7 +24,7 @@ function ask(settings: Partial<SourceSettings>, config: JsonObject = { model: 'm
   closing.push(sources.close);
   return sources.port({
     nodeId: 'n', tenantSlug: 'acme', sourceName: 's', config, signal: new AbortController().signal, idempotencyKey: 'key-1',
-    costUnits: (_model, input, output) => input + 100 * output, ...binding,
+    costUnits: (_model, input, output) => input + 100 * output, imageCostUnits: () => 7, ...binding,
   }).llm({ ...plain, ...request });
 }
 

@@ -119,13 +119,13 @@ test('a stale attempt writes nothing: no checkpoint, no end, no release', async 
 });
 
 test('the right worker with a stale attempt is refused as well', async () => {
-  const { id, store, session } = await makeWorker();
+  const { store, session } = await makeWorker();
   const first = await claimed(store, await pendingExecution());
   await store.release(first, [], new Date().toISOString());
   const second = await claimed(store, first.executionId);
   expect(second.attempt).toBe(2);
   expect(await store.checkpoint(first, [row()])).toBe(false);
-  expect(await store.lostLeases(id, [first, second])).toEqual([first.executionId]);
+  expect((await store.look([first, second])).lost).toEqual([first.executionId]);
   session.release(true);
 });
 
@@ -189,7 +189,7 @@ test('a sweep counts the loss, unlocks the jobs of the dead, and leaves the livi
   dead.session.release(true);
   await sweep(sweeper);
 
-  expect(await living.store.lostLeases(living.id, [kept])).toEqual([]);
+  expect((await living.store.look([kept])).lost).toEqual([]);
   const { rows } = await database.owner.query<{ locked_by: string | null }>('select locked_by from graphile_worker.jobs where key = $1', [waiting]);
   expect(rows).toEqual([{ locked_by: null }]);
   expect(await claimed(sweeper.store, lost.executionId)).toMatchObject({ attempt: 2, losses: 1 });
@@ -231,7 +231,7 @@ test('a lease that its worker knows nothing of is freed by the heartbeat, and so
   await database.owner.query(`update app_private.execution_leases set claimed_at = now() - interval '1 minute' where worker_id = $1`, [id]);
   const { rows } = await session.query('select registered, lost from app_private.heartbeat($1, $2, $3, $4)', [id, ['another pool'], [known.executionId], [1]]);
   expect(rows).toEqual([{ registered: true, lost: [] }]);
-  expect(await store.lostLeases(id, [unknown, known])).toEqual([unknown.executionId]);
+  expect((await store.look([unknown, known])).lost).toEqual([unknown.executionId]);
   const { rows: jobs } = await database.owner.query('select locked_by from graphile_worker.jobs where key = $1', [locked]);
   expect(jobs).toEqual([{ locked_by: null }]);
   session.release(true);
