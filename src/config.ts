@@ -50,6 +50,8 @@ export interface Config {
   llmGateway: { readonly url: string; readonly key: string | null } | null;
   /** Null: not said; the embedded sample start decides. */
   mockLlm: boolean | null;
+  /** Names of tasks that are answered from a script, by a regular expression (null: all that are not registered). Null: none is. */
+  testTasks: { readonly pattern: string | null } | null;
   /** Not wrong, but worth a line in the log. */
   warnings: readonly string[];
 }
@@ -59,7 +61,8 @@ export const providerVariables = ['OPENAI_API_KEY', 'ANTHROPIC_API_KEY', 'GOOGLE
 
 const ownVariables = [
   'AGENTFLOW_DATA_DIR', 'AGENTFLOW_SOURCE_ENV', 'AGENTFLOW_ALLOW_HOSTS', 'AGENTFLOW_SECRET_KEY',
-  'AGENTFLOW_LLM_GATEWAY_URL', 'AGENTFLOW_LLM_GATEWAY_KEY', 'AGENTFLOW_MOCK_LLM', 'AGENTFLOW_TEST_CLUSTER', 'AGENTFLOW_TEST_POSTGRES',
+  'AGENTFLOW_LLM_GATEWAY_URL', 'AGENTFLOW_LLM_GATEWAY_KEY', 'AGENTFLOW_MOCK_LLM', 'AGENTFLOW_TEST_TASKS', 'AGENTFLOW_TEST_TASK_PATTERN',
+  'AGENTFLOW_TEST_CLUSTER', 'AGENTFLOW_TEST_POSTGRES',
 ];
 
 /** HS256 keys shorter than the digest can be guessed (RFC 7518, 3.2). */
@@ -97,7 +100,11 @@ export function readConfig(env: NodeJS.ProcessEnv = process.env, isTerminal: boo
     allowHosts: read.list('AGENTFLOW_ALLOW_HOSTS', parseHostPort, 'host:port'),
     llmGateway: gatewayUrl === null ? null : { url: gatewayUrl, key: gatewayKey },
     mockLlm: read.flag('AGENTFLOW_MOCK_LLM'),
-    warnings: unknownVariables(env),
+    testTasks: read.flag('AGENTFLOW_TEST_TASKS') === true ? { pattern: read.pattern('AGENTFLOW_TEST_TASK_PATTERN') } : null,
+    warnings: [
+      ...unknownVariables(env),
+      ...(read.flag('AGENTFLOW_TEST_TASKS') === true ? ['AGENTFLOW_TEST_TASKS is set: tasks of flows are answered from scripts. That is for tests only.'] : []),
+    ],
   };
   read.throwIfWrong();
   return deepFreeze(config);
@@ -188,6 +195,16 @@ class Reader {
     if (value === null) return null;
     if (value === '1' || value === 'true') return true;
     return value === '0' || value === 'false' ? false : this.wrong(name, 'must be 1 or 0');
+  }
+
+  /** A regular expression, as its source. */
+  pattern(name: string): string | null {
+    const value = this.text(name);
+    try {
+      return value === null ? null : new RegExp(value).source;
+    } catch {
+      return this.wrong(name, 'must be a regular expression');
+    }
   }
 
   /** Comma-separated. */

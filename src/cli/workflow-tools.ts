@@ -1,5 +1,5 @@
 /** The engine's checks and drawings, with the node types there are, for whoever serves or inspects workflows. */
-import { diagramOf, loadSelectChecker, normalise, planOf, validateSpec, type NodePictures, type Plan, type SourceRow } from '../engine/index.ts';
+import { diagramOf, flowPlan, loadSelectChecker, normalise, planOf, validateSpec, type JsonObject, type NodePictures, type Plan, type SourceRow } from '../engine/index.ts';
 import { AgentFlowError } from '../errors.ts';
 import { nodeTypes } from '../nodes/index.ts';
 import type { WorkflowTools } from '../server/workflow-tools.ts';
@@ -9,6 +9,7 @@ const sourceKinds = ['llm', 'image', 'db', 'api'];
 export async function loadWorkflowTools(): Promise<WorkflowTools> {
   const checkSelect = await loadSelectChecker();
   return {
+    flowDiagram: (definition, tasks = {}) => diagramOf(flowPlan(definition as JsonObject, { everyTask: true }), tasks as NodePictures),
     normaliseState: (value) => normalise(value).value,
     validate: (spec) => validateSpec(spec, { nodeTypes, checkSelect }),
     diagram(spec, nodes = {}) {

@@ -111,8 +111,8 @@ function mermaidArrow(edge: EdgeSpec, from: string, to: string): string {
   return label === null ? `${from} --> ${to}` : `${from} -->|"${escaped(label)}"| ${to}`;
 }
 
-function labelOf({ condition, isDefault }: EdgeSpec): string | null {
-  return condition ?? (isDefault ? 'default' : null);
+function labelOf({ label, condition, isDefault }: EdgeSpec): string | null {
+  return label ?? condition ?? (isDefault ? 'default' : null);
 }
 
 const maxLabel = 120;

@@ -93,7 +93,7 @@ async function runOnce(task: NodeTask, attempt: number): Promise<NodeResult> {
   const timer = new AbortController();
   const signal = AbortSignal.any([task.signal, timer.signal]);
   const timeout = setTimeout(() => {
-    timer.abort(new NodeError('NODE_TIMEOUT', `Node '${task.node.id}' took longer than its timeout of ${seconds} s.`));
+    timer.abort(new NodeError('NODE_TIMEOUT', `${task.node.type === 'task' ? 'Task' : 'Node'} '${task.node.id}' took longer than its timeout of ${seconds} s.`));
   }, Math.min(seconds * 1_000, 2 ** 31 - 1));
   try {
     // The signal is raced as well: a node that does not listen to it must not hold the execution.

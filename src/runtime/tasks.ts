@@ -44,6 +44,11 @@ export function runtimePlugin(runtime: TaskRuntime, log: WorkerLog): GraphileCon
       },
       hooks: {
         loadTaskFromFiles(_context, details) {
+          // The tasks of flows lie below; they are no jobs.
+          if (details.taskIdentifier.startsWith('flow/')) {
+            details.handler = noJob;
+            return;
+          }
           const handler = details.handler as RuntimeTask | undefined;
           if (handler === undefined) return;
           const task: Task = (payload, helpers) => handler(payload, Object.assign(helpers, { runtime }));
@@ -53,3 +58,5 @@ export function runtimePlugin(runtime: TaskRuntime, log: WorkerLog): GraphileCon
     },
   };
 }
+
+const noJob: Task = (_payload, { job, logger }) => logger.warn(`${job.task_identifier} is a task of flows, and no job`);

@@ -3,12 +3,17 @@ import type pg from 'pg';
 import { nodeTypes } from '../nodes/index.ts';
 import { createSources, type Sources, type SourceSettings } from '../sources/index.ts';
 import { EngineStore } from '../store/engine-store.ts';
+import type { ClaimedFlow } from '../store/flow-rows.ts';
+import { isFlowRunId } from '../store/flow-run-id.ts';
+import { FlowStore } from '../store/flow-store.ts';
 import { PermitStore } from '../store/permit-store.ts';
 import { makePool } from '../store/pool.ts';
 import type { ClaimedExecution } from '../store/rows.ts';
 import { WorkerSession } from '../store/worker-session.ts';
 import { endingOf } from './ending.ts';
 import { Execution, type StopReason } from './execution.ts';
+import { FlowRunner } from './flows/flow-runner.ts';
+import { loadFlowTasks, type FlowTaskRegistry, type TestTasks } from './flows/registry.ts';
 import type { WorkerLog } from './log.ts';
 import { redactor } from './node-log.ts';
 import { PlanCache } from './plans.ts';
@@ -22,6 +27,8 @@ import type { ExecutionWorld } from './world.ts';
 export interface WorkerSettings extends SourceSettings {
   /** Executions driven at a time. */
   workerConcurrency: number;
+  /** Null: tasks of flows are what their files say. */
+  testTasks: TestTasks | null;
 }
 
 /** Workers that may die over an execution without any progress before it is given up. */
@@ -37,6 +44,7 @@ export class Worker implements TaskRuntime {
   readonly #jobPool: pg.Pool;
   readonly #session: WorkerSession;
   readonly #store: EngineStore;
+  readonly #flowStore: FlowStore;
   readonly #permits: PermitStore;
   readonly #waker: Waker;
   readonly #sources: Sources;
@@ -47,6 +55,8 @@ export class Worker implements TaskRuntime {
   readonly #executions = new Map<string, Execution | null>();
   /** Those among them for which another job came meanwhile. */
   readonly #again = new Set<string>();
+  #flowTasks: FlowTaskRegistry = { names: [], testPattern: null, find: () => null };
+  #flows: FlowRunner | null = null;
   #runner: SupervisedRunner | null = null;
   #poolIds: string[] = [];
   #orphanSearch: NodeJS.Timeout | null = null;
@@ -61,11 +71,13 @@ export class Worker implements TaskRuntime {
     this.#session = new WorkerSession({
       connectionString: workerUrl, log,
       jobWorkerIds: () => this.#poolIds,
+      flowTasks: () => this.#flowTasks,
       driven: () => this.#driven().map(({ claim }) => claim),
       onLost: (ids) => this.#stop(ids, 'lost'),
       onChanged: (ids, processId) => this.#changed(ids, processId),
     });
     this.#store = new EngineStore(this.#pool, () => this.#session.id, log);
+    this.#flowStore = new FlowStore(this.#pool, () => this.#session.id, log);
     this.#permits = new PermitStore(this.#pool, log);
     this.#waker = new Waker(() => this.#runner?.nudge());
     this.#sources = createSources(settings);
@@ -80,6 +92,8 @@ export class Worker implements TaskRuntime {
 
   /** Rejects when the database cannot be reached; from then on restarts of it are survived. */
   async start(): Promise<void> {
+    this.#flowTasks = await loadFlowTasks(this.#settings.testTasks);
+    this.#flows = new FlowRunner({ registry: this.#flowTasks, store: this.#flowStore, world: this.#world });
     await this.#session.start();
     this.#runner = await superviseRunner({
       pool: this.#jobPool, concurrency: this.#settings.workerConcurrency, runtime: this, log: this.#log,
@@ -113,8 +127,7 @@ export class Worker implements TaskRuntime {
     try {
       do {
         this.#again.delete(executionId);
-        const claim = await this.#store.claim(executionId);
-        if (claim !== null) await this.#drive(claim);
+        await this.#take(executionId);
       } while (this.#again.has(executionId) && !this.#isStopping);
     } finally {
       this.#executions.delete(executionId);
@@ -127,16 +140,34 @@ export class Worker implements TaskRuntime {
     if (made > 0) this.#log.info({ made }, 'made partitions for the coming months');
   }
 
+  async #take(executionId: string): Promise<void> {
+    if (isFlowRunId(executionId)) {
+      const claim = await this.#flowStore.claim(executionId);
+      if (claim !== null) await this.#driveFlow(claim);
+    } else {
+      const claim = await this.#store.claim(executionId);
+      if (claim !== null) await this.#drive(claim);
+    }
+  }
+
+  async #driveFlow(claim: ClaimedFlow): Promise<void> {
+    if (claim.losses >= mostLosses) await this.#flows!.fail(claim, lostTooOften(claim));
+    else await this.#run(this.#flows!.execution(claim));
+  }
+
+  async #run(execution: Execution): Promise<void> {
+    this.#executions.set(execution.claim.executionId, execution);
+    if (this.#isStopping) execution.stop('shutdown');
+    await execution.drive();
+    if (execution.wakesAtMs !== null) this.#waker.at(execution.wakesAtMs - execution.clock.now());
+  }
+
   async #drive(claim: ClaimedExecution): Promise<void> {
     const failure = claim.losses >= mostLosses ? lostTooOften(claim) : null;
     const ready = failure === null ? await this.#plans.get(claim.versionId, claim.onlyNodeId) : null;
     if (failure === null && ready !== null && ready.plan !== null) {
       await this.#world.prices.refresh();
-      const execution = new Execution(claim, { plan: underCaps(ready.plan, claim.caps), tenantSlug: ready.tenantSlug }, this.#world);
-      this.#executions.set(claim.executionId, execution);
-      if (this.#isStopping) execution.stop('shutdown');
-      await execution.drive();
-      if (execution.wakesAtMs !== null) this.#waker.at(execution.wakesAtMs - execution.clock.now());
+      await this.#run(new Execution(claim, { plan: underCaps(ready.plan, claim.caps), tenantSlug: ready.tenantSlug }, this.#world));
       // What our own statements say is not listened to.
       if (claim.parentId !== null) this.#look([claim.parentId]);
       return;
@@ -184,12 +215,12 @@ export class Worker implements TaskRuntime {
     for (const execution of this.#driven()) execution.stop('shutdown');
     await runner;
     this.#waker.close();
-    await Promise.all([this.#store.close(), this.#permits.close()]);
+    await Promise.all([this.#store.close(), this.#flowStore.close(), this.#permits.close()]);
     await this.#session.close();
     await Promise.all([this.#pool.end(), this.#jobPool.end(), this.#sources.close()]);
   }
 }
 
-function lostTooOften(claim: ClaimedExecution): { code: string; message: string } {
+function lostTooOften(claim: { losses: number }): { code: string; message: string } {
   return { code: 'WORKER_LOST', message: `${claim.losses} worker processes died while they ran this execution, without any progress.` };
 }

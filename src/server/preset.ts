@@ -21,6 +21,8 @@ import { ExecutionInputPlugin } from './plugins/execution-input.ts';
 import { ExecutionUpdatedPlugin } from './plugins/execution-updated.ts';
 import { FiltersPlugin } from './plugins/filters.ts';
 import { FlowByIdPlugin } from './plugins/flow-by-id.ts';
+import { FlowExecutionsPlugin } from './plugins/flow-executions.ts';
+import { FlowNamesPlugin, FlowsPlugin } from './plugins/flows.ts';
 import { KeysPlugin } from './plugins/keys.ts';
 import { NamesPlugin } from './plugins/names.ts';
 import { PageSizePlugin } from './plugins/page-size.ts';
@@ -35,6 +37,7 @@ export function schemaPreset(pool: Pool): GraphileConfig.Preset {
     plugins: [
       NamesPlugin, CheckEnumsPlugin, KeysPlugin, FiltersPlugin, PageSizePlugin, DefaultOrderPlugin, FlowByIdPlugin, UpdatesPlugin,
       AuthenticationPlugin, ExecutionInputPlugin, ExecutionUpdatedPlugin, ValidationPlugin, PublishGatePlugin, DiagramsPlugin,
+      FlowNamesPlugin, FlowsPlugin, FlowExecutionsPlugin,
     ],
     disablePlugins: [
       // What does not fit ends the start, instead of leaving a hole in the API.

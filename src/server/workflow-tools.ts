@@ -15,6 +15,8 @@ export interface WorkflowTools {
   validate(spec: unknown): Validation;
   /** Mermaid; null when the document cannot be drawn. `nodes`: how they fared, by id, to be shown. */
   diagram(spec: unknown, nodes?: Readonly<Record<string, { status: string; seconds: number | null; tokens: number }>>): string | null;
+  /** Mermaid of a flow's definition, which is always one that the database has accepted. `tasks`: as `nodes`, by name. */
+  flowDiagram(definition: unknown, tasks?: Readonly<Record<string, { status: string; seconds: number | null; tokens: number }>>): string;
   /** The value as jsonb holds it: without NUL and lone surrogates, which become U+FFFD. */
   normaliseState(value: unknown): unknown;
 }

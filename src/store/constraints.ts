@@ -9,7 +9,7 @@ export interface ConstraintRow {
   description: string | null;
 }
 
-/** CHECK, UNIQUE and foreign-key constraints, and unique indexes. */
+/** CHECK, UNIQUE, primary-key and foreign-key constraints, and unique indexes. */
 export async function readConstraints(db: Pool): Promise<ConstraintRow[]> {
   const { rows } = await db.query<ConstraintRow>(`
     select k.conname as name, array_agg(a.attname::text order by position.n) as columns,
@@ -19,7 +19,7 @@ export async function readConstraints(db: Pool): Promise<ConstraintRow[]> {
       join pg_catalog.pg_namespace n on n.oid = c.relnamespace
      cross join lateral unnest(k.conkey) with ordinality as position (attnum, n)
       join pg_catalog.pg_attribute a on a.attrelid = c.oid and a.attnum = position.attnum
-     where n.nspname = 'app_public' and k.contype in ('c', 'u', 'f')
+     where n.nspname = 'app_public' and k.contype in ('c', 'u', 'p', 'f')
      group by k.oid, k.conname, k.contype
     union all
     select i.relname, array_agg(a.attname::text order by position.n), obj_description(i.oid, 'pg_class')

@@ -14,6 +14,8 @@ export interface WorkerSessionOptions {
   log: StoreLog & { info(details: object, message: string): void };
   /** Ids of the job pools of this process, under which graphile-worker locks jobs. */
   jobWorkerIds(): string[];
+  /** The tasks of flows that this process has. */
+  flowTasks(): { names: string[]; testPattern: string | null };
   driven(): LeaseRef[];
   /** These executions are no longer ours. */
   onLost(executionIds: string[]): void;
@@ -30,6 +32,8 @@ export class WorkerSession {
   readonly #options: WorkerSessionOptions;
   readonly #closing = new AbortController();
   #id: string = randomUUID();
+  /** Under which id the tasks are registered. */
+  #tasksOf: string | null = null;
   #client: pg.Client | null = null;
   #loop: Promise<void> = Promise.resolve();
 
@@ -139,6 +143,15 @@ export class WorkerSession {
     const { rows } = await this.#current().query<{ dead: number }>('select app_private.sweep_workers($1) as dead', [this.#id]);
     const { dead } = rows[0]!;
     if (dead > 0) this.#options.log.info({ dead }, 'took over from workers that died');
+    if (this.#tasksOf !== this.#id) await this.#registerTasks();
+  }
+
+  /** After a sweep: what dead workers had is forgotten with it. */
+  async #registerTasks(): Promise<void> {
+    const id = this.#id;
+    const { names, testPattern } = this.#options.flowTasks();
+    await this.#current().query('select app_private.register_flow_tasks($1, $2, $3)', [id, names, testPattern]);
+    this.#tasksOf = id;
   }
 
   /** A session that did not answer is not trusted again. */

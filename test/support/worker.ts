@@ -3,7 +3,7 @@ import { startWorker, type RunningWorker, type WorkerLog, type WorkerSettings } 
 import type { TestDatabase } from './database.ts';
 
 export const plainSettings: WorkerSettings = {
-  workerConcurrency: 10, sourceVariables: [], sourceValues: {}, allowHosts: [], llmGateway: null, mockLlm: null,
+  workerConcurrency: 10, sourceVariables: [], sourceValues: {}, allowHosts: [], llmGateway: null, mockLlm: null, testTasks: null,
 };
 
 export interface LoggedLine { level: string; details: object; message: string }

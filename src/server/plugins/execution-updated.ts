@@ -10,7 +10,7 @@ import { AgentFlowError } from '../../errors.ts';
 import { topicOf } from '../events.ts';
 
 /** Throws UNAUTHENTICATED or NOT_FOUND. */
-function topicOrRefusal([tenantId, visibleId]: readonly [string | null, string | null]): string {
+export function topicOrRefusal([tenantId, visibleId]: readonly [string | null, string | null]): string {
   if (tenantId === null) throw new AgentFlowError('UNAUTHENTICATED');
   if (visibleId === null) throw new AgentFlowError('NOT_FOUND', undefined, { details: { field: 'id' } });
   return topicOf(tenantId, visibleId);
