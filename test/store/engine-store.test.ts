@@ -237,6 +237,19 @@ test('a lease that its worker knows nothing of is freed by the heartbeat, and so
   session.release(true);
 });
 
+test('a worker that registers again does not forget what its former job pool holds', async () => {
+  const { id, session } = await makeWorker();
+  const locked = await pendingExecution();
+  await database.owner.query(`update graphile_worker._private_jobs set locked_at = now(), locked_by = $2 where key = $1`, [locked, `pool-${id}`]);
+  await session.query('select app_private.register_worker($1, $2, $3, $4)', [id, 'test', 1, ['another pool']]);
+  await session.query('select app_private.heartbeat($1, $2, $3, $4)', [id, ['another pool'], [], []]);
+  const { rows: jobs } = await database.owner.query('select locked_by from graphile_worker.jobs where key = $1', [locked]);
+  expect(jobs).toEqual([{ locked_by: null }]);
+  const { rows: workers } = await database.owner.query('select job_worker_ids from app_private.workers where id = $1', [id]);
+  expect(workers).toEqual([{ job_worker_ids: ['another pool'] }]);
+  session.release(true);
+});
+
 test('changes are told with ids and tenants only', async () => {
   const listener = new pg.Client({ connectionString: database.url('agentflow_worker') });
   await listener.connect();
