@@ -75,6 +75,8 @@ export async function commitCurrent(urls: DatabaseUrls, message: string | undefi
   await migrateDatabase(urls.databaseUrl, { passwords: urls.passwords, say, migrationsFolder: folderOf(urls) });
   await demandShadowIsFree(urls);
   await locating(urls, urls.shadowUrl ?? urls.databaseUrl, false, () => commit(settings(urls, say), message));
+  // What was watched is part of the migration now.
+  await withClient(actingAs(urls.databaseUrl, 'agentflow_owner'), (client) => client.query('delete from graphile_migrate.current'));
   return committedMigrations(folderOf(urls)).at(-1)!.file;
 }
 
