@@ -4,6 +4,7 @@ import { exitCodeHelp, exitCodes } from './context.ts';
 import { dbCommands } from './db/index.ts';
 import { doctorCommand } from './doctor.ts';
 import { executionCommands } from './execution/index.ts';
+import { flowCommands } from './flow/index.ts';
 import { serverCommand } from './server.ts';
 import { startCommand } from './start.ts';
 import { workerCommand } from './worker.ts';
@@ -19,6 +20,7 @@ const program = new Command('agentflow')
   .addCommand(workerCommand())
   .addCommand(workflowCommands())
   .addCommand(executionCommands())
+  .addCommand(flowCommands())
   .addCommand(dbCommands())
   .addCommand(doctorCommand())
   .addCommand(verifyCommand())

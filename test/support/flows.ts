@@ -89,7 +89,8 @@ const fields = `id status flowVersion inputContext outputData errorCode errorMes
   taskExecutions { nodes { taskName sequenceNumber status attempts inputData outputData errorCode errorMessage errorTraceback logs } }`;
 
 export async function readFlowExecution(api: TestApi, id: string, as = 'operator'): Promise<FlowExecutionRow> {
-  return (await api.data<{ flowExecution: FlowExecutionRow }>(as, `query ($id: BigInt!) { flowExecution(id: $id) { ${fields} } }`, { id })).flowExecution;
+  const { flowExecution } = await api.data(as, `query ($id: BigInt!) { flowExecution(id: $id) { ${fields} } }`, { id });
+  return flowExecution as FlowExecutionRow;
 }
 
 /** Reads it again and again until `isReached`; throws with what it last was after `seconds`. */

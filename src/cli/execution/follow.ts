@@ -5,7 +5,7 @@ import { AgentFlowError } from '../../errors.ts';
 import { hasLivingWorker, readExecution, type ExecutionView } from '../../store/execution-rows.ts';
 import { actAs, actingOptions, type Acting, type ActingOptions } from '../acting.ts';
 import { action, exitCodes, type Context } from '../context.ts';
-import { isOver, liveProgress, plainProgress, silentProgress, type Progress } from './progress.ts';
+import { executionWords, liveProgress, plainProgress, silentProgress, type Progress, type ProgressWords } from './progress.ts';
 
 const lookEveryMs = 1_000;
 /** After this long without a start, is there anybody who could start it? */
@@ -22,18 +22,30 @@ export function followCommand(): Command {
 }
 
 /** @throws AgentFlowError NOT_FOUND */
-export async function follow(context: Context, acting: Acting, id: string): Promise<ExecutionView> {
-  const alarm = new Alarm(await acting.connect(), id);
+export function follow(context: Context, acting: Acting, id: string): Promise<ExecutionView> {
+  return followUntilOver(context, acting, { topic: id, read: () => demandExecution(acting, id), isPending: ({ status }) => status === 'pending', words: executionWords });
+}
+
+export interface Followed<View> {
+  /** The id that is told when it changes. */
+  topic: string;
+  read(): Promise<View>;
+  isPending(view: View): boolean;
+  words: ProgressWords<View>;
+}
+
+export async function followUntilOver<View>(context: Context, acting: Acting, { topic, read, isPending, words }: Followed<View>): Promise<View> {
+  const alarm = new Alarm(await acting.connect(), topic);
   await alarm.set();
-  const progress = progressFor(context);
+  const progress = progressFor(context, words);
   const started = performance.now();
   let asked = false;
   try {
     for (;;) {
-      const view = await demandExecution(acting, id);
+      const view = await read();
       progress.show(view);
-      if (isOver(view)) return view;
-      if (!asked && view.status === 'pending' && performance.now() - started > askForWorkerMs) {
+      if (words.isOver(view)) return view;
+      if (!asked && isPending(view) && performance.now() - started > askForWorkerMs) {
         asked = true;
         if (!await alarm.workerLives()) context.say('No worker runs: start one with agentflow worker, or everything with agentflow start.');
       }
@@ -56,9 +68,9 @@ export async function demandExecution({ transaction }: Acting, id: string): Prom
   throw new AgentFlowError('NOT_FOUND', `There is no execution ${id}.`, { remedy: 'agentflow execution list shows the latest.' });
 }
 
-function progressFor(context: Context): Progress {
+function progressFor<View>(context: Context, words: ProgressWords<View>): Progress<View> {
   if (context.json) return silentProgress;
-  return process.stderr.isTTY ? liveProgress(process.stderr) : plainProgress(context.say);
+  return process.stderr.isTTY ? liveProgress(process.stderr, words) : plainProgress(context.say, words);
 }
 
 /** Rings when PostgreSQL says that the execution changed. */

@@ -1,39 +1,60 @@
 /** Shows how an execution gets on: in place on a terminal, a line for each change elsewhere. */
+import type { NodeStatus } from '../../engine/types.ts';
 import type { ExecutionView, NodeView } from '../../store/execution-rows.ts';
 import { approvalHint, endLine, nodeLine } from './words.ts';
 
-export interface Progress {
-  show(view: ExecutionView): void;
+export interface Progress<View = ExecutionView> {
+  show(view: View): void;
   /** The last picture stays. */
   end(): void;
 }
 
-export const silentProgress: Progress = { show: () => undefined, end: () => undefined };
+/** How a view reads, whatever it is of. */
+export interface ProgressWords<View> {
+  title(view: View): string;
+  status(view: View): string;
+  isOver(view: View): boolean;
+  steps(view: View): Step[];
+  /** The line that ends it. */
+  end(view: View): string;
+}
 
-/** One line for each change of a node's status and for each of its log lines. */
-export function plainProgress(write: (line: string) => void): Progress {
+export interface Step {
+  name: string;
+  status: NodeStatus;
+  attempts: number;
+  line: string;
+  /** What can be done about it. */
+  hint: string | null;
+  logs: readonly { level: string; message: string }[];
+}
+
+export const silentProgress: Progress<unknown> = { show: () => undefined, end: () => undefined };
+
+/** One line for each change of a step's status and for each of its log lines. */
+export function plainProgress<View>(write: (line: string) => void, words: ProgressWords<View>): Progress<View> {
   const told = new Map<string, string>();
   const logged = new Map<string, number>();
   let status = '';
   return {
     show(view) {
-      if (view.status !== status && !isOver(view)) write(`${view.status.padEnd(12)} execution ${view.id} of ${view.workflow} (version ${view.version})`);
-      ({ status } = view);
-      for (const node of view.nodes) {
-        const key = `${node.status} ${node.attempts}`;
-        if (told.get(node.nodeId) !== key) write(nodeLine(node));
-        if (told.get(node.nodeId) !== key && awaitsDecision(node)) write(`${''.padEnd(12)} ${approvalHint(view.id, node)}`);
-        told.set(node.nodeId, key);
-        for (const { level, message } of node.logs.slice(logged.get(node.nodeId) ?? 0)) write(`${''.padEnd(12)} ${node.nodeId}: ${level}: ${message}`);
-        logged.set(node.nodeId, node.logs.length);
+      if (words.status(view) !== status && !words.isOver(view)) write(`${words.status(view).padEnd(12)} ${words.title(view)}`);
+      status = words.status(view);
+      for (const step of words.steps(view)) {
+        const key = `${step.status} ${step.attempts}`;
+        if (told.get(step.name) !== key) write(step.line);
+        if (told.get(step.name) !== key && step.hint !== null) write(`${''.padEnd(12)} ${step.hint}`);
+        told.set(step.name, key);
+        for (const { level, message } of step.logs.slice(logged.get(step.name) ?? 0)) write(`${''.padEnd(12)} ${step.name}: ${level}: ${message}`);
+        logged.set(step.name, step.logs.length);
       }
-      if (isOver(view)) write(endLine(view));
+      if (words.isOver(view)) write(words.end(view));
     },
     end: () => undefined,
   };
 }
 
-const marks: Readonly<Record<NodeView['status'], [mark: string, colour: number]>> = {
+const marks: Readonly<Record<NodeStatus, [mark: string, colour: number]>> = {
   pending: ['·', 90], running: ['▶', 36], waiting: ['⏸', 33], rate_limited: ['⏸', 33], completed: ['✔', 32], failed: ['✘', 31],
   timed_out: ['✘', 31], cancelled: ['■', 35], skipped: ['-', 90],
 };
@@ -47,13 +68,13 @@ interface Screen {
 const usualColumns = 80;
 
 /** Redraws its lines in place, and the clocks of what runs. */
-export function liveProgress(screen: Screen): Progress {
-  let view: ExecutionView | null = null;
+export function liveProgress<View>(screen: Screen, words: ProgressWords<View>): Progress<View> {
+  let view: View | null = null;
   let drawn = 0;
   const draw = (): void => {
     if (view === null) return;
     const columns = screen.columns === undefined || screen.columns === 0 ? usualColumns : screen.columns;
-    const lines = picture(view).map((line) => fitted(line, columns));
+    const lines = picture(view, words).map((line) => fitted(line, columns));
     screen.write(`${drawn > 0 ? `\u001b[${drawn}F` : ''}\u001b[0J${lines.join('\n')}\n`);
     drawn = lines.length;
   };
@@ -71,17 +92,17 @@ export function liveProgress(screen: Screen): Progress {
   };
 }
 
-function picture(view: ExecutionView): string[] {
+function picture<View>(view: View, words: ProgressWords<View>): string[] {
   return [
-    `${view.workflow} (version ${view.version}), execution ${view.id}`,
-    ...view.nodes.flatMap((node) => [nodePicture(node), ...node.logs.slice(-3).map(({ message }) => `      ${grey(message)}`), ...(awaitsDecision(node) ? [`      ${approvalHint(view.id, node)}`] : [])]),
-    isOver(view) ? endLine(view) : `${view.status} ...`,
+    words.title(view),
+    ...words.steps(view).flatMap((step) => [coloured(step), ...step.logs.slice(-3).map(({ message }) => `      ${grey(message)}`), ...(step.hint === null ? [] : [`      ${step.hint}`])]),
+    words.isOver(view) ? words.end(view) : `${words.status(view)} ...`,
   ];
 }
 
-function nodePicture(node: NodeView): string {
-  const [mark, colour] = marks[node.status];
-  return `  \u001b[${colour}m${mark} ${nodeLine(node)}\u001b[0m`;
+function coloured({ status, line }: Step): string {
+  const [mark, colour] = marks[status];
+  return `  \u001b[${colour}m${mark} ${line}\u001b[0m`;
 }
 
 function grey(text: string): string {
@@ -95,6 +116,16 @@ function fitted(line: string, columns: number): string {
   const shown = single.replace(escapes, '');
   return [...shown].length < columns ? single : `${[...shown].slice(0, Math.max(1, columns - 2)).join('')}…`;
 }
+
+export const executionWords: ProgressWords<ExecutionView> = {
+  title: (view) => `execution ${view.id} of ${view.workflow} (version ${view.version})`,
+  status: ({ status }) => status,
+  isOver,
+  steps: (view) => view.nodes.map((node) => ({
+    name: node.nodeId, status: node.status, attempts: node.attempts, line: nodeLine(node), logs: node.logs, hint: awaitsDecision(node) ? approvalHint(view.id, node) : null,
+  })),
+  end: endLine,
+};
 
 export function awaitsDecision({ status, waitReason }: NodeView): boolean {
   return status === 'waiting' && waitReason === 'approval';
