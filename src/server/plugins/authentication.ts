@@ -28,6 +28,7 @@ export const AuthenticationPlugin = extendSchema((build) => {
   if (!users) throw new Error('There is no resource for the table users');
   return {
     typeDefs: gql`
+      """Who signs in."""
       input AuthenticateInput {
         clientMutationId: String
         email: String!
@@ -40,9 +41,11 @@ export const AuthenticationPlugin = extendSchema((build) => {
         jwt: String!
         user: User
       }
+      """Nothing has to be said to sign out."""
       input LogoutInput {
         clientMutationId: String
       }
+      """What is left of a session that has ended."""
       type LogoutPayload {
         clientMutationId: String
         """True: the session has ended."""

@@ -68,13 +68,14 @@ export const CheckEnumsPlugin: GraphileConfig.Plugin = {
         const values = info.state.valuesByService.get(serviceName)?.get(`${schema}.${pgClass.relname}.${pgAttribute.attname}`);
         if (!values) return;
         const name = info.inflection.camelCase(`${info.inflection.singularize(pgClass.relname)}_${pgAttribute.attname}`);
-        attribute.codec = EXPORTABLE((TYPES, enumCodec, name, values) => enumCodec({
+        const { description } = attribute;
+        attribute.codec = EXPORTABLE((TYPES, description, enumCodec, name, values) => enumCodec({
           name,
           identifier: TYPES.varchar.sqlType,
           values,
-          description: undefined,
+          description,
           extensions: { isCheckEnum: true },
-        }), [TYPES, enumCodec, name, values]) as typeof attribute.codec;
+        }), [TYPES, description, enumCodec, name, values]) as typeof attribute.codec;
       },
     },
   }),

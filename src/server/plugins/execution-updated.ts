@@ -21,6 +21,7 @@ export const ExecutionUpdatedPlugin = extendSchema((build) => {
   if (!executions) throw new Error('There is no resource for the table executions');
   return {
     typeDefs: gql`
+      """An execution that has just changed."""
       type ExecutionUpdatedPayload {
         """The execution as it is now."""
         execution: Execution

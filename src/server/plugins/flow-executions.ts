@@ -56,6 +56,7 @@ const typeDefs = gql`
     """Where in the program the task failed. For admins; null for everybody else, since traces can hold secrets."""
     errorTraceback: String
   }
+  """A flow execution that has just changed."""
   type FlowExecutionUpdatedPayload {
     """The flow execution as it is now."""
     flowExecution: FlowExecution

@@ -62,14 +62,17 @@ const typeDefs = gql`
     """The whole document. Without it, a new name or start task is carried into the present one."""
     definition: JSON
   }
+  """The flow to create."""
   input CreateFlowInput {
     clientMutationId: String
     flow: FlowInput!
   }
+  """The flow that was created."""
   type CreateFlowPayload {
     clientMutationId: String
     flow: Flow
   }
+  """Which flow, and what of it changes."""
   input UpdateFlowInput {
     clientMutationId: String
     id: String!
@@ -77,6 +80,7 @@ const typeDefs = gql`
     expectedVersion: Int
     patch: FlowPatch!
   }
+  """The flow as it is now."""
   type UpdateFlowPayload {
     clientMutationId: String
     flow: Flow
