@@ -3,10 +3,8 @@ import path from 'node:path';
 import { demandNone, extensionFolders, importModule, modulesIn } from '../extensions.ts';
 import { isObject } from '../engine/json.ts';
 import { schemaFault } from '../engine/schema.ts';
+import { defineNode, type GivenType } from './define.ts';
 import type { NodeType } from '../engine/types.ts';
-
-/** What a node type must say; the rest has defaults. */
-type GivenType = Pick<NodeType, 'type' | 'summary' | 'run'> & Partial<NodeType>;
 
 /** The types of a folder, then those of the extensions of a project. @throws AgentFlowError EXTENSION_INVALID, with every problem. */
 export async function loadNodeTypes(ownFolder: string, projectFolder?: string): Promise<NodeType[]> {
@@ -24,18 +22,11 @@ export async function loadNodeTypes(ownFolder: string, projectFolder?: string): 
 
 async function typesIn(files: readonly string[], problems: string[]): Promise<NodeType[]> {
   const modules = await Promise.all(files.map(async (file) => ({ file, exports: await importModule(file, problems) })));
-  return modules.flatMap(({ file, exports }) => [...new Set(Object.values(exports ?? {}))].filter(isGivenType).map((given) => checked(complete(given), file, problems)));
+  return modules.flatMap(({ file, exports }) => [...new Set(Object.values(exports ?? {}))].filter(isGivenType).map((given) => checked(defineNode(given), file, problems)));
 }
 
 function isGivenType(value: unknown): value is GivenType {
   return typeof value === 'object' && value !== null && 'type' in value && 'run' in value;
-}
-
-/** Where a node type says nothing, it is one that may reach outside, works on no source and takes any parameters. */
-function complete(given: GivenType): NodeType {
-  return {
-    parameters: { type: 'object' }, sourceKind: null, sourceRequired: false, hasEffect: () => true, defaultOutputKey: () => `${given.type}_result`, example: {}, ...given,
-  };
 }
 
 const sourceKinds: readonly unknown[] = [null, 'llm', 'image', 'db', 'api'];
