@@ -9,15 +9,17 @@ import { errorRegistry } from '../../src/errors.ts';
 import { withClient } from '../../src/schema/connection.ts';
 import { runCli, startService, temporaryDataDir, type Service } from '../support/cli.ts';
 import { clientOf, post, sampleWorkflow, signIn, until, type Answer, type ApiClient } from './support/client.ts';
+import { preparedDataDir } from './support/data-folder.ts';
 
 const slow = 60_000;
 const unknownId = '00000000-0000-4000-8000-000000000000';
 const foreignWorkflow = '660e8400-e29b-41d4-a716-446655440010';
-const place = temporaryDataDir();
+let place: Awaited<ReturnType<typeof preparedDataDir>>;
 let service: Service;
 let john: ApiClient;
 
 beforeAll(async () => {
+  place = await preparedDataDir();
   service = await startService(['start'], place.dataDir);
   john = await signIn(service.info, 'john@');
   // A start leaves jobs of its own.

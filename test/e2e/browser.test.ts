@@ -2,8 +2,9 @@
 import { existsSync } from 'node:fs';
 import { chromium, type Browser, type Locator, type Page } from 'playwright-core';
 import { graphiqlOptions } from '../../src/server/graphiql.ts';
-import { startService, temporaryDataDir, type Service } from '../support/cli.ts';
+import { startService, type Service } from '../support/cli.ts';
 import { sampleWorkflow } from './support/client.ts';
+import { preparedDataDir } from './support/data-folder.ts';
 
 const slow = 40_000;
 const mainJob = graphiqlOptions.clientConfig!.defaultQuery!;
@@ -12,7 +13,7 @@ const browserPath = ['/usr/bin/chromium', '/usr/bin/chromium-browser', '/usr/bin
 if (!browserPath) console.warn('The browser test is skipped: there is no Chromium in /usr/bin (apt-get install chromium).');
 
 (browserPath ? describe : describe.skip)('GraphiQL', () => {
-  const place = temporaryDataDir();
+  let place: Awaited<ReturnType<typeof preparedDataDir>>;
   let service: Service;
   let browser: Browser;
   let page: Page;
@@ -21,6 +22,7 @@ if (!browserPath) console.warn('The browser test is skipped: there is no Chromiu
   const complaints: string[] = [];
 
   beforeAll(async () => {
+    place = await preparedDataDir();
     [service, browser] = await Promise.all([
       startService(['start'], place.dataDir),
       chromium.launch({ executablePath: browserPath!, args: ['--no-sandbox', '--disable-dev-shm-usage', '--disable-background-networking'] }),

@@ -3,9 +3,10 @@ import { existsSync, statSync } from 'node:fs';
 import path from 'node:path';
 import { attachEmbedded } from '../../src/embedded/index.ts';
 import { identifyProcess, waitForEnd } from '../../src/embedded/processes.ts';
-import { startService, temporaryDataDir, type Service } from '../support/cli.ts';
+import { startService, type Service } from '../support/cli.ts';
 import { startModelServer, type ModelServer } from '../support/model-server.ts';
 import { openClient, watch } from '../support/subscriptions.ts';
+import { preparedDataDir } from './support/data-folder.ts';
 import { sampleWorkflow, signIn, until, type ApiClient } from './support/client.ts';
 
 /** Each of these starts AgentFlow at least once, on a machine that may be busy. */
@@ -22,13 +23,13 @@ const readExecution = `query ($id: UUID!) { execution(id: $id) {
 let model: ModelServer;
 /** While set, models are asked and do not answer. */
 let isSilent = false;
-let place: ReturnType<typeof temporaryDataDir>;
+let place: Awaited<ReturnType<typeof preparedDataDir>>;
 const services: Service[] = [];
 
 beforeAll(async () => {
-  place = temporaryDataDir();
+  place = await preparedDataDir();
   model = await startModelServer(({ prompt }) => (isSilent ? new Promise<never>(() => undefined) : `An answer to: ${prompt}`));
-});
+}, slow);
 afterAll(async () => {
   for (const { launcher, finished } of services) {
     launcher.kill('SIGTERM');
@@ -36,7 +37,7 @@ afterAll(async () => {
   }
   await model.close();
   place.remove();
-});
+}, slow);
 
 const serverFile = (): string => path.join(place.dataDir, 'server.json');
 
