@@ -2,9 +2,9 @@
 import { startWorker } from '../../src/runtime/index.ts';
 import { keepingLog, plainSettings } from './worker.ts';
 
-const [workerUrl, gatewayUrl] = process.argv.slice(2) as [string, string];
+const [workerUrl, gatewayUrl, more = '{}'] = process.argv.slice(2) as [string, string, string?];
 const log = { ...keepingLog(), error: (details: object, message: string) => console.error(message, details) };
-const worker = await startWorker({ config: { ...plainSettings, llmGateway: { url: gatewayUrl, key: null } }, workerUrl, log });
+const worker = await startWorker({ config: { ...plainSettings, llmGateway: { url: gatewayUrl, key: null }, ...JSON.parse(more) as object }, workerUrl, log });
 process.on('SIGTERM', () => {
   worker.close(4_000).then(() => process.exit(0), (error: unknown) => {
     console.error(error);

@@ -1,6 +1,7 @@
 /** Starts and kills worker processes. */
 import { spawn, type ChildProcess } from 'node:child_process';
 import path from 'node:path';
+import type { WorkerSettings } from '../../src/runtime/index.ts';
 import type { TestDatabase } from './database.ts';
 
 const script = path.resolve('test/support/worker-process.ts');
@@ -12,9 +13,9 @@ export interface WorkerProcess {
   exited: Promise<number | null>;
 }
 
-/** Resolves when it takes jobs. */
-export async function startWorkerProcess(database: TestDatabase, gatewayUrl: string): Promise<WorkerProcess> {
-  const child = spawn(process.execPath, [script, database.url('agentflow_worker'), gatewayUrl], { stdio: ['ignore', 'pipe', 'inherit'] });
+/** Resolves when it takes jobs. `cwd`: the folder that it runs in, whose package.json may name extensions. */
+export async function startWorkerProcess(database: TestDatabase, gatewayUrl: string, { settings = {}, cwd }: { settings?: Partial<WorkerSettings>; cwd?: string } = {}): Promise<WorkerProcess> {
+  const child = spawn(process.execPath, [script, database.url('agentflow_worker'), gatewayUrl, JSON.stringify(settings)], { stdio: ['ignore', 'pipe', 'inherit'], cwd });
   const exited = new Promise<number | null>((resolve) => {
     child.on('exit', resolve);
   });
