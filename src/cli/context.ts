@@ -13,7 +13,7 @@ Exit codes: 0 done, 1 failed or the answer is no, 2 called wrongly, 3 something 
 /** Faults of what AgentFlow stands on, not of what it was asked to do. */
 const environmentCodes: ReadonlySet<ErrorCode> = new Set<ErrorCode>([
   'CONFIG_INVALID', 'PORT_IN_USE', 'DATA_DIR_IN_USE', 'DATA_DIR_UNUSABLE', 'DATA_DIR_VERSION', 'EMBEDDED_POSTGRES', 'POSTGRES_UNSUPPORTED',
-  'DATABASE_UNREACHABLE', 'DATABASE_BEHIND', 'DATABASE_AHEAD', 'DATABASE_IN_USE', 'ROLE_MISSING',
+  'DATABASE_UNREACHABLE', 'DATABASE_BEHIND', 'DATABASE_AHEAD', 'DATABASE_IN_USE', 'ROLE_MISSING', 'EXTENSION_INVALID',
 ]);
 
 export interface Context {

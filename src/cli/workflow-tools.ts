@@ -1,20 +1,19 @@
 /** The engine's checks and drawings, with the node types there are, for whoever serves or inspects workflows. */
-import { diagramOf, flowPlan, loadSelectChecker, normalise, planOf, validateSpec, type JsonObject, type NodePictures, type Plan, type SourceRow } from '../engine/index.ts';
+import { diagramOf, flowPlan, loadSelectChecker, normalise, planOf, validateSpec, type JsonObject, type NodePictures, type NodeType, type Plan, type SourceRow } from '../engine/index.ts';
 import { AgentFlowError } from '../errors.ts';
-import { nodeTypes } from '../nodes/index.ts';
 import type { WorkflowTools } from '../server/workflow-tools.ts';
 
 const sourceKinds = ['llm', 'image', 'db', 'api'];
 
 export async function loadWorkflowTools(): Promise<WorkflowTools> {
-  const checkSelect = await loadSelectChecker();
+  const [checkSelect, nodeTypes] = await Promise.all([loadSelectChecker(), loadNodeTypes()]);
   return {
     flowDiagram: (definition, tasks = {}) => diagramOf(flowPlan(definition as JsonObject, { everyTask: true }), tasks as NodePictures),
     normaliseState: (value) => normalise(value).value,
     validate: (spec) => validateSpec(spec, { nodeTypes, checkSelect }),
     diagram(spec, nodes = {}) {
       try {
-        return diagramOf(drawablePlan(spec), nodes as NodePictures);
+        return diagramOf(drawable(spec, nodeTypes), nodes as NodePictures);
       } catch (error) {
         if (error instanceof AgentFlowError && error.code === 'INVALID_WORKFLOW') return null;
         throw error;
@@ -23,8 +22,17 @@ export async function loadWorkflowTools(): Promise<WorkflowTools> {
   };
 }
 
+/** Loaded when they are needed: what extensions bring may be wrong, and that is an answer of the command. @throws AgentFlowError EXTENSION_INVALID */
+export async function loadNodeTypes(): Promise<readonly NodeType[]> {
+  return (await import('../nodes/index.ts')).nodeTypes;
+}
+
 /** @throws AgentFlowError INVALID_WORKFLOW */
-export function drawablePlan(spec: unknown): Plan {
+export async function loadDrawablePlan(spec: unknown): Promise<Plan> {
+  return drawable(spec, await loadNodeTypes());
+}
+
+function drawable(spec: unknown, nodeTypes: readonly NodeType[]): Plan {
   return planOf(spec, { nodeTypes, sources: everyNamedSource(spec) });
 }
 

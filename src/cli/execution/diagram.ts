@@ -3,7 +3,7 @@ import { readVersionSpec } from '../../store/execution-rows.ts';
 import { actAs, actingOptions, type ActingOptions } from '../acting.ts';
 import { action } from '../context.ts';
 import { diagramOptions, tellDiagram, type DiagramOptions } from '../diagram.ts';
-import { drawablePlan } from '../workflow-tools.ts';
+import { loadDrawablePlan } from '../workflow-tools.ts';
 import { demandExecution } from './follow.ts';
 
 export function diagramCommand(): Command {
@@ -13,6 +13,6 @@ export function diagramCommand(): Command {
     .action(action<ActingOptions & DiagramOptions>((context, options, id) => actAs(context, options, async (acting) => {
       const { workflowId, version, nodes } = await demandExecution(acting, id!);
       const spec = await acting.transaction((client) => readVersionSpec(client, workflowId, version));
-      await tellDiagram(context, options, drawablePlan(spec), Object.fromEntries(nodes.map(({ nodeId, status, seconds, tokens }) => [nodeId, { status, seconds, tokens }])));
+      await tellDiagram(context, options, await loadDrawablePlan(spec), Object.fromEntries(nodes.map(({ nodeId, status, seconds, tokens }) => [nodeId, { status, seconds, tokens }])));
     })));
 }

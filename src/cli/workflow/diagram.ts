@@ -4,7 +4,7 @@ import { listVersions } from '../../store/workflow-rows.ts';
 import { actAs, actingOptions, type ActingOptions } from '../acting.ts';
 import { action, exitCodes, type Context } from '../context.ts';
 import { diagramOptions, tellDiagram, type DiagramOptions } from '../diagram.ts';
-import { drawablePlan } from '../workflow-tools.ts';
+import { loadDrawablePlan } from '../workflow-tools.ts';
 import { findingLines, readForChecking } from './check.ts';
 import { findWorkflow } from './find.ts';
 import { demandVersion, versionNumber } from './versions.ts';
@@ -21,7 +21,7 @@ export function diagramCommand(): Command {
     .action(action<Options>(async (context, options, given) => {
       const spec = statSync(given!, { throwIfNoEntry: false })?.isFile() ? specInFile(context, given!) : await storedSpec(context, options, given!);
       if (spec === null) return exitCodes.failure;
-      await tellDiagram(context, options, drawablePlan(spec));
+      await tellDiagram(context, options, await loadDrawablePlan(spec));
       return exitCodes.ok;
     }));
 }

@@ -1,10 +1,9 @@
 import { Command } from 'commander';
 import { loadSelectChecker } from '../../engine/index.ts';
-import { nodeTypes } from '../../nodes/index.ts';
 import { validateAll } from '../../server/workflow-tools.ts';
 import { actAs, actingOptions, type ActingOptions } from '../acting.ts';
 import { action, exitCodes, type Context } from '../context.ts';
-import { loadWorkflowTools } from '../workflow-tools.ts';
+import { loadNodeTypes, loadWorkflowTools } from '../workflow-tools.ts';
 import { checkOffline, findingLines, placed, readForChecking, type FileFindings } from './check.ts';
 import { filesOf } from './file.ts';
 
@@ -35,7 +34,7 @@ function summary({ file, valid, errors, warnings, open }: FileFindings): string 
 }
 
 async function checkAlone(files: readonly string[]): Promise<FileFindings[]> {
-  const checkSelect = await loadSelectChecker();
+  const [checkSelect, nodeTypes] = await Promise.all([loadSelectChecker(), loadNodeTypes()]);
   return files.map((file) => {
     const { findings, workflow } = readForChecking(file);
     if (workflow === null) return findings;
