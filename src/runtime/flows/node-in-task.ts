@@ -1,7 +1,7 @@
 /** Lets a task do what a node of a workflow does: the ready-made tasks are made of it. */
 import { planOf } from '../../engine/index.ts';
 import { loadSelectChecker } from '../../engine/sql.ts';
-import type { Json, JsonObject, NodeContext, NodeResult, NodeWaits, PlanNode, Problem, SourcePort } from '../../engine/types.ts';
+import type { Json, JsonObject, NodeContext, NodeResult, NodeWaits, Plan, PlanNode, Problem, SourcePort } from '../../engine/types.ts';
 import { AgentFlowError, NodeError } from '../../errors.ts';
 import { nodeTypes } from '../../nodes/index.ts';
 import { sourcePortFor } from '../node-sources.ts';
@@ -33,10 +33,10 @@ export async function runNodeInTask(place: TaskPlace, typeName: string, paramete
   const type = nodeTypes.find((known) => known.type === typeName);
   if (type === undefined) throw new NodeError('INVALID_VALUE', `There is no node type '${typeName}'.`);
   const { node, context } = place;
-  const planned = await plannedNode(node.node, typeName, parameters);
+  const { planned, plan } = await plannedNode(node.node, typeName, parameters);
   const inner: NodeContext = {
     node: planned, parameters: planned.parameters, state: context, outputs: {}, attempt: node.attempt, idempotencyKey: place.idempotencyKey,
-    signal: node.signal, log: node.log, source: sourceOfTask(place, planned), resumedWith: node.resumedWith,
+    signal: node.signal, log: node.log, source: sourceOfTask(place, planned, plan), resumedWith: node.resumedWith,
   };
   if (typeName === 'workflow') return runWorkflow(place, inner, (given) => type.run(given));
   const result = await type.run(inner);
@@ -45,24 +45,26 @@ export async function runNodeInTask(place: TaskPlace, typeName: string, paramete
   throw new TaskWaits(withinTime(place, result));
 }
 
-/** The source that the parameters name, or describe themselves. */
-export function sourceOfTask({ run, idempotencyKey, node }: TaskPlace, planned: PlanNode): SourcePort | null {
+/** The source that the parameters name. */
+export function sourceOfTask({ run, idempotencyKey, node }: TaskPlace, planned: PlanNode, plan: Plan = run.plan): SourcePort | null {
   return sourcePortFor({
-    plan: run.plan, node: { ...planned, sourceId: null }, signal: node.signal, idempotencyKey,
+    plan, node: { ...planned, sourceId: null }, signal: node.signal, idempotencyKey,
     tenantId: run.claim.tenantId, tenantSlug: run.claim.tenantSlug, costUnits: () => 0, imageCostUnits: () => 0, onUsed: () => undefined,
   }, run.finder);
 }
 
 /** Checked, and with its defaults, as a workflow of this one node would be. */
-async function plannedNode(task: PlanNode, type: string, parameters: JsonObject): Promise<PlanNode> {
-  const { source } = parameters;
-  const sources = typeof source === 'string' ? sourceKinds.map((kind) => ({ name: source, kind })) : [];
-  const { timeout_seconds: _, ...metadata } = parameters;
+async function plannedNode(task: PlanNode, type: string, parameters: JsonObject): Promise<{ planned: PlanNode; plan: Plan }> {
+  const { timeout_seconds: _, base_url: baseUrl, ...metadata } = parameters;
+  const name = metadata.source;
+  // An address of its own instead of a saved source.
+  const own = name === undefined && typeof baseUrl === 'string' ? [{ id: 'own', kind: 'api', config: { base_url: baseUrl } }] : [];
+  if (own.length > 0) metadata.source = 'own';
+  const document = { nodes: [{ id: 'task', type, metadata }], edges: [], start_node: 'task', sources: own };
+  const sources = typeof name === 'string' ? sourceKinds.map((kind) => ({ name, kind })) : [];
   try {
-    const plan = planOf({ nodes: [{ id: 'task', type, metadata }], edges: [], start_node: 'task' }, {
-      nodeTypes, sources, checkSelect: type === 'db' ? await loadSelectChecker() : null,
-    });
-    return { ...plan.nodes.get('task')!, id: task.id };
+    const plan = planOf(document, { nodeTypes, sources, checkSelect: type === 'db' ? await loadSelectChecker() : null });
+    return { plan, planned: { ...plan.nodes.get('task')!, id: task.id } };
   } catch (error) {
     if (!(error instanceof AgentFlowError) || error.code !== 'INVALID_WORKFLOW') throw error;
     const problems = (error.details['errors'] as Problem[]).map(({ message }) => message.replaceAll('nodes.0.metadata', 'config'));
