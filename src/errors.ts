@@ -75,6 +75,8 @@ export const errorRegistry = {
   SOURCE_MISSING: entry(null, 400, 'A node names a source that is nowhere.', 'Add the source to the document or to the tenant.'),
   SOURCE_KEY_MISSING: entry(null, 400, 'The key of a source is not set.', 'Set the variable named in the message, or AGENTFLOW_LLM_GATEWAY_URL.'),
   SOURCE_NOT_ALLOWED: entry(null, 403, 'A source may not do that here.', 'Ask the operator; see AGENTFLOW_SOURCE_ENV and AGENTFLOW_ALLOW_HOSTS.'),
+  SOURCE_UNAUTHORIZED: entry(null, 502, 'A source refused the key or the rights of the call.', 'Check the key, its rights, and that it belongs to this service.'),
+  SOURCE_UNPAID: entry(null, 502, 'A source asks for payment.', 'Add credit or change the plan at the provider, or use another source.'),
   SOURCE_FAILED: entry(null, 502, 'A source answered with an error.', 'See the message; try again if it is passing.'),
   SOURCE_UNAVAILABLE: entry(null, 503, 'A source did not answer, or asked to try later.', 'It is tried again by itself as the retry policy says.'),
   ANSWER_INVALID: entry(null, 502, 'A model answered in another form than asked.', 'Make the prompt or the schema clearer.'),
@@ -114,7 +116,7 @@ export class NodeError extends AgentFlowError {
   readonly transient: boolean;
   readonly retryAfterSeconds: number | null;
 
-  constructor(code: ErrorCode, message: string, options: { transient?: boolean; retryAfterSeconds?: number | null; cause?: unknown; details?: Record<string, unknown> } = {}) {
+  constructor(code: ErrorCode, message: string, options: { transient?: boolean; retryAfterSeconds?: number | null; remedy?: string; cause?: unknown; details?: Record<string, unknown> } = {}) {
     super(code, message, options);
     this.name = 'NodeError';
     this.transient = options.transient ?? false;

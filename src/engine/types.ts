@@ -245,11 +245,12 @@ export interface LlmAnswer {
 }
 
 export interface ImageRequest { prompt: string; size: string | null; quality: string | null; style: string | null }
-export interface ImageAnswer { url: string | null; bytes: Uint8Array | null; mediaType: string | null; model: string; costUnits: number }
+export interface ImageAnswer { url: string | null; bytes: Uint8Array | null; mediaType: string | null; model: string; size?: string | null; costUnits: number; mock?: boolean }
 
 export interface DbRequest { text: string; values: Json[]; limit: number; timeoutSeconds: number }
-export interface ApiRequest { method: string; path: string; query: JsonObject; headers: Record<string, string>; body: Json | undefined }
-export interface ApiAnswer { status: number; headers: Record<string, string>; body: Json }
+export interface ApiRequest { method: string; path: string; query: JsonObject; headers: Record<string, string>; body: Json | undefined; pagination?: Json }
+/** `pages`: how many were read, where there are pages; `truncated`: there are more. */
+export interface ApiAnswer { status: number; headers: Record<string, string>; body: Json; pages?: number; truncated?: boolean }
 
 /** The guarded way to the outside, already bound to this node's source, abort signal and idempotency key. */
 export interface SourcePort {

@@ -3,7 +3,8 @@ import { NodeError } from '../errors.ts';
 import { asText, isObject } from '../engine/json.ts';
 import { FillBudget, fillTemplate, fillValue, resolvePath, templatePieces, type TemplateField } from '../engine/template.ts';
 import { missingWarnings, scopeOf, sourceOf, textParameter } from './shared.ts';
-import type { ApiAnswer, Json, JsonObject, NodeContext, NodeType } from '../engine/types.ts';
+import { schemaFault, schemaProblems } from '../engine/schema.ts';
+import type { ApiAnswer, Json, JsonObject, NodeContext, NodeSpec, NodeType, Problem } from '../engine/types.ts';
 
 const methods = ['GET', 'POST', 'PUT', 'PATCH', 'DELETE', 'HEAD'];
 
@@ -17,6 +18,8 @@ export const api: NodeType = {
       path: { type: 'string', description: 'Below the base URL of the source, a template; values are percent-encoded.' },
       query: { type: 'object', description: 'Query parameters; texts are templates.' },
       headers: { type: 'object', additionalProperties: { type: 'string' }, description: 'Headers; templates.' },
+      pagination: { type: 'object', description: 'Reads on: {type: link or cursor, items, next, parameter, max_pages}; the body is then the list of all entries.' },
+      response_schema: { type: 'object', description: 'JSON Schema that the body of a 2xx answer must satisfy.' },
       body: { description: 'Sent as JSON when it is no text; its texts are templates, one placeholder alone keeps its type.' },
     },
   },
@@ -24,6 +27,7 @@ export const api: NodeType = {
   sourceRequired: true,
   hasEffect: () => true,
   defaultOutputKey: () => 'api_result',
+  validate: checkSchema,
   example: { source: 'crm', method: 'POST', path: '/customers/{customer_id}/notes', body: { text: '{text_result}' } },
   async run(context) {
     const { parameters } = context;
@@ -35,11 +39,14 @@ export const api: NodeType = {
       headers: filling.headers(),
       body: parameters.body === undefined ? undefined : filling.value(parameters.body),
     };
-    const answer = await sourceOf(context).api(request);
+    const pagination = parameters.pagination;
+    const answer = await sourceOf(context).api({ ...request, ...(pagination === undefined ? {} : { pagination }) });
     refuseForNow(answer);
-    const { status, headers, body } = answer;
+    const { status, headers, body, pages, truncated } = answer;
+    checkBody(answer, parameters.response_schema);
+    const warnings = [...missingWarnings(filling.missing), ...(truncated === true ? [`there are more pages than the ${pages} read`] : [])];
     return {
-      kind: 'done', output: { status, headers, body }, warnings: missingWarnings(filling.missing),
+      kind: 'done', output: { status, headers, body, ...(pages === undefined ? {} : { pages }) }, warnings,
       input: { method: request.method, path: request.path, query: request.query, ...(request.body === undefined ? {} : { body: request.body }) },
     };
   },
@@ -101,4 +108,18 @@ function refuseForNow({ status, headers }: ApiAnswer): void {
   if (status !== 429 && status < 500) return;
   const seconds = Number(headers['retry-after']);
   throw new NodeError('SOURCE_UNAVAILABLE', `the service answered ${status}`, { transient: true, retryAfterSeconds: Number.isFinite(seconds) && seconds >= 0 ? seconds : null });
+}
+
+/** @throws NodeError ANSWER_INVALID */
+function checkBody({ status, body }: ApiAnswer, schema: Json | undefined): void {
+  if (!isObject(schema) || status < 200 || status >= 300) return;
+  const problems = schemaProblems(body, schema);
+  if (problems.length === 0) return;
+  const said = problems.slice(0, 10).map(({ path, message }) => `${path.length === 0 ? 'the body' : path.join('.')} ${message}`).join('; ');
+  throw new NodeError('ANSWER_INVALID', `the service's answer is not as response_schema says: ${said}`, { remedy: 'Correct response_schema, or ask the service for another form.' });
+}
+
+function checkSchema({ parameters }: NodeSpec): Problem[] {
+  const fault = isObject(parameters.response_schema) ? schemaFault(parameters.response_schema) : null;
+  return fault === null ? [] : [{ code: 'E003', field: 'response_schema', message: `is no usable JSON Schema: ${fault}`, nodeId: null }];
 }

@@ -27,7 +27,7 @@ export const image: NodeType = {
     const answer = await sourceOf(context).image({
       prompt: prompt.text, size, quality: textParameter(context.parameters, 'quality'), style: textParameter(context.parameters, 'style'),
     });
-    const output: JsonObject = { type: 'image', ...(await place(answer, context)), prompt: prompt.text, model: answer.model, size };
+    const output: JsonObject = { type: 'image', ...(await place(answer, context)), prompt: prompt.text, model: answer.model, size: answer.size ?? size, ...(answer.mock === true ? { mock: true } : {}) };
     return { kind: 'done', input: { prompt: prompt.text, size }, output, costUnits: answer.costUnits, warnings: prompt.warnings };
   },
 };

@@ -28,7 +28,7 @@ export function sourcePortFor(use: SourceUse, finder: SourceFinder): SourcePort 
   const bound = async (): Promise<SourcePort> => {
     const config = name === null ? inline : { ...await configOf(name, use, finder), ...inline };
     const { tenantSlug, signal, idempotencyKey, costUnits, imageCostUnits } = use;
-    return finder.sources.port({ nodeId: node.id, tenantSlug, sourceName: name ?? `of node '${node.id}'`, config, signal, idempotencyKey, costUnits, imageCostUnits });
+    return finder.sources.port({ nodeId: node.id, tenantSlug, sourceName: name, config, signal, idempotencyKey, costUnits, imageCostUnits });
   };
   return {
     llm: async (request) => {

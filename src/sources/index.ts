@@ -1,12 +1,16 @@
 /** The sources: what node code may reach, each call bound to its node, guarded, and answered in the engine's words. */
-import { NodeError } from '../errors.ts';
 import type { SourcePort } from '../engine/types.ts';
+import { callApi } from './api/call.ts';
 import type { SourceBinding } from './binding.ts';
+import { SourceCall } from './call.ts';
+import { Pools } from './db/pools.ts';
+import { queryDatabase } from './db/query.ts';
 import { createGuardedFetch } from './guard/fetch.ts';
+import { makePicture } from './image/call.ts';
 import { callModel } from './llm/call.ts';
 import type { SourceSettings } from './settings.ts';
 
-export type { SourceBinding } from './binding.ts';
+export type { OpenedSecret, SourceBinding } from './binding.ts';
 export type { SourceSettings } from './settings.ts';
 
 export interface Sources {
@@ -14,26 +18,29 @@ export interface Sources {
   close(): Promise<void>;
 }
 
-/** A model's answer of more than that is no answer. */
-const maxAnswerBytes = 16 * 1024 * 1024;
+/** An answer of more than that is no answer: of a model (pictures come as base64), and of an api. */
+const maxModelBytes = 32 * 1024 * 1024;
+const maxApiBytes = 8 * 1024 * 1024;
 
 export function createSources(settings: SourceSettings): Sources {
-  const guarded = createGuardedFetch({ allowHosts: settings.allowHosts, maxBytes: maxAnswerBytes });
-  const trusted = createGuardedFetch({ allowHosts: [], trusted: true, maxBytes: maxAnswerBytes });
-  const ways = { settings, guarded: guarded.fetch, trusted: trusted.fetch };
+  const { allowHosts } = settings;
+  const guarded = createGuardedFetch({ allowHosts, maxBytes: maxModelBytes });
+  const trusted = createGuardedFetch({ allowHosts: [], trusted: true, maxBytes: maxModelBytes });
+  const services = createGuardedFetch({ allowHosts, maxBytes: maxApiBytes });
+  const pools = new Pools({ allowHosts });
+  const ways = { guarded: guarded.fetch, trusted: trusted.fetch };
   return {
-    port: (binding) => ({
-      llm: (request) => callModel(request, binding, ways),
-      image: () => notYet('image', binding),
-      db: () => notYet('db', binding),
-      api: () => notYet('api', binding),
-    }),
+    port(binding) {
+      const call = (): SourceCall => new SourceCall(binding, settings);
+      return {
+        llm: (request) => callModel(request, call(), ways),
+        image: (request) => makePicture(request, call(), ways),
+        db: (request) => queryDatabase(request, call(), pools),
+        api: (request) => callApi(request, call(), services.fetch),
+      };
+    },
     async close() {
-      await Promise.all([guarded.close(), trusted.close()]);
+      await Promise.all([guarded.close(), trusted.close(), services.close(), pools.close()]);
     },
   };
-}
-
-function notYet(kind: string, binding: SourceBinding): Promise<never> {
-  return Promise.reject(new NodeError('NOT_SUPPORTED', `Node '${binding.nodeId}': sources of kind ${kind} cannot be called in this version.`));
 }

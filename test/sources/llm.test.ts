@@ -67,7 +67,7 @@ test.each([
   [{ model: 'm' }, 'OPENAI_API_KEY'], [{ model: 'm', provider: 'anthropic' }, 'ANTHROPIC_API_KEY'],
   [{ model: 'm', provider: 'google' }, 'GOOGLE_GENERATIVE_AI_API_KEY'], [{ model: 'm', provider: 'groq' }, 'GROQ_API_KEY'],
 ])('a missing key names the variable and the node: %j', async (config, variable) => {
-  await expect(ask({}, config)).rejects.toMatchObject({ code: 'SOURCE_KEY_MISSING', transient: false, message: `Node 'n' needs ${variable}, and it is not set.` });
+  await expect(ask({}, config)).rejects.toMatchObject({ code: 'SOURCE_KEY_MISSING', transient: false, message: `Node 'n': source 's' needs ${variable}, and it is not set.` });
 });
 
 test.each(['DATABASE_URL', 'JWT_SECRET', 'AGENTFLOW_SECRET_KEY', 'PATH', '__proto__', 'constructor', 'ANTHROPIC_API_KEY'])('a source may not read %s', async (variable) => {
@@ -97,12 +97,12 @@ test('a private address is refused unless the operator lists it', async () => {
 
 test.each([408, 409, 429, 500, 502, 503, 504])('%d passes by itself', async (status) => {
   reply = () => ({ status, text: 'later' });
-  await expect(ask(gateway())).rejects.toMatchObject({ code: 'SOURCE_UNAVAILABLE', transient: true, message: `Source s (model m-1) answered ${status}: later` });
+  await expect(ask(gateway())).rejects.toMatchObject({ code: 'SOURCE_UNAVAILABLE', transient: true, message: `Node 'n': source 's' (model m-1) answered ${status}: later` });
 });
 
-test.each([400, 401, 403, 404, 413, 422])('%d does not pass by itself', async (status) => {
+test.each([[400, 'SOURCE_FAILED'], [401, 'SOURCE_UNAUTHORIZED'], [402, 'SOURCE_UNPAID'], [403, 'SOURCE_UNAUTHORIZED'], [404, 'SOURCE_FAILED'], [413, 'SOURCE_FAILED'], [422, 'SOURCE_FAILED']])('%d does not pass by itself', async (status, code) => {
   reply = () => ({ status, text: 'no' });
-  await expect(ask(gateway())).rejects.toMatchObject({ code: 'SOURCE_FAILED', transient: false, message: `Source s (model m-1) answered ${status}: no` });
+  await expect(ask(gateway())).rejects.toMatchObject({ code, transient: false, message: `Node 'n': source 's' (model m-1) answered ${status}: no` });
 });
 
 test('Retry-After is handed on', async () => {
@@ -122,11 +122,11 @@ test('a server that is not there passes by itself', async () => {
 
 test('keys are taken out of what a provider says', async () => {
   reply = () => ({ status: 401, text: 'Incorrect API key provided: gw-key, or sk-proj-abc***xyz' });
-  await expect(ask(gateway())).rejects.toMatchObject({ message: 'Source s (model m-1) answered 401: Incorrect API key provided: [redacted], or [redacted]' });
+  await expect(ask(gateway())).rejects.toMatchObject({ message: "Node 'n': source 's' (model m-1) answered 401: Incorrect API key provided: [redacted], or [redacted]" });
 });
 
 test('an unknown provider and a source without a model are told with their place', async () => {
-  await expect(ask({}, { provider: 'nobody', model: 'm' })).rejects.toMatchObject({ code: 'INVALID_VALUE', message: expect.stringContaining("Node 'n': provider 'nobody'") as string });
+  await expect(ask({}, { provider: 'nobody', model: 'm' })).rejects.toMatchObject({ code: 'INVALID_VALUE', message: expect.stringContaining("Node 'n': source 's': provider 'nobody'") as string });
   await expect(ask(gateway(), {})).rejects.toMatchObject({ code: 'INVALID_VALUE', message: expect.stringContaining('names no model') as string });
   await expect(ask({}, { provider: 'openai-compatible', model: 'm' })).rejects.toMatchObject({ code: 'INVALID_VALUE', message: expect.stringContaining('base_url') as string });
 });

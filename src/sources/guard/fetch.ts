@@ -3,10 +3,11 @@
  * every redirect is checked like a first request; answers are cut at a size; proxy variables are not read.
  */
 import dns from 'node:dns';
-import { isIP, type LookupFunction } from 'node:net';
+import { isIP } from 'node:net';
 import { Agent, fetch as undiciFetch, type Dispatcher } from 'undici';
 import { NodeError } from '../../errors.ts';
 import { isPublicAddress } from './addresses.ts';
+import { checkingLookup, refusedAddress } from './lookup.ts';
 
 export interface GuardOptions {
   /** `host:port`, lower case: may be reached although private. */
@@ -24,7 +25,8 @@ const maxRedirects = 5;
 const connectTimeoutMs = 10_000;
 // Time is the caller's: the node's abort signal ends a call. These would end long answers before that.
 const agentOptions: Agent.Options = { headersTimeout: 0, bodyTimeout: 0, keepAliveTimeout: 10_000 };
-const droppedOnOtherOrigin = ['authorization', 'x-api-key', 'x-goog-api-key', 'cookie', 'idempotency-key'];
+/** All others may identify us, whatever they are called. */
+const keptOnOtherOrigin = new Set(['accept', 'accept-language', 'content-type', 'user-agent']);
 
 /** A `fetch` that throws NodeError SOURCE_NOT_ALLOWED for what it refuses. `close` ends idle connections. */
 export function createGuardedFetch(options: GuardOptions): { fetch: Fetch; close(): Promise<void> } {
@@ -34,7 +36,7 @@ export function createGuardedFetch(options: GuardOptions): { fetch: Fetch; close
     checkUrl(url);
     if (options.trusted || options.allowHosts.includes(hostPort(url))) return open;
     const host = bareHost(url);
-    if (isIP(host) !== 0 && !isPublicAddress(host)) throw refused(url.host);
+    if (isIP(host) !== 0 && !isPublicAddress(host)) throw refusedAddress(url.host);
     return checked;
   };
   return {
@@ -74,7 +76,7 @@ async function send(url: URL, request: RequestInit, dispatcher: Dispatcher): Pro
 function redirected(request: RequestInit, status: number, from: URL, to: URL): RequestInit {
   const headers = new Headers(request.headers);
   const next: RequestInit = { ...request, headers };
-  if (from.origin !== to.origin) for (const name of droppedOnOtherOrigin) headers.delete(name);
+  if (from.origin !== to.origin) for (const name of [...headers.keys()]) if (!keptOnOtherOrigin.has(name)) headers.delete(name);
   if (status === 303 || ((status === 301 || status === 302) && request.method === 'POST')) {
     next.method = 'GET';
     next.body = null;
@@ -86,22 +88,6 @@ function redirected(request: RequestInit, status: number, from: URL, to: URL): R
 function checkUrl(url: URL): void {
   if (url.protocol !== 'http:' && url.protocol !== 'https:') throw new NodeError('SOURCE_NOT_ALLOWED', `A source may use http and https only, not ${url.protocol}`);
   if (url.username !== '' || url.password !== '') throw new NodeError('SOURCE_NOT_ALLOWED', `The URL of a source may not hold a user or password (${url.host}).`);
-}
-
-function refused(host: string): NodeError {
-  return new NodeError('SOURCE_NOT_ALLOWED', `${host} is not a public address; the operator may list it as host:port in AGENTFLOW_ALLOW_HOSTS.`);
-}
-
-/** Refuses the whole name when any of its addresses is closed: an attacker's name server could mix them. */
-function checkingLookup(lookup: typeof dns.lookup): LookupFunction {
-  return (hostname, options, callback) => {
-    lookup(hostname, { ...options, all: true }, (error, addresses) => {
-      if (error) return callback(error, '', 0);
-      if (addresses.length === 0 || !addresses.every(({ address }) => isPublicAddress(address))) return callback(refused(hostname), '', 0);
-      if (options.all) return callback(null, addresses);
-      return callback(null, addresses[0]!.address, addresses[0]!.family);
-    });
-  };
 }
 
 /** The refusal that a lookup gave arrives as the cause of the connection's error. */

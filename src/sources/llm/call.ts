@@ -2,20 +2,11 @@
 import { NodeError } from '../../errors.ts';
 import type { LlmAnswer, LlmRequest } from '../../engine/types.ts';
 import { numberOf, textOf, type SourceBinding } from '../binding.ts';
-import type { Fetch } from '../guard/fetch.ts';
-import type { SourceSettings } from '../settings.ts';
-import { readVariable } from '../variables.ts';
-import { asNodeError } from './failures.ts';
+import type { SourceCall } from '../call.ts';
+import { modelFailure } from './failures.ts';
 import { mockText } from './mock.ts';
-import { compatible, providers, type LanguageModel } from './providers.ts';
-
-export interface LlmWays {
-  settings: SourceSettings;
-  /** To providers. */
-  guarded: Fetch;
-  /** To the operator's gateway. */
-  trusted: Fetch;
-}
+import type { LanguageModel } from './providers.ts';
+import { routeOf, type Ways } from './route.ts';
 
 type CallOptions = Parameters<LanguageModel['doGenerate']>[0];
 type Generated = Awaited<ReturnType<LanguageModel['doGenerate']>>;
@@ -25,51 +16,20 @@ const charactersPerToken = 4;
 const defaultTemperature = 0.7;
 const defaultMaxTokens = 4_096;
 
-export async function callModel(request: LlmRequest, binding: SourceBinding, ways: LlmWays): Promise<LlmAnswer> {
-  const model = modelName(binding);
-  if (ways.settings.llmGateway === null && ways.settings.mockLlm === true) {
-    return answer(mockText(request, model), undefined, { request, binding, model, mock: true });
-  }
-  const { caller, key } = await callerFor(model, binding, ways);
-  const what = `Source ${binding.sourceName} (model ${model})`;
-  let generated: Generated;
-  try {
-    generated = await caller.doGenerate(callOptions(request, binding));
-  } catch (error) {
-    if (binding.signal.aborted) throw binding.signal.reason;
-    throw asNodeError(error, { what, key });
-  }
-  const text = generated.content.flatMap((part) => (part.type === 'text' ? [part.text] : [])).join('');
-  return answer(text, generated.usage, { request, binding, model, mock: false });
-}
-
-async function callerFor(model: string, binding: SourceBinding, ways: LlmWays): Promise<{ caller: Pick<LanguageModel, 'doGenerate'>; key: string | null }> {
-  const { settings } = ways;
-  if (settings.llmGateway !== null) {
-    const { url, key } = settings.llmGateway;
-    return { caller: await compatible({ model, baseUrl: url.replace(/\/+$/, ''), key, fetch: ways.trusted }), key };
-  }
-  const name = textOf(binding.config, 'provider') ?? 'openai';
-  const provider = Object.hasOwn(providers, name) ? providers[name]! : null;
-  if (provider === null) {
-    throw new NodeError('INVALID_VALUE', `Node '${binding.nodeId}': provider '${name}' is not known; there are ${Object.keys(providers).join(', ')}.`);
-  }
-  const ownUrl = textOf(binding.config, 'base_url');
-  const baseUrl = ownUrl ?? provider.baseUrl;
-  const url = baseUrl === null ? null : URL.parse(baseUrl);
-  if (url === null) throw new NodeError('INVALID_VALUE', `Node '${binding.nodeId}': source ${binding.sourceName} needs a base_url that is a URL.`);
-  const variable = textOf(binding.config, 'api_key_env') ?? provider.variables[0] ?? null;
-  const key = variable === null ? null : readVariable(settings, {
-    variable, nodeId: binding.nodeId, tenantSlug: binding.tenantSlug, host: url.hostname,
-    ownHosts: provider.variables.includes(variable) && provider.baseUrl !== null ? [new URL(provider.baseUrl).hostname] : [],
-  });
-  return { caller: await provider.make({ model, baseUrl: ownUrl, key, fetch: ways.guarded }), key };
-}
-
-function modelName(binding: SourceBinding): string {
+export function callModel(request: LlmRequest, call: SourceCall, ways: Ways): Promise<LlmAnswer> {
+  const { binding, settings } = call;
   const model = textOf(binding.config, 'model', 'model_name');
-  if (model === null) throw new NodeError('INVALID_VALUE', `Node '${binding.nodeId}': source ${binding.sourceName} names no model.`);
-  return model;
+  return call.run(async () => {
+    if (model === null) throw new NodeError('INVALID_VALUE', 'it names no model.', { remedy: 'Set model in its configuration.' });
+    if (settings.llmGateway === null && settings.mockLlm === true) {
+      return answer(mockText(request, model), undefined, { request, binding, model, mock: true });
+    }
+    const { provider, options } = await routeOf(model, call, ways);
+    const caller = await provider.language(options);
+    const generated = await caller.doGenerate(callOptions(request, binding));
+    const text = generated.content.flatMap((part) => (part.type === 'text' ? [part.text] : [])).join('');
+    return answer(call.redact(text), generated.usage, { request, binding, model, mock: false });
+  }, (error) => modelFailure(error, call, model === null ? '' : `(model ${model}) `));
 }
 
 function callOptions(request: LlmRequest, binding: SourceBinding): CallOptions {

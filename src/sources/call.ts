@@ -1,0 +1,67 @@
+/** One call of a source: the secrets that it has used so far, which no message and no answer may repeat. */
+import { AgentFlowError, NodeError } from '../errors.ts';
+import type { Json } from '../engine/types.ts';
+import { placeOf, type SourceBinding } from './binding.ts';
+import { refusalIn } from './guard/fetch.ts';
+import { isKeyShaped } from './redact.ts';
+import type { SourceSettings } from './settings.ts';
+
+const leastSecretLength = 4;
+const maxSaid = 500;
+
+export class SourceCall {
+  readonly binding: SourceBinding;
+  readonly settings: SourceSettings;
+  readonly #secrets = new Set<string>();
+
+  constructor(binding: SourceBinding, settings: SourceSettings) {
+    this.binding = binding;
+    this.settings = settings;
+  }
+
+  /** Remembers a value, in the forms in which others may repeat it. Shorter ones would hit innocent text. */
+  keepSecret(value: string): void {
+    if (value.length < leastSecretLength) return;
+    for (const form of [value, encodeURIComponent(value), JSON.stringify(value).slice(1, -1), Buffer.from(value).toString('base64')]) this.#secrets.add(form);
+  }
+
+  redact(text: string): string {
+    let result = text;
+    for (const secret of this.#secrets) result = result.replaceAll(secret, '[redacted]');
+    return result;
+  }
+
+  redactJson(value: Json): Json {
+    if (this.#secrets.size === 0) return value;
+    const text = JSON.stringify(value);
+    const redacted = this.redact(text);
+    return redacted === text ? value : (JSON.parse(redacted) as Json);
+  }
+
+  /** What somebody outside said, short and without anything like a key. */
+  said(text: string): string {
+    return this.redact(text).replace(isKeyShaped, '[redacted]').trim().slice(0, maxSaid);
+  }
+
+  /** Runs it; whatever fails becomes a NodeError that names node and source and repeats no secret. */
+  async run<T>(work: () => Promise<T>, translate: (error: unknown) => NodeError): Promise<T> {
+    try {
+      return await work();
+    } catch (error) {
+      if (this.binding.signal.aborted) throw this.binding.signal.reason;
+      throw this.#named(refusalIn(error) ?? (error instanceof AgentFlowError ? error : translate(error)));
+    }
+  }
+
+  #named(error: AgentFlowError): NodeError {
+    const message = this.redact(error.message);
+    const isNamed = message.startsWith(`Node '${this.binding.nodeId}'`);
+    const { transient = false, retryAfterSeconds = null } = error as Partial<NodeError>;
+    return new NodeError(error.code, isNamed ? message : `${placeOf(this.binding)}${joint(message)}${message}`, { transient, retryAfterSeconds, remedy: error.remedy, details: error.details });
+  }
+}
+
+/** What says what the source did follows its name at once, everything else after a colon. */
+function joint(message: string): string {
+  return /^(\(model |answered |gave |did not |could not )/.test(message) ? ' ' : ': ';
+}
