@@ -57,7 +57,7 @@ export interface Config {
 }
 
 /** The variables in which the model providers' own libraries expect their keys. */
-export const providerVariables = ['OPENAI_API_KEY', 'ANTHROPIC_API_KEY', 'GOOGLE_GENERATIVE_AI_API_KEY', 'GROQ_API_KEY'] as const;
+export const providerVariables = ['OPENAI_API_KEY', 'ANTHROPIC_API_KEY', 'GOOGLE_GENERATIVE_AI_API_KEY', 'GEMINI_API_KEY', 'GROQ_API_KEY', 'MISTRAL_API_KEY'] as const;
 
 const ownVariables = [
   'AGENTFLOW_DATA_DIR', 'AGENTFLOW_SOURCE_ENV', 'AGENTFLOW_ALLOW_HOSTS', 'AGENTFLOW_SECRET_KEY',

@@ -63,5 +63,5 @@ export class SourceCall {
 
 /** What says what the source did follows its name at once, everything else after a colon. */
 function joint(message: string): string {
-  return /^(\(model |answered |gave |did not |could not )/.test(message) ? ' ' : ': ';
+  return /^(\(model |could not |answered |gave |did not )/.test(message) ? ' ' : ': ';
 }

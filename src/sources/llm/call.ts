@@ -28,6 +28,9 @@ export function callModel(request: LlmRequest, call: SourceCall, ways: Ways): Pr
     const caller = await provider.language(options);
     const generated = await caller.doGenerate(callOptions(request, binding));
     const text = generated.content.flatMap((part) => (part.type === 'text' ? [part.text] : [])).join('');
+    if (text === '' && generated.finishReason.unified !== 'length') {
+      throw new NodeError('SOURCE_FAILED', `(model ${model}) gave no text (${generated.finishReason.raw ?? generated.finishReason.unified}).`, { remedy: 'The provider may have held the answer back: change the prompt. Check that provider and base_url fit.' });
+    }
     return answer(call.redact(text), generated.usage, { request, binding, model, mock: false });
   }, (error) => modelFailure(error, call, model === null ? '' : `(model ${model}) `));
 }

@@ -10,6 +10,8 @@ interface CallFailure {
   statusCode?: number;
   responseBody?: string;
   responseHeaders?: Record<string, string>;
+  cause?: unknown;
+  code?: unknown;
 }
 
 /** Those of the AI SDK's errors that say that an answer came and could not be read. */
@@ -23,6 +25,11 @@ export function modelFailure(error: unknown, call: SourceCall, what: string): No
   if (status !== undefined && status >= 300) return statusError({ status, headers: failure.responseHeaders ?? {}, said }, what);
   if (status !== undefined || unreadable.test(failure.name)) {
     return new NodeError('SOURCE_FAILED', `${what}gave an answer of another form than expected: ${said}`, { remedy: 'Check provider and base_url: is this the service that is meant?' });
+  }
+  // The library's other errors say that it cannot send this; asking again changes nothing.
+  const isPlain = failure.name === 'Error' && failure.cause === undefined && failure.code === undefined;
+  if (isPlain || (failure.name.startsWith('AI_') && failure.name !== 'AI_APICallError')) {
+    return new NodeError('SOURCE_FAILED', `${what}could not be asked: ${said}`, { remedy: 'Correct model and parameters of the source and of the node.' });
   }
   const { code, message, remedy } = unreachable(error, (text) => call.said(text));
   return new NodeError(code, `${what}${message}`, { transient: true, remedy });
