@@ -88,12 +88,24 @@ function handOver(command, { node, isOurs }) {
     },
   });
   for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP']) process.on(signal, () => child.kill(signal));
+  if (process.env.npm_command) endWithParent(child);
   child.on('error', (error) => {
     if (child.pid === undefined) fail(error.code === 'ENOENT' ? 127 : 126, `agentflow: cannot run ${command[0]}: ${error.message}`, 'Check the name of the command.');
   });
   child.on('exit', (code, signal) => {
     process.exit(code ?? 128 + os.constants.signals[signal]);
   });
+}
+
+/** npx puts a shell between itself and us, which dies without a word when npx is told to end: nobody could stop us any more. */
+function endWithParent(child) {
+  const parent = process.ppid;
+  const timer = setInterval(() => {
+    if (process.ppid === parent) return;
+    clearInterval(timer);
+    child.kill('SIGTERM');
+  }, 500);
+  timer.unref();
 }
 
 function fail(code, message, remedy) {

@@ -32,6 +32,15 @@ describe('the launcher', () => {
     expect(await finished).toEqual({ code: 5, stdout: 'up[1][2]', stderr: '' });
   });
 
+  test('run by npx, ends its command when npx and its shell are gone', async () => {
+    const program = `process.on('SIGTERM', () => { process.stdout.write('[told]'); process.exit(0); }); process.stdout.write('up'); setInterval(() => {}, 1000)`;
+    const shell = spawn('sh', ['-c', '"$@"; true', 'sh', process.execPath, path.join(projectFolder, 'bin', 'agentflow.mjs'), 'exec', 'node', '-e', program], {
+      stdio: ['ignore', 'pipe', 'pipe'], env: { ...process.env, npm_command: 'exec' },
+    });
+    shell.stdout.once('data', () => shell.kill('SIGKILL'));
+    expect(await finish(shell)).toEqual({ code: null, stdout: 'up[told]', stderr: '' });
+  });
+
   describe('in a checkout', () => {
     let folder: string;
     beforeEach(() => {
