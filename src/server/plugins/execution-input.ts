@@ -19,6 +19,7 @@ function withNormalised(args: FieldArgs, argument: string): FieldArgs {
 export const ExecutionInputPlugin = wrapPlans({
   Mutation: {
     executeWorkflow: (plan, $root, args, info) => plan($root, withNormalised(args, 'initialState'), info),
+    testNode: (plan, $root, args, info) => plan($root, withNormalised(args, 'state'), info),
     executeFlow: (plan, $root, args, info) => plan($root, withNormalised(args, 'inputContext'), info),
   },
 }, { name: 'ExecutionInputPlugin', disableResolverEmulationWarnings: true });
