@@ -11,12 +11,14 @@ function badRequest(message: string, remedy: string, details: Record<string, unk
   return new AgentFlowError('BAD_REQUEST', message, { remedy, details });
 }
 
+/** Who asks is said in a header, never in a cookie: so a GET that another site makes a browser send is nobody's. It may hold queries only. */
 export const demandGraphqlRequest: RequestHandler = (request, response, next) => {
-  if (request.method !== 'POST') {
-    response.set('allow', 'POST');
-    throw new HttpError(405, 'BAD_REQUEST', 'GraphQL is served over POST.', 'Send a POST request with a JSON body; GraphiQL is at /graphiql.');
+  const isQueryByGet = request.method === 'GET' && request.query['query'] !== undefined;
+  if (request.method !== 'POST' && !isQueryByGet) {
+    response.set('allow', 'GET, POST');
+    throw new HttpError(405, 'BAD_REQUEST', 'GraphQL is served over POST, and queries over GET with ?query=.', 'Send a POST request with a JSON body; GraphiQL is at /graphiql.');
   }
-  if (!request.is('application/json')) {
+  if (request.method === 'POST' && !request.is('application/json')) {
     throw new HttpError(415, 'BAD_REQUEST', 'The content type must be application/json.', 'Set Content-Type: application/json.');
   }
   if (!request.accepts(['application/graphql-response+json', 'application/json'])) {
@@ -27,10 +29,21 @@ export const demandGraphqlRequest: RequestHandler = (request, response, next) =>
   next();
 };
 
+/** Of a GET: variables are JSON in a parameter. */
+function parametersOf({ query, variables, operationName }: Record<string, unknown>): Record<string, unknown> {
+  if (typeof variables !== 'string' || variables === '') return { query, operationName };
+  try {
+    return { query, operationName, variables: JSON.parse(variables) as unknown };
+  } catch (error) {
+    if (!(error instanceof SyntaxError)) throw error;
+    throw badRequest('variables is not JSON.', 'Send an object of variables, as JSON.', { field: 'variables' });
+  }
+}
+
 const isObject = (value: unknown): boolean => typeof value === 'object' && value !== null && !Array.isArray(value);
 
 export const checkGraphqlBody: RequestHandler = (request, _response, next) => {
-  const body: unknown = request.body;
+  const body: unknown = request.method === 'GET' ? parametersOf(request.query) : request.body;
   if (Array.isArray(body)) throw badRequest('Several operations in one request are not supported.', 'Send one operation a request.');
   if (!isObject(body)) throw badRequest('The request body is not a JSON object.', 'Send {"query": "...", "variables": {...}} as JSON.');
   const { query, variables, operationName } = body as Record<string, unknown>;

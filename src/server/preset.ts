@@ -76,6 +76,7 @@ export function serverPreset(pool: Pool, { services, maskError, isDevelopment }:
       graphqlPath: '/graphql',
       graphiqlPath: '/graphiql',
       graphiqlOnGraphQLGET: false,
+      graphqlOverGET: true,
       maxRequestLength: maxBodyBytes,
       maskError,
       watch: false,

@@ -97,9 +97,15 @@ describe('a malformed request', () => {
     expect(answer.headers.get('content-type')).toMatch(/json/);
   });
 
-  test('GET is not how to ask', async () => {
-    const response = await get('/graphql?query={__typename}');
-    expect([response.status, response.headers.get('allow')]).toEqual([405, 'POST']);
+  test('GET may ask and may change nothing', async () => {
+    const asked = await get('/graphql?query={__typename}');
+    expect([asked.status, await asked.json()]).toEqual([200, { data: { __typename: 'Query' } }]);
+    const changed = await get(`/graphql?query=${encodeURIComponent('mutation { logout { clientMutationId } }')}`);
+    expect(changed.status).toBe(405);
+    const nothing = await get('/graphql');
+    expect([nothing.status, nothing.headers.get('allow')]).toEqual([405, 'GET, POST']);
+    const broken = await get('/graphql?query={__typename}&variables={');
+    expect([broken.status, ((await broken.json()) as { errors: { extensions: { field: string } }[] }).errors[0]!.extensions.field]).toEqual([400, 'variables']);
   });
 });
 
