@@ -34,7 +34,11 @@ interface CheckCase {
 
 const folder = import.meta.dirname;
 const names = readdirSync(folder).filter((name) => name.endsWith('.json')).map((name) => name.slice(0, -'.json'.length));
-const read = <Case>(name: string): Case => JSON.parse(readFileSync(path.join(folder, `${name}.json`), 'utf8')) as Case;
+
+/** The files of that kind, each with its name. */
+function all<Case>(kind: RegExp): (Case & { name: string; about: string })[] {
+  return names.filter((name) => kind.test(name)).map((name) => ({ name, ...JSON.parse(readFileSync(path.join(folder, `${name}.json`), 'utf8')) as Case & { about: string } }));
+}
 
 const flows = useFlows();
 
@@ -42,20 +46,16 @@ test('there are cases', () => {
   expect(names.length).toBeGreaterThan(50);
 });
 
-describe.each(names.filter((name) => name.startsWith('run-')))('%s', (name) => {
-  const it = read<RunCase>(name);
-
-  test(it.about, async () => {
-    const id = await startFlow(flows.api, it.definition, { ...it.context, __script: it.script });
-    const row = await untilFlowOver(flows.api, id);
-    expect({
-      status: row.status, total: row.totalTasksExecuted, tasks: row.taskExecutions.nodes.map(({ taskName, status }) => [taskName, status]), error_task: row.errorTask,
-    }).toEqual({ status: it.expect.status, total: it.expect.total, tasks: it.expect.tasks, error_task: it.expect.error_task });
-    if (it.expect.error !== undefined) expect(row.errorMessage).toBe(it.expect.error);
-    if (it.expect.error_contains !== undefined) expect(row.errorMessage).toContain(it.expect.error_contains);
-    if (it.expect.output !== undefined) expect(row.outputData).toEqual(it.expect.output);
-    expectConsistent(row, it);
-  });
+test.each(all<RunCase>(/^run-/))('$name: $about', async (it) => {
+  const id = await startFlow(flows.api, it.definition, { ...it.context, __script: it.script });
+  const row = await untilFlowOver(flows.api, id);
+  expect({
+    status: row.status, total: row.totalTasksExecuted, tasks: row.taskExecutions.nodes.map(({ taskName, status }) => [taskName, status]), error_task: row.errorTask,
+  }).toEqual({ status: it.expect.status, total: it.expect.total, tasks: it.expect.tasks, error_task: it.expect.error_task });
+  if (it.expect.error !== undefined) expect(row.errorMessage).toBe(it.expect.error);
+  if (it.expect.error_contains !== undefined) expect(row.errorMessage).toContain(it.expect.error_contains);
+  if (it.expect.output !== undefined) expect(row.outputData).toEqual(it.expect.output);
+  expectConsistent(row, it);
 });
 
 /** What holds of every flow execution. */
@@ -76,29 +76,26 @@ function expectConsistent(row: FlowExecutionRow, { context, definition }: RunCas
   if (row.status === 'COMPLETED') expect(row.outputData).toEqual(seen);
 }
 
-describe.each(names.filter((name) => /^(?:refused|warned)-/.test(name)))('%s', (name) => {
-  const it = read<CheckCase>(name);
-  const { id, name: flowName, start_task: startTask } = it.definition;
-  const columns = it.columns ?? { id, name: flowName, startTask };
-  const places = (problems: { code: string; field: string | null }[]): unknown[] => problems.map(({ code, field }) => [code, field]).sort();
+const places = (problems: { code: string; field: string | null }[]): unknown[] => problems.map(({ code, field }) => [code, field]).sort();
 
-  test(it.about, async () => {
-    const { validateFlow } = await flows.api.data('developer', `query ($definition: JSON!, $id: String, $name: String, $startTask: String) {
-      validateFlow(definition: $definition, id: $id, name: $name, startTask: $startTask) { valid errors { code field message } warnings { code field } }
-    }`, { ...columns, definition: it.definition });
-    expect(places(validateFlow.errors)).toEqual([...it.problems].sort());
-    expect(validateFlow.valid).toBe(it.problems.length === 0);
-    if (it.warnings !== undefined) expect(places(validateFlow.warnings)).toEqual([...it.warnings].sort());
+test.each(all<CheckCase>(/^(?:refused|warned)-/))('$name: $about', async (it) => {
+  const { id, name, start_task: startTask } = it.definition;
+  const columns = it.columns ?? { id, name, startTask };
+  const { validateFlow } = await flows.api.data('developer', `query ($definition: JSON!, $id: String, $name: String, $startTask: String) {
+    validateFlow(definition: $definition, id: $id, name: $name, startTask: $startTask) { valid errors { code field message } warnings { code field } }
+  }`, { ...columns, definition: it.definition });
+  expect(places(validateFlow.errors)).toEqual([...it.problems].sort());
+  expect(validateFlow.valid).toBe(it.problems.length === 0);
+  if (it.warnings !== undefined) expect(places(validateFlow.warnings)).toEqual([...it.warnings].sort());
 
-    const { data, errors } = it.columns === undefined ? await createFlow(flows.api, it.definition) : await createWith(columns, it.definition);
-    if (it.problems.length === 0) {
-      expect(data.createFlow.flow).toEqual({ id, isActive: 1, version: 1 });
-      return;
-    }
-    expect(errors![0]!.extensions).toMatchObject({ code: 'INVALID_FLOW' });
-    expect(places(errors![0]!.extensions['problems'] as { code: string; field: string | null }[])).toEqual([...it.problems].sort());
-    expect(errors![0]!.message).toContain(validateFlow.errors[0].message);
-  });
+  const { data, errors } = it.columns === undefined ? await createFlow(flows.api, it.definition) : await createWith(columns, it.definition);
+  if (it.problems.length === 0) {
+    expect(data.createFlow.flow).toEqual({ id, isActive: 1, version: 1 });
+    return;
+  }
+  expect(errors![0]!.extensions).toMatchObject({ code: 'INVALID_FLOW' });
+  expect(places(errors![0]!.extensions['problems'] as { code: string; field: string | null }[])).toEqual([...it.problems].sort());
+  expect(errors![0]!.message).toContain(validateFlow.errors[0].message);
 });
 
 async function createWith(columns: object, definition: Definition): ReturnType<typeof createFlow> {

@@ -31,7 +31,7 @@ export function runCommand(): Command {
       const input = inputOf(options.input);
       return actAs(context, options, (acting) => withWorker(context, acting, options.follow === true, async () => {
         const id = await acting.transaction(async (client) => {
-          const flowId = isFile(given!) ? await created(context, client, given!) : (await findFlow(client, given!)).id;
+          const flowId = isFile(given) ? await created(context, client, given) : (await findFlow(client, given)).id;
           return flowId === null ? null : startFlow(client, flowId, input, options.key ?? null);
         });
         if (id === null) return exitCodes.failure;
@@ -46,7 +46,7 @@ export function followCommand(): Command {
   return actingOptions(new Command('follow'))
     .argument('<id>', 'id of the execution of a flow')
     .description('Show an execution of a flow while it runs, task by task, until it ends. Exit code 1 when it did not complete.')
-    .action(action<ActingOptions>((context, options, id) => actAs(context, options, async (acting) => tellEnd(context, await followFlow(context, acting, id!)))));
+    .action(action<ActingOptions>((context, options, id) => actAs(context, options, async (acting) => tellEnd(context, await followFlow(context, acting, id)))));
 }
 
 function isFile(given: string): boolean {

@@ -86,7 +86,7 @@ export const FlowExecutionsPlugin = extendSchema((build) => {
           flowExecutionUpdated: {
             subscribePlan: EXPORTABLE((context, flowExecutions, flowTopic, lambda, list, listen, object) => (_$root: Step, args: FieldArgs) => {
               const $id = args.getRaw('id');
-              const $visibleId = flowExecutions.get({ id: $id } as never).get('id');
+              const $visibleId = flowExecutions.get({ id: $id }).get('id');
               const $topic = lambda(list([context().get('tenantId'), $visibleId]), flowTopic as never) as Step<string>;
               return listen(context().get('executionEvents') as never, $topic, () => object({ id: $id }));
             }, [context, flowExecutions, flowTopic, lambda, list, listen, object]) as never,
@@ -96,7 +96,7 @@ export const FlowExecutionsPlugin = extendSchema((build) => {
       },
       FlowExecutionUpdatedPayload: {
         plans: {
-          flowExecution: EXPORTABLE((flowExecutions) => ($event: ObjectStep<{ id: Step }>) => flowExecutions.get({ id: $event.get('id') } as never), [flowExecutions]) as never,
+          flowExecution: EXPORTABLE((flowExecutions) => ($event: ObjectStep<{ id: Step }>) => flowExecutions.get({ id: $event.get('id') }), [flowExecutions]) as never,
         },
       },
     },

@@ -119,7 +119,7 @@ export const FlowsPlugin = extendSchema((build) => {
   const payload = {
     plans: {
       flow: EXPORTABLE((context, flows) => ($payload: ObjectStep<{ id: Step }>) =>
-        flows.get({ tenant_id: context().get('tenantId'), id: $payload.get('id') } as never), [context, flows]) as never,
+        flows.get({ tenant_id: context().get('tenantId'), id: $payload.get('id') }), [context, flows]) as never,
     },
   };
   return {
