@@ -1,5 +1,5 @@
 --! Previous: -
---! Hash: sha1:267cfe6207a462c820eba975c89e74286929b50d
+--! Hash: sha1:6d92a1176bf89a981b06691b0dee3bff1f67f3e0
 --! Message: initial
 
 --! Included before.sql
@@ -1659,7 +1659,7 @@ comment on function app_private.notify_executions(uuid[], uuid[]) is
 /*
  * Adds one job an execution, or moves the job that is already there. The job's key is the execution's id, so there is never
  * a second one; a job that is running now keeps running and a new one is added behind it.
- * `run_at`: null means that only an event wakes the execution; the job then waits at infinity for that event to move it.
+ * `run_at`: null inside means that only an event wakes the execution; then there is no job, and the event adds it.
  */
 create or replace function app_private.enqueue_executions(ids uuid[], run_at timestamptz[] default null)
 returns void
@@ -1677,14 +1677,14 @@ begin
       'run_execution',
       json_build_object('id', given.id),
       null,
-      case when enqueue_executions.run_at is null then now() else coalesce(given.at, 'infinity') end,
+      case when enqueue_executions.run_at is null then now() else given.at end,
       null,
       given.id::text,
       null,
       null
     )::graphile_worker.job_spec
       from unnest(ids, enqueue_executions.run_at) as given (id, at)
-     where given.id is not null
+     where given.id is not null and (enqueue_executions.run_at is null or given.at is not null)
   ));
 end
 $$;
@@ -1763,7 +1763,8 @@ begin
   insert into app_private.workers as known (id, lock_key, host, process_id, job_worker_ids)
   values (worker, key, register_worker.host, register_worker.process_id, register_worker.job_worker_ids)
   on conflict (id) do update
-    set heartbeat_at = clock_timestamp(), job_worker_ids = excluded.job_worker_ids;
+    -- former pools stay named until a heartbeat has unlocked what they hold
+    set heartbeat_at = clock_timestamp(), job_worker_ids = known.job_worker_ids || excluded.job_worker_ids;
 end
 $$;
 
@@ -1896,7 +1897,9 @@ grant execute on function app_private.heartbeat(uuid, text[], uuid[], integer[])
 --! EndIncluded app_private/functions/engine/heartbeat.sql
 --! Included app_private/functions/engine/stored_nodes.sql
 /* What is known of an execution's nodes, in the order in which they finished: from it a run is rebuilt after a crash or a wait. */
-create or replace function app_private.stored_nodes(execution_id uuid, execution_created_at timestamptz)
+drop function if exists app_private.stored_nodes(uuid, timestamptz);
+
+create or replace function app_private.stored_nodes(execution_id uuid, execution_created_at timestamptz, with_input boolean default false)
 returns jsonb
 language sql
 stable
@@ -1919,6 +1922,7 @@ as $$
            'wait_reason', node.wait_reason,
            'wait_until', node.wait_until,
            'wait_details', node.wait_details,
+           'input', case when with_input then node.input end,
            'started_ms', extract(epoch from node.started_at) * 1000,
            'completed_ms', extract(epoch from node.completed_at) * 1000
          ) order by node.finish_order nulls last, node.sequence_number), '[]')
@@ -1927,9 +1931,55 @@ as $$
      and node.execution_created_at = stored_nodes.execution_created_at
 $$;
 
-comment on function app_private.stored_nodes(uuid, timestamptz) is
+comment on function app_private.stored_nodes(uuid, timestamptz, boolean) is
   'The stored nodes of an execution as JSON, finished ones first, in the order in which they finished.';
 --! EndIncluded app_private/functions/engine/stored_nodes.sql
+--! Included app_private/functions/engine/execution_to_repeat.sql
+/*
+ * What an execution takes over from the one that it tries again: where to begin anew (null: where it failed), and all that is known of the
+ * old one's nodes. Which of them are taken over is decided by whoever knows the graph.
+ */
+create or replace function app_private.execution_to_repeat(tenant uuid, repeated_id uuid, from_node text)
+returns jsonb
+language sql
+stable
+security definer
+set search_path = pg_catalog, pg_temp
+as $$
+  select jsonb_build_object('execution_id', old.id, 'from_node', from_node, 'nodes', app_private.stored_nodes(old.id, old.created_at, true))
+    from app_public.executions as old
+   where old.tenant_id = tenant and old.id = repeated_id
+$$;
+
+comment on function app_private.execution_to_repeat(uuid, uuid, text) is
+  'The nodes of an execution that is tried again, as JSON, and where to begin anew.';
+--! EndIncluded app_private/functions/engine/execution_to_repeat.sql
+--! Included app_private/functions/engine/execution_caps.sql
+/* What a tenant's executions may use at most, under whatever their documents say: the platform's quotas and the tenant's own `settings.limits`. */
+create or replace function app_private.execution_caps(quotas jsonb, settings jsonb)
+returns jsonb
+language sql
+immutable
+parallel safe
+set search_path = pg_catalog, pg_temp
+as $$
+  select jsonb_object_agg(cap.key, cap.least)
+    from (
+      select given.key, min((given.value #>> '{}')::numeric) as least
+        from (
+          select * from jsonb_each(quotas)
+          union all
+          select * from jsonb_each(case when jsonb_typeof(settings -> 'limits') = 'object' then settings -> 'limits' else '{}' end)
+        ) as given (key, value)
+       where given.key in ('max_parallel_nodes', 'max_nodes', 'max_tokens', 'max_cost', 'max_seconds', 'max_state_bytes', 'max_output_bytes')
+         and jsonb_typeof(given.value) = 'number'
+       group by given.key
+    ) as cap
+$$;
+
+comment on function app_private.execution_caps(jsonb, jsonb) is
+  'The least of a tenant''s quotas and settings.limits for each limit of executions; null when there are none.';
+--! EndIncluded app_private/functions/engine/execution_caps.sql
 --! Included app_private/functions/engine/claim_executions.sql
 /*
  * Takes the lease of each execution that is not over and not another living worker's, raises the attempt, and marks pending
@@ -1937,10 +1987,13 @@ comment on function app_private.stored_nodes(uuid, timestamptz) is
  * Lock order everywhere in the engine: executions by id, then leases.
  * A worker that was taken for dead gets WORKER_UNKNOWN and must register anew.
  */
+drop function if exists app_private.claim_executions(uuid, uuid[]);
+
 create or replace function app_private.claim_executions(worker uuid, execution_ids uuid[])
 returns table (
   id uuid, attempt integer, losses integer, tenant_id uuid, user_id uuid, workflow_id uuid, workflow_version_id uuid,
-  created_at text, now_ms double precision, driven_seconds double precision, initial_state jsonb, nodes jsonb
+  created_at text, now_ms double precision, driven_seconds double precision, initial_state jsonb, nodes jsonb,
+  parent_execution_id uuid, only_node_id text, repeats jsonb, caps jsonb
 )
 language plpgsql
 volatile
@@ -1962,7 +2015,7 @@ begin
     insert into app_private.execution_leases as lease (execution_id, tenant_id, worker_id)
     select candidate.id, candidate.tenant_id, worker from candidate
     on conflict (execution_id) do update
-      set worker_id = excluded.worker_id, attempt = lease.attempt + 1, claimed_at = now()
+      set worker_id = excluded.worker_id, attempt = lease.attempt + 1, claimed_at = now(), waits = false
       where lease.worker_id is null or lease.worker_id = excluded.worker_id
     returning lease.execution_id, lease.attempt, lease.losses, lease.driven
   ), started as (
@@ -1977,9 +2030,14 @@ begin
   select candidate.id, leased.attempt, leased.losses, candidate.tenant_id, candidate.user_id, candidate.workflow_id,
          candidate.workflow_version_id, candidate.created_at::text, extract(epoch from now())::double precision * 1000,
          extract(epoch from leased.driven)::double precision, candidate.initial_state,
-         case when leased.attempt > 1 then app_private.stored_nodes(candidate.id, candidate.created_at) end
+         case when leased.attempt > 1 then app_private.stored_nodes(candidate.id, candidate.created_at) end,
+         candidate.parent_execution_id, candidate.only_node_id::text,
+         case when candidate.retry_of_execution_id is not null
+           then app_private.execution_to_repeat(candidate.tenant_id, candidate.retry_of_execution_id, candidate.retry_from_node_id) end,
+         app_private.execution_caps(tenant.quotas, tenant.settings)
     from leased
     join candidate on candidate.id = leased.execution_id
+    join app_public.tenants as tenant on tenant.id = candidate.tenant_id
    cross join told;
 end
 $$;
@@ -1989,10 +2047,181 @@ comment on function app_private.claim_executions(uuid, uuid[]) is
 
 grant execute on function app_private.claim_executions(uuid, uuid[]) to agentflow_worker;
 --! EndIncluded app_private/functions/engine/claim_executions.sql
+--! Included app_private/functions/engine/refuse_child.sql
+/* A child that cannot be started is a result like any other: the node that asked for it fails with this reason. */
+create or replace function app_private.refuse_child(tenant uuid, parent_id uuid, parent_node varchar, code text, message text)
+returns void
+language sql
+volatile
+security definer
+set search_path = pg_catalog, pg_temp
+as $$
+  update app_public.node_executions as node
+     set wait_details = node.wait_details
+           || jsonb_build_object('result', jsonb_build_object('status', 'refused', 'error_code', code, 'error_message', message))
+   where node.tenant_id = tenant and node.execution_id = parent_id and node.node_id = parent_node
+$$;
+
+comment on function app_private.refuse_child(uuid, uuid, varchar, text, text) is
+  'Hands a node that asked for a child execution the reason why it gets none.';
+--! EndIncluded app_private/functions/engine/refuse_child.sql
+--! Included app_private/functions/engine/child_workflow.sql
+/* The workflow that a node names: by id, or the newest of that name. Published ones; a test run may run drafts as well. */
+create or replace function app_private.child_workflow(tenant uuid, named jsonb, in_test boolean)
+returns app_public.workflows
+language sql
+stable
+security definer
+set search_path = pg_catalog, pg_temp
+as $$
+  select workflow.*
+    from app_public.workflows as workflow
+   where workflow.tenant_id = tenant
+     and case when named ->> 'workflow_id' is not null then workflow.id::text = lower(named ->> 'workflow_id')
+           else workflow.name = named ->> 'workflow' end
+     and (workflow.status = 'published' or in_test and workflow.status = 'draft')
+   order by workflow.status = 'published' desc, workflow.created_at desc, workflow.id desc
+   limit 1
+$$;
+
+comment on function app_private.child_workflow(uuid, jsonb, boolean) is
+  'The runnable workflow of a tenant that {workflow_id} or {workflow: name} means; null when there is none.';
+--! EndIncluded app_private/functions/engine/child_workflow.sql
+--! Included app_private/functions/engine/start_child.sql
+/*
+ * Starts the child execution that a waiting node asks for, in the transaction that writes its wait: {workflow_id, workflow, version, input}.
+ * It belongs to the user of the parent. What stands against it fails the node, never the statement.
+ */
+create or replace function app_private.start_child(tenant uuid, parent_id uuid, parent_node varchar, wanted jsonb)
+returns void
+language plpgsql
+volatile
+security definer
+set search_path = pg_catalog, pg_temp
+as $$
+declare
+  named constant text := coalesce(wanted ->> 'workflow_id', wanted ->> 'workflow', '');
+  parent app_public.executions;
+  workflow app_public.workflows;
+  version_id uuid;
+  child_id uuid;
+begin
+  select * into parent from app_public.executions as execution where execution.tenant_id = tenant and execution.id = parent_id;
+  if parent.depth >= 5 then
+    perform app_private.refuse_child(tenant, parent_id, parent_node, 'LIMIT_DEPTH', 'workflows may call each other 5 levels deep, no deeper');
+    return;
+  elsif jsonb_typeof(wanted -> 'input') is distinct from 'object' or octet_length((wanted -> 'input')::text) > 1048576 then
+    perform app_private.refuse_child(tenant, parent_id, parent_node, 'TOO_LARGE', 'the input of a child is an object of at most 1 MiB');
+    return;
+  end if;
+  workflow := app_private.child_workflow(tenant, wanted, parent.is_test);
+  if workflow.id is null then
+    perform app_private.refuse_child(tenant, parent_id, parent_node, 'NOT_FOUND', format('there is no published workflow %L', named));
+    return;
+  end if;
+  select version.id into version_id
+    from app_public.workflow_versions as version
+   where version.tenant_id = tenant and version.workflow_id = workflow.id
+     and version.version = coalesce((wanted ->> 'version')::integer, workflow.version);
+  if version_id is null then
+    perform app_private.refuse_child(tenant, parent_id, parent_node, 'NOT_FOUND',
+      format('workflow %L has no version %s', named, wanted ->> 'version'));
+    return;
+  end if;
+
+  insert into app_public.executions (tenant_id, user_id, workflow_id, workflow_version_id, initial_state,
+    parent_execution_id, parent_node_id, depth, is_test)
+  values (tenant, parent.user_id, workflow.id, version_id, wanted -> 'input', parent_id, parent_node, parent.depth + 1,
+    workflow.status = 'draft')
+  on conflict (tenant_id, parent_execution_id, parent_node_id) where parent_execution_id is not null do nothing
+  returning id into child_id;
+  update app_public.node_executions as node
+     set wait_details = node.wait_details || jsonb_build_object('execution_id', child_id)
+   where node.tenant_id = tenant and node.execution_id = parent_id and node.node_id = parent_node and child_id is not null;
+end
+$$;
+
+comment on function app_private.start_child(uuid, uuid, varchar, jsonb) is
+  'Starts the child execution that a waiting node asks for.';
+--! EndIncluded app_private/functions/engine/start_child.sql
+--! Included app_private/functions/engine/end_executions.sql
+/*
+ * Cancels executions: their rows are final at once. Deleting the leases fences the workers that drive them: what they still write is
+ * refused, and they are told to stop. Those that are over stay as they are.
+ * Lock order as everywhere in the engine: executions by id, then leases.
+ */
+create or replace function app_private.end_executions(tenant uuid, execution_ids uuid[], reason text)
+returns void
+language plpgsql
+volatile
+security definer
+set search_path = pg_catalog, pg_temp
+as $$
+declare
+  ended app_public.executions[];
+begin
+  ended := array(
+    select execution from app_public.executions as execution
+     where execution.tenant_id = tenant and execution.id = any (execution_ids) and execution.completed_at is null
+     order by execution.id
+       for no key update
+  );
+  delete from app_private.execution_leases as lease using unnest(ended) as execution where lease.execution_id = execution.id;
+  perform app_private.cancel_nodes(tenant, execution.id, execution.created_at) from unnest(ended) as execution;
+  update app_public.executions as execution
+     set status = 'cancelled', completed_at = now(), error_message = reason,
+         metrics = spent.metrics, tokens_used = spent.tokens_used, cost = spent.cost, execution_time = spent.execution_time
+    from unnest(ended) as old
+   cross join lateral app_private.spent_so_far(old) as spent
+   where execution.tenant_id = tenant and execution.id = old.id;
+  perform graphile_worker.remove_job(execution.id::text) from unnest(ended) as execution;
+  perform app_private.wake_flows(array(select execution.id from unnest(ended) as execution));
+  perform app_private.notify_executions(array_agg(execution.tenant_id), array_agg(execution.id)) from unnest(ended) as execution;
+end
+$$;
+
+comment on function app_private.end_executions(uuid, uuid[], text) is
+  'Cancels those of the executions that are not over, and stops whoever drives them.';
+--! EndIncluded app_private/functions/engine/end_executions.sql
+--! Included app_private/functions/engine/end_children.sql
+/*
+ * Children of executions that have ended, and of single nodes that have, are cancelled with everything below them.
+ * Looked for until none is left: one may be started while the others are being ended.
+ */
+create or replace function app_private.end_children(tenant uuid, parent_ids uuid[], only_node varchar default null)
+returns void
+language plpgsql
+volatile
+security definer
+set search_path = pg_catalog, pg_temp
+as $$
+declare
+  living uuid[];
+begin
+  loop
+    with recursive tree as (
+      select child.id, child.completed_at from app_public.executions as child
+       where child.tenant_id = tenant and child.parent_execution_id = any (parent_ids)
+         and (only_node is null or child.parent_node_id = only_node)
+      union all
+      select child.id, child.completed_at from tree
+        join app_public.executions as child on child.tenant_id = tenant and child.parent_execution_id = tree.id
+    )
+    select array_agg(tree.id) into living from tree where tree.completed_at is null;
+    exit when living is null;
+    perform app_private.end_executions(tenant, living, 'cancelled with the execution that started it');
+  end loop;
+end
+$$;
+
+comment on function app_private.end_children(uuid, uuid[], varchar) is
+  'Cancels all living executions below the given ones.';
+--! EndIncluded app_private/functions/engine/end_children.sql
 --! Included app_private/functions/engine/write_nodes.sql
 /*
  * Writes node rows of executions whose leases the caller's transaction has locked. A row that is final is never overwritten:
  * a node that finished is never run again. `nodes`: a JSON list; `execution_id`, `attempt` and `worker` decide what is written.
+ * A node that begins to wait for a child gets it here, and one that gives up ends its child.
  */
 create or replace function app_private.write_nodes(worker uuid, nodes json)
 returns void
@@ -2001,7 +2230,10 @@ volatile
 security definer
 set search_path = pg_catalog, pg_temp
 as $$
+declare
+  written record;
 begin
+  for written in
   insert into app_public.node_executions as stored (
     execution_id, node_id, execution_created_at, tenant_id, node_type, sequence_number, finish_order, attempts, status,
     input, output, writes, route_target, error_code, error_message, tokens_used, cost,
@@ -2029,7 +2261,17 @@ begin
         wait_reason = excluded.wait_reason, wait_until = excluded.wait_until,
         wait_details = excluded.wait_details, logs = excluded.logs,
         started_at = excluded.started_at, completed_at = excluded.completed_at
-    where stored.finish_order is null;
+    where stored.finish_order is null
+  returning stored.tenant_id, stored.execution_id, stored.node_id, stored.node_type, stored.status, stored.finish_order, stored.wait_details
+  loop
+    if written.node_type <> 'workflow' then
+      continue;
+    elsif written.status = 'waiting' and not written.wait_details ?| array['execution_id', 'result'] then
+      perform app_private.start_child(written.tenant_id, written.execution_id, written.node_id, written.wait_details);
+    elsif written.finish_order is not null and written.status <> 'completed' then
+      perform app_private.end_children(written.tenant_id, array[written.execution_id], written.node_id);
+    end if;
+  end loop;
 end
 $$;
 
@@ -2119,7 +2361,7 @@ comment on function app_private.wake_flows(uuid[]) is 'Adds jobs for the flow ex
 /*
  * Ends executions: the last node rows, the row itself, the lease. Those whose lease is lost are left alone and returned.
  * `finishes`: {execution_id, attempt, status, final_state, metrics, tokens_used, cost, error_code, error_message, error_node_id}.
- * `execution_time` is told by the database's clock.
+ * `execution_time` is told by the database's clock. Whoever waits for one of them is woken in the same statement.
  */
 create or replace function app_private.finish_executions(worker uuid, finishes json, nodes json)
 returns uuid[]
@@ -2132,6 +2374,7 @@ declare
   given_ids uuid[];
   held_ids uuid[];
   held_tenants uuid[];
+  children uuid[];
 begin
   select array_agg(given.execution_id) into given_ids
     from json_to_recordset(finishes) as given (execution_id uuid);
@@ -2152,24 +2395,32 @@ begin
   end if;
 
   perform app_private.write_nodes(worker, nodes);
-  update app_public.executions as execution
-     set status = given.status,
-         final_state = given.final_state,
-         metrics = given.metrics || jsonb_build_object('execution_time', round(extract(epoch from now() - execution.started_at)::numeric, 3)),
-         execution_time = round(extract(epoch from now() - execution.started_at)::numeric, 3),
-         tokens_used = given.tokens_used,
-         cost = given.cost,
-         error_code = given.error_code,
-         error_message = given.error_message,
-         error_node_id = given.error_node_id,
-         completed_at = now()
-    from json_to_recordset(finishes) as given (
-      execution_id uuid, status varchar, final_state jsonb, metrics jsonb, tokens_used integer, cost numeric,
-      error_code varchar, error_message text, error_node_id varchar
-    )
-   where execution.id = given.execution_id and execution.id = any (held_ids) and execution.status = 'running';
+  with ended as (
+    update app_public.executions as execution
+       set status = given.status,
+           final_state = given.final_state,
+           metrics = given.metrics || jsonb_build_object('execution_time', round(extract(epoch from now() - execution.started_at)::numeric, 3)),
+           execution_time = round(extract(epoch from now() - execution.started_at)::numeric, 3),
+           tokens_used = given.tokens_used,
+           cost = given.cost,
+           error_code = given.error_code,
+           error_message = given.error_message,
+           error_node_id = given.error_node_id,
+           completed_at = now()
+      from json_to_recordset(finishes) as given (
+        execution_id uuid, status varchar, final_state jsonb, metrics jsonb, tokens_used integer, cost numeric,
+        error_code varchar, error_message text, error_node_id varchar
+      )
+     where execution.id = given.execution_id and execution.id = any (held_ids) and execution.status = 'running'
+    returning execution.id, execution.parent_execution_id
+  )
+  select array_agg(ended.id) into children from ended where ended.parent_execution_id is not null;
   delete from app_private.execution_leases as lease where lease.execution_id = any (held_ids);
+  perform app_private.wake_flows(held_ids);
   perform app_private.notify_executions(held_tenants, held_ids);
+  if children is not null then
+    perform app_private.wake_parents(children);
+  end if;
   return array(select given.id from unnest(given_ids) as given (id) where given.id <> all (held_ids));
 end
 $$;
@@ -2198,8 +2449,8 @@ comment on function app_private.has_result(uuid) is 'Does a waiting node of the 
 --! EndIncluded app_private/functions/engine/has_result.sql
 --! Included app_private/functions/engine/release_executions.sql
 /*
- * Gives executions back: the last node rows, the lease without a holder, and a job at `run_at` (null: only an event wakes it).
- * For waits, and when a worker stops. Those whose lease is lost are left alone and returned.
+ * Gives executions back: the last node rows, the lease without a holder, and a job at `run_at`. Null: only an event wakes it, and it
+ * costs no job until then. For waits, and when a worker stops. Those whose lease is lost are left alone and returned.
  */
 create or replace function app_private.release_executions(
   worker uuid, execution_ids uuid[], attempts integer[], run_at timestamptz[], nodes json
@@ -2216,15 +2467,17 @@ declare
   freed_at timestamptz[];
 begin
   lost := app_private.checkpoint_executions(worker, execution_ids, attempts, nodes);
-  with changed as (
-    update app_private.execution_leases as lease
-       set worker_id = null, driven = lease.driven + (now() - lease.claimed_at)
+  with given as (
+    select given.id, given.attempt, case when app_private.has_result(given.id) then now() else given.at end as at
       from unnest(execution_ids, attempts, release_executions.run_at) as given (id, attempt, at)
+  ), changed as (
+    update app_private.execution_leases as lease
+       set worker_id = null, driven = lease.driven + (now() - lease.claimed_at), waits = given.at is null
+      from given
      where lease.execution_id = given.id and lease.attempt = given.attempt and lease.worker_id = worker
     returning lease.execution_id, given.at
   )
-  select coalesce(array_agg(changed.execution_id), '{}'),
-         array_agg(case when app_private.has_result(changed.execution_id) then now() else changed.at end)
+  select coalesce(array_agg(changed.execution_id), '{}'), array_agg(changed.at)
     into freed, freed_at from changed;
   perform app_private.enqueue_executions(freed, freed_at);
   return lost;
@@ -2238,7 +2491,8 @@ grant execute on function app_private.release_executions(uuid, uuid[], integer[]
 --! EndIncluded app_private/functions/engine/release_executions.sql
 --! Included app_private/functions/engine/resume_node.sql
 /*
- * Ends the wait of one node: keeps what it waited for (a decision, a child's end) in its row and wakes the execution.
+ * Ends the wait of one node: keeps what it waited for (a decision, a child's end) in its row and wakes the execution, whether it
+ * sleeps (the job) or is driven at this moment for its other nodes (the notification).
  * Returns false when the node does not wait (any more).
  */
 create or replace function app_private.resume_node(tenant uuid, execution uuid, node varchar, result jsonb)
@@ -2261,7 +2515,10 @@ begin
   if not found then
     return false;
   end if;
+  update app_private.execution_leases as lease set waits = false
+   where lease.execution_id = execution and lease.waits;
   perform app_private.enqueue_executions(array[execution]);
+  perform app_private.notify_executions(array[tenant], array[execution]);
   return true;
 end
 $$;
@@ -2269,6 +2526,218 @@ $$;
 comment on function app_private.resume_node(uuid, uuid, varchar, jsonb) is
   'Hands a waiting node the result that it waited for and wakes its execution.';
 --! EndIncluded app_private/functions/engine/resume_node.sql
+--! Included app_private/functions/engine/wake_parents.sql
+/* Hands the ends of children to the nodes that wait for them. */
+create or replace function app_private.wake_parents(child_ids uuid[])
+returns void
+language plpgsql
+volatile
+security definer
+set search_path = pg_catalog, pg_temp
+as $$
+begin
+  perform app_private.resume_node(child.tenant_id, child.parent_execution_id, child.parent_node_id, jsonb_build_object(
+            'execution_id', child.id, 'status', child.status, 'final_state', child.final_state,
+            'error_code', child.error_code, 'error_message', child.error_message))
+    from (
+      select * from app_public.executions as execution
+       where execution.id = any (child_ids) and execution.parent_execution_id is not null
+       order by execution.parent_execution_id, execution.parent_node_id
+    ) as child;
+end
+$$;
+
+comment on function app_private.wake_parents(uuid[]) is
+  'Hands the ends of these executions to the nodes that wait for them.';
+--! EndIncluded app_private/functions/engine/wake_parents.sql
+--! Included app_private/functions/engine/look_at_leases.sql
+/*
+ * For executions that a worker drives while somebody else has changed them: which of them are no longer its own, and what has come
+ * meanwhile for nodes of theirs that wait.
+ */
+create or replace function app_private.look_at_leases(
+  worker uuid, execution_ids uuid[], attempts integer[],
+  out lost uuid[], out results jsonb
+)
+language sql
+stable
+security definer
+set search_path = pg_catalog, pg_temp
+as $$
+  select app_private.lost_leases(worker, execution_ids, attempts),
+         (select jsonb_agg(jsonb_build_object('execution_id', node.execution_id, 'node_id', node.node_id, 'result', node.wait_details -> 'result'))
+            from unnest(execution_ids, attempts) as given (id, attempt)
+            join app_private.execution_leases as lease
+              on lease.execution_id = given.id and lease.attempt = given.attempt and lease.worker_id = worker
+            join app_public.node_executions as node
+              on node.execution_id = given.id and node.status = 'waiting' and node.wait_details ? 'result')
+$$;
+
+comment on function app_private.look_at_leases(uuid, uuid[], integer[]) is
+  'Which of these executions the worker has lost, and the results that have come for their waiting nodes: [{execution_id, node_id, result}].';
+
+grant execute on function app_private.look_at_leases(uuid, uuid[], integer[]) to agentflow_worker;
+--! EndIncluded app_private/functions/engine/look_at_leases.sql
+--! Included app_private/functions/engine/refill.sql
+/* Level of a token bucket now: what it was, and what has come in since at `rate` a second, up to its capacity. Null was full. */
+create or replace function app_private.refill(level double precision, rate double precision, capacity double precision, since interval)
+returns double precision
+language sql
+immutable
+parallel safe
+set search_path = pg_catalog, pg_temp
+as $$
+  select least(capacity, coalesce(level + greatest(extract(epoch from since)::double precision, 0) * rate, capacity))
+$$;
+
+comment on function app_private.refill(double precision, double precision, double precision, interval) is
+  'Level of a token bucket after some time.';
+--! EndIncluded app_private/functions/engine/refill.sql
+--! Included app_private/functions/engine/acquire_permits.sql
+/*
+ * Lets nodes through their queues. `asks`: [{place, tenant_id, workflow_id, queue_id, per_second, per_minute, tokens_per_minute, burst, returns}].
+ * Each is granted, to begin after `seconds`, or told to come back after them. A grant takes its share at once, so whoever comes next gets
+ * a later moment: a bucket is negative by one second's worth at most. Beyond that one waits in line: those who come back find their
+ * moments one behind the other, and newcomers do not pass them. Tokens are charged afterwards; a bucket that owes some lets nobody through.
+ * Everything goes by the clock of the database, read after the bucket is locked.
+ */
+create or replace function app_private.acquire_permits(asks json)
+returns table (place integer, is_granted boolean, seconds double precision)
+language plpgsql
+volatile
+security definer
+set search_path = pg_catalog, pg_temp
+as $$
+#variable_conflict use_variable
+declare
+  longest_in_place constant double precision := 1;
+  comes_ahead constant double precision := 0.5;
+  ask record;
+  bucket app_private.rate_buckets;
+  moment timestamptz;
+  wait double precision;
+  spacing double precision;
+  sent_back integer;
+begin
+  insert into app_private.rate_buckets as known (tenant_id, workflow_id, queue_id)
+  select distinct asked.tenant_id, asked.workflow_id, asked.queue_id
+    from json_to_recordset(asks) as asked (tenant_id uuid, workflow_id uuid, queue_id varchar)
+   order by 1, 2, 3
+  on conflict do nothing;
+
+  for ask in
+    select asked.*,
+           row_number() over bucket_of = 1 as is_first,
+           lead(true) over bucket_of is null as is_last,
+           coalesce(asked.burst, greatest(1, asked.per_second)) as messages_capacity,
+           coalesce(asked.burst, greatest(1, asked.per_minute / 60)) as requests_capacity,
+           coalesce(asked.burst, greatest(1, asked.tokens_per_minute / 60)) as tokens_capacity
+      from json_to_recordset(asks) as asked (
+        place integer, tenant_id uuid, workflow_id uuid, queue_id varchar, per_second double precision, per_minute double precision,
+        tokens_per_minute double precision, burst double precision, returns boolean)
+    window bucket_of as (partition by asked.tenant_id, asked.workflow_id, asked.queue_id order by not asked.returns, asked.place)
+     order by asked.tenant_id, asked.workflow_id, asked.queue_id, not asked.returns, asked.place
+  loop
+    if ask.is_first then
+      select * into bucket from app_private.rate_buckets as known
+       where known.tenant_id = ask.tenant_id and known.workflow_id = ask.workflow_id and known.queue_id = ask.queue_id
+         for no key update;
+      moment := clock_timestamp();
+      sent_back := 0;
+      bucket.messages := app_private.refill(bucket.messages, ask.per_second, ask.messages_capacity, moment - bucket.updated_at);
+      bucket.requests := app_private.refill(bucket.requests, ask.per_minute / 60, ask.requests_capacity, moment - bucket.updated_at);
+      bucket.tokens := app_private.refill(bucket.tokens, ask.tokens_per_minute / 60, ask.tokens_capacity, moment - bucket.tokens_at);
+    end if;
+
+    wait := greatest(0, (1 - bucket.messages) / ask.per_second, (1 - bucket.requests) * 60 / ask.per_minute,
+      case when bucket.tokens <= 0 then (0.001 - bucket.tokens) * 60 / ask.tokens_per_minute end);
+    place := ask.place;
+    is_granted := wait = 0 or wait <= longest_in_place and (ask.returns or bucket.line_until <= moment);
+    if is_granted then
+      seconds := wait;
+      bucket.messages := bucket.messages - 1;
+      bucket.requests := bucket.requests - 1;
+    else
+      spacing := greatest(0, 1 / ask.per_second, 60 / ask.per_minute, bucket.tokens_each * 60 / ask.tokens_per_minute);
+      -- who was in line already goes by what the bucket says, a newcomer behind the last in line
+      seconds := case when ask.returns then wait + sent_back * spacing
+        when bucket.line_until > moment then greatest(wait, extract(epoch from bucket.line_until - moment) + spacing)
+        else wait end;
+      sent_back := sent_back + 1;
+      bucket.line_until := greatest(bucket.line_until, moment + make_interval(secs => seconds));
+      seconds := greatest(0.05, seconds - comes_ahead);
+    end if;
+    return next;
+
+    if ask.is_last then
+      update app_private.rate_buckets as known
+         set messages = bucket.messages, requests = bucket.requests, line_until = bucket.line_until, updated_at = moment
+       where known.tenant_id = ask.tenant_id and known.workflow_id = ask.workflow_id and known.queue_id = ask.queue_id;
+    end if;
+  end loop;
+end
+$$;
+
+comment on function app_private.acquire_permits(json) is
+  'Lets nodes through their queues: granted after some seconds, or to be asked for again after them.';
+
+grant execute on function app_private.acquire_permits(json) to agentflow_worker;
+--! EndIncluded app_private/functions/engine/acquire_permits.sql
+--! Included app_private/functions/engine/charge_permits.sql
+/* Takes what calls have used from the token buckets of their queues, into debt if need be. `charges`: [{tenant_id, workflow_id, queue_id, tokens_per_minute, burst, tokens}]. */
+create or replace function app_private.charge_permits(charges json)
+returns void
+language sql
+volatile
+security definer
+set search_path = pg_catalog, pg_temp
+as $$
+  with charge as (
+    select given.tenant_id, given.workflow_id, given.queue_id, max(given.tokens_per_minute) / 60 as rate, max(given.burst) as burst,
+           sum(given.tokens) as tokens, avg(given.tokens) as each
+      from json_to_recordset(charges) as given (
+        tenant_id uuid, workflow_id uuid, queue_id varchar, tokens_per_minute double precision, burst double precision, tokens double precision)
+     group by given.tenant_id, given.workflow_id, given.queue_id
+  ), locked as materialized (
+    select bucket.tenant_id, bucket.workflow_id, bucket.queue_id
+      from app_private.rate_buckets as bucket join charge using (tenant_id, workflow_id, queue_id)
+     order by bucket.tenant_id, bucket.workflow_id, bucket.queue_id
+       for no key update of bucket
+  )
+  update app_private.rate_buckets as bucket
+     set tokens = app_private.refill(bucket.tokens, charge.rate, coalesce(charge.burst, greatest(1, charge.rate)), clock_timestamp() - bucket.tokens_at)
+                    - charge.tokens,
+         tokens_each = case when bucket.tokens_each = 0 then charge.each else bucket.tokens_each * 0.8 + charge.each * 0.2 end,
+         tokens_at = clock_timestamp()
+    from charge join locked using (tenant_id, workflow_id, queue_id)
+   where (bucket.tenant_id, bucket.workflow_id, bucket.queue_id) = (charge.tenant_id, charge.workflow_id, charge.queue_id)
+$$;
+
+comment on function app_private.charge_permits(json) is 'Takes the tokens that calls have used from the buckets of their queues.';
+
+grant execute on function app_private.charge_permits(json) to agentflow_worker;
+--! EndIncluded app_private/functions/engine/charge_permits.sql
+--! Included app_private/functions/engine/save_artifact.sql
+/* Keeps bytes beside an execution whose lease the worker holds. Null: the lease is lost, and nothing is kept. */
+create or replace function app_private.save_artifact(worker uuid, execution uuid, attempt integer, node varchar, media_type varchar, bytes bytea)
+returns uuid
+language sql
+volatile
+security definer
+set search_path = pg_catalog, pg_temp
+as $$
+  insert into app_private.artifacts (tenant_id, execution_id, node_id, media_type, bytes)
+  select lease.tenant_id, lease.execution_id, node, save_artifact.media_type, save_artifact.bytes
+    from app_private.execution_leases as lease
+   where lease.execution_id = execution and lease.attempt = save_artifact.attempt and lease.worker_id = worker
+  returning id
+$$;
+
+comment on function app_private.save_artifact(uuid, uuid, integer, varchar, varchar, bytea) is
+  'Keeps bytes that a node made; returns their id.';
+
+grant execute on function app_private.save_artifact(uuid, uuid, integer, varchar, varchar, bytea) to agentflow_worker;
+--! EndIncluded app_private/functions/engine/save_artifact.sql
 --! Included app_private/functions/engine/load_workflow_versions.sql
 create or replace function app_private.load_workflow_versions(version_ids uuid[])
 returns table (id uuid, tenant_id uuid, tenant_slug text, spec jsonb)
@@ -2326,8 +2795,8 @@ grant execute on function app_private.current_model_prices() to agentflow_worker
 --! EndIncluded app_private/functions/engine/current_model_prices.sql
 --! Included app_private/functions/engine/requeue_orphans.sql
 /*
- * The last net: executions that are not over, that nobody holds and that no job will wake get a job. Nothing should ever be found;
- * a job removed by hand, or one that used up its attempts, is. Returns how many were found.
+ * The last net: executions, of workflows and flows, that are not over, that nobody holds and that no job will wake get a job. Nothing should ever be found;
+ * a job removed by hand, or one that used up its attempts, is. What waits for an event has no job and is no orphan. Returns how many were found.
  */
 create or replace function app_private.requeue_orphans()
 returns integer
@@ -2347,11 +2816,21 @@ begin
          and execution.created_at < now() - interval '1 minute'
          and not exists (
            select from app_private.execution_leases as lease
-            where lease.execution_id = execution.id and lease.worker_id is not null)
+            where lease.execution_id = execution.id and (lease.worker_id is not null or lease.waits))
          and not exists (
            select from graphile_worker.jobs as job
             where job.key = execution.id::text and job.attempts < job.max_attempts)
-       order by execution.id
+       union all
+      select app_private.flow_run_id(execution.id)
+        from app_public.flow_executions as execution
+       where execution.status in ('PENDING', 'RUNNING')
+         and execution.created_at < now() - interval '1 minute'
+         and not exists (
+           select from app_private.execution_leases as lease
+            where lease.execution_id = app_private.flow_run_id(execution.id) and (lease.worker_id is not null or lease.waits))
+         and not exists (
+           select from graphile_worker.jobs as job
+            where job.key = app_private.flow_run_id(execution.id)::text and job.attempts < job.max_attempts)
        limit 1000
     ) as orphan;
   perform app_private.enqueue_executions(found_ids);
@@ -2504,7 +2983,7 @@ begin
     insert into app_private.execution_leases as lease (execution_id, tenant_id, worker_id)
     select candidate.run_id, candidate.tenant_id, worker from candidate
     on conflict (execution_id) do update
-      set worker_id = excluded.worker_id, attempt = lease.attempt + 1, claimed_at = now()
+      set worker_id = excluded.worker_id, attempt = lease.attempt + 1, claimed_at = now(), waits = false
       where lease.worker_id is null or lease.worker_id = excluded.worker_id
     returning lease.execution_id, lease.attempt, lease.losses
   ), started as (
@@ -4253,25 +4732,27 @@ comment on function app_private.move_workflow(uuid, text, text[], text) is 'Chan
 --! EndIncluded app_private/functions/move_workflow.sql
 --! Included app_private/functions/check_execution_input.sql
 -- What executeWorkflow is given, looked at before anything else is done with it.
-create or replace function app_private.check_execution_input(initial_state jsonb, idempotency_key text)
+drop function if exists app_private.check_execution_input(jsonb, text);
+
+create or replace function app_private.check_execution_input(initial_state jsonb, idempotency_key text, field text default 'initial_state')
 returns void
 language plpgsql stable
 set search_path = pg_catalog, pg_temp
 as $$
 begin
   if initial_state is null or jsonb_typeof(initial_state) <> 'object' then
-    perform app_private.fail('INVALID_VALUE', 'The initial state must be a JSON object.', 'initial_state');
+    perform app_private.fail('INVALID_VALUE', 'The initial state must be a JSON object.', field);
   end if;
   if octet_length(initial_state::text) > 1048576 then
     perform app_private.fail('TOO_LARGE', format('The initial state has %s bytes; at most 1048576 are allowed.',
-      octet_length(initial_state::text)), 'initial_state');
+      octet_length(initial_state::text)), field);
   end if;
   if char_length(idempotency_key) not between 1 and 255 then
     perform app_private.fail('INVALID_VALUE', 'An idempotency key has 1 to 255 characters.', 'idempotency_key');
   end if;
 end $$;
 
-comment on function app_private.check_execution_input(jsonb, text) is 'Fails unless an initial state is an object of at most 1 MiB and an idempotency key has 1 to 255 characters.';
+comment on function app_private.check_execution_input(jsonb, text, text) is 'Fails unless an initial state is an object of at most 1 MiB and an idempotency key has 1 to 255 characters.';
 --! EndIncluded app_private/functions/check_execution_input.sql
 --! Included app_private/functions/repeated_execution.sql
 -- The execution that this idempotency key started in the signed-in tenant; null when there is none. Another input is a conflict.
@@ -4347,6 +4828,138 @@ $$;
 
 comment on function app_private.spent_so_far(app_public.executions) is 'Tokens, cost, seconds and metrics of an execution, from the rows of its nodes.';
 --! EndIncluded app_private/functions/spent_so_far.sql
+--! Included app_private/functions/runnable_workflow.sql
+-- The workflow of the signed-in tenant, if whoever acts may run it: a published one, or a draft as a test run. For other functions of the owner.
+create or replace function app_private.runnable_workflow(id uuid)
+returns app_public.workflows
+language plpgsql stable
+set search_path = pg_catalog, pg_temp
+as $$
+#variable_conflict use_column
+declare
+  workflow app_public.workflows;
+begin
+  select * into workflow
+  from app_public.workflows
+  where workflows.tenant_id = app_public.current_tenant_id() and workflows.id = runnable_workflow.id
+    and (workflows.deleted_at is null or app_private.may('workflows:publish'));
+  if not found then
+    perform app_private.fail('NOT_FOUND', 'There is no workflow with this id.', 'workflow_id');
+  elsif workflow.status = 'draft' then
+    perform app_private.demand('workflows:test');
+  elsif workflow.status <> 'published' then
+    perform app_private.fail('WORKFLOW_NOT_RUNNABLE', format('A workflow that is %s cannot be executed.', workflow.status), 'workflow_id');
+  end if;
+  return workflow;
+end $$;
+
+comment on function app_private.runnable_workflow(uuid) is 'The tenant''s workflow, if who acts may run it; else NOT_FOUND, PERMISSION_DENIED or WORKFLOW_NOT_RUNNABLE.';
+--! EndIncluded app_private/functions/runnable_workflow.sql
+--! Included app_private/functions/execution_to_change.sql
+-- The execution of the signed-in tenant with this id, locked; NOT_FOUND otherwise. For other functions of the owner, after demand().
+create or replace function app_private.execution_to_change(id uuid, field text default 'id')
+returns app_public.executions
+language plpgsql
+set search_path = pg_catalog, pg_temp
+as $$
+#variable_conflict use_column
+declare
+  execution app_public.executions;
+begin
+  select * into execution
+  from app_public.executions
+  where executions.tenant_id = app_public.current_tenant_id() and executions.id = execution_to_change.id and executions.deleted_at is null
+  for no key update;
+  if not found then
+    perform app_private.fail('NOT_FOUND', 'There is no execution with this id.', field);
+  end if;
+  return execution;
+end $$;
+
+comment on function app_private.execution_to_change(uuid, text) is 'The tenant''s execution with this id, locked for a change; NOT_FOUND otherwise.';
+--! EndIncluded app_private/functions/execution_to_change.sql
+--! Included app_private/functions/demand_undecided.sql
+-- Fails unless this node of the execution waits for a decision that whoever acts may make.
+create or replace function app_private.demand_undecided(execution app_public.executions, node_id text)
+returns void
+language plpgsql
+set search_path = pg_catalog, pg_temp
+as $$
+#variable_conflict use_column
+declare
+  node app_public.node_executions;
+begin
+  select * into node
+  from app_public.node_executions
+  where node_executions.tenant_id = execution.tenant_id and node_executions.execution_id = execution.id
+    and node_executions.node_id = demand_undecided.node_id and node_executions.execution_created_at = execution.created_at;
+  if not found then
+    perform app_private.fail('NOT_FOUND', format('No node %s of this execution waits for a decision.', demand_undecided.node_id), 'node_id');
+  elsif node.status <> 'waiting' or node.wait_reason <> 'approval' then
+    perform app_private.fail('ILLEGAL_TRANSITION', format('Node %s does not wait for a decision: it is %s.', demand_undecided.node_id, node.status), 'node_id');
+  elsif node.wait_until <= now() then
+    perform app_private.fail('ILLEGAL_TRANSITION', format('The time to decide about node %s is over.', demand_undecided.node_id), 'node_id');
+  elsif jsonb_array_length(node.wait_details -> 'roles') > 0 and app_public.current_user_role() <> 'admin'
+    and not node.wait_details -> 'roles' ? app_public.current_user_role() then
+    perform app_private.fail('PERMISSION_DENIED', format('This is for others to decide: %s, or an admin.',
+      (select string_agg(role.name, ', ') from jsonb_array_elements_text(node.wait_details -> 'roles') as role (name))), 'node_id');
+  end if;
+end $$;
+
+comment on function app_private.demand_undecided(app_public.executions, text) is 'Fails unless this node waits for a decision that who acts may make.';
+--! EndIncluded app_private/functions/demand_undecided.sql
+--! Included app_private/functions/start_problems.sql
+/*
+ * What is wrong with the inputs of executeWorkflows, as [{code, message, field}] with fields like `inputs.3.initial_state`; null when nothing is.
+ * For other functions of the owner.
+ */
+create or replace function app_private.start_problems(inputs app_public.workflow_start[])
+returns jsonb
+language sql stable
+set search_path = pg_catalog, pg_temp
+as $$
+  with input as (
+    select given.*, (given.place - 1) as position, workflow.status, workflow.id as found_id
+    from unnest(inputs) with ordinality as given (workflow_id, initial_state, idempotency_key, place)
+    left join app_public.workflows as workflow
+      on workflow.tenant_id = app_public.current_tenant_id() and workflow.id = given.workflow_id and workflow.deleted_at is null
+  ), problem (position, code, message, field) as (
+    select position, 'INVALID_VALUE', 'The initial state must be a JSON object.', 'initial_state'
+    from input where initial_state is null or jsonb_typeof(initial_state) <> 'object'
+    union all
+    select position, 'TOO_LARGE', format('The initial state has %s bytes; at most 1048576 are allowed.', octet_length(initial_state::text)), 'initial_state'
+    from input where octet_length(initial_state::text) > 1048576
+    union all
+    select position, 'INVALID_VALUE', 'An idempotency key has 1 to 255 characters.', 'idempotency_key'
+    from input where char_length(idempotency_key) not between 1 and 255
+    union all
+    select position, 'NOT_FOUND', 'There is no workflow with this id.', 'workflow_id' from input where found_id is null
+    union all
+    select position, 'PERMISSION_DENIED', 'Drafts are run by developers: this needs the right workflows:test.', 'workflow_id'
+    from input where status = 'draft' and not app_private.may('workflows:test')
+    union all
+    select position, 'WORKFLOW_NOT_RUNNABLE', format('A workflow that is %s cannot be executed.', status), 'workflow_id'
+    from input where status not in ('draft', 'published')
+    union all
+    select position, 'IDEMPOTENCY_CONFLICT', 'This idempotency key was used with another input.', 'idempotency_key'
+    from input
+    where exists (
+      select from app_public.executions as former
+      where former.tenant_id = app_public.current_tenant_id() and former.idempotency_key = input.idempotency_key
+        and (former.workflow_id, former.initial_state) is distinct from (input.workflow_id, input.initial_state)
+    ) or exists (
+      select from input as earlier
+      where earlier.position < input.position and earlier.idempotency_key = input.idempotency_key
+        and (earlier.workflow_id, earlier.initial_state) is distinct from (input.workflow_id, input.initial_state)
+    )
+  )
+  select jsonb_agg(jsonb_build_object('code', problem.code, 'message', problem.message, 'field', format('inputs.%s.%s', problem.position, problem.field))
+    order by problem.position, problem.field, problem.code)
+  from problem
+$$;
+
+comment on function app_private.start_problems(app_public.workflow_start[]) is 'All that is wrong with the inputs of executeWorkflows; null when nothing is.';
+--! EndIncluded app_private/functions/start_problems.sql
 --! Included app_public/functions/publish_workflow.sql
 create or replace function app_public.publish_workflow(id uuid)
 returns app_public.workflows
@@ -4541,7 +5154,6 @@ set search_path = pg_catalog, pg_temp
 as $$
 #variable_conflict use_column
 declare
-  tenant constant uuid := app_public.current_tenant_id();
   workflow app_public.workflows;
   execution app_public.executions;
 begin
@@ -4552,20 +5164,9 @@ begin
     return execution;
   end if;
 
-  select * into workflow
-  from app_public.workflows
-  where workflows.tenant_id = tenant and workflows.id = execute_workflow.workflow_id
-    and (workflows.deleted_at is null or app_private.may('workflows:publish'));
-  if not found then
-    perform app_private.fail('NOT_FOUND', 'There is no workflow with this id.', 'workflow_id');
-  elsif workflow.status = 'draft' then
-    perform app_private.demand('workflows:test');
-  elsif workflow.status <> 'published' then
-    perform app_private.fail('WORKFLOW_NOT_RUNNABLE', format('A workflow that is %s cannot be executed.', workflow.status), 'workflow_id');
-  end if;
-
+  workflow := app_private.runnable_workflow(execute_workflow.workflow_id);
   insert into app_public.executions (tenant_id, user_id, workflow_id, initial_state, idempotency_key, is_test)
-  values (tenant, app_public.current_user_id(), workflow.id, execute_workflow.initial_state, execute_workflow.idempotency_key,
+  values (workflow.tenant_id, app_public.current_user_id(), workflow.id, execute_workflow.initial_state, execute_workflow.idempotency_key,
     workflow.status = 'draft')
   on conflict (tenant_id, idempotency_key) where idempotency_key is not null do nothing
   returning * into execution;
@@ -4578,11 +5179,163 @@ end $$;
 comment on function app_public.execute_workflow(uuid, jsonb, text) is E'@resultFieldName execution\nStarts an execution of a published workflow, or a test run of a draft, and answers at once with the pending execution. The same idempotency key with the same input returns the first execution; with another input it is IDEMPOTENCY_CONFLICT.';
 grant execute on function app_public.execute_workflow(uuid, jsonb, text) to agentflow_user;
 --! EndIncluded app_public/functions/execute_workflow.sql
---! Included app_public/functions/cancel_execution.sql
+--! Included app_public/functions/execute_workflows.sql
 /*
- * The row is final at once. Deleting the lease fences the worker that drives it: what it still writes is refused, and it is told to stop.
- * Lock order as everywhere in the engine: the execution, then its lease.
+ * Many starts as one statement: all or none. Every input is looked at before anything is started, and all that is wrong with them is told
+ * at once. Triggers add one audit statement and one statement of jobs for all of them.
  */
+create or replace function app_public.execute_workflows(inputs app_public.workflow_start[])
+returns setof app_public.executions
+language plpgsql security definer
+set search_path = pg_catalog, pg_temp
+as $$
+#variable_conflict use_column
+declare
+  tenant constant uuid := app_public.current_tenant_id();
+  problems jsonb;
+  starts jsonb;
+begin
+  perform app_private.demand('workflows:execute');
+  if cardinality(inputs) not between 1 and 1000 or inputs is null then
+    perform app_private.fail('TOO_LARGE', format('1 to 1000 executions can be started at a time, not %s.', coalesce(cardinality(inputs), 0)), 'inputs');
+  end if;
+  problems := app_private.start_problems(inputs);
+  if problems is not null then
+    perform app_private.fail(problems #>> '{0,code}', format('%s%s', problems #>> '{0,message}',
+      case when jsonb_array_length(problems) > 1 then format(' (and %s more)', jsonb_array_length(problems) - 1) else '' end),
+      problems #>> '{0,field}', null, problems);
+  end if;
+
+  -- Ids are made beforehand: they say which row answers which input.
+  starts := (
+    select jsonb_agg(jsonb_build_object('place', input.place, 'id', gen_random_uuid(), 'key', input.idempotency_key) order by input.place)
+    from unnest(inputs) with ordinality as input (workflow_id, initial_state, idempotency_key, place)
+  );
+  insert into app_public.executions (id, tenant_id, user_id, workflow_id, workflow_version_id, initial_state, idempotency_key, is_test)
+  select start.id, tenant, app_public.current_user_id(), workflows.id, versions.id, input.initial_state, input.idempotency_key, workflows.status = 'draft'
+  from unnest(inputs) with ordinality as input (workflow_id, initial_state, idempotency_key, place)
+  join jsonb_to_recordset(starts) as start (place integer, id uuid) on start.place = input.place
+  join app_public.workflows on workflows.tenant_id = tenant and workflows.id = input.workflow_id
+  join app_public.workflow_versions as versions
+    on versions.tenant_id = tenant and versions.workflow_id = workflows.id and versions.version = workflows.version
+  order by input.place
+  on conflict (tenant_id, idempotency_key) where idempotency_key is not null do nothing;
+
+  return query
+    select executions.*
+    from jsonb_to_recordset(starts) as start (place integer, id uuid, key text)
+    join app_public.executions on executions.tenant_id = tenant
+      and case when start.key is null then executions.id = start.id else executions.idempotency_key = start.key end
+    order by start.place;
+end $$;
+
+comment on function app_public.execute_workflows(app_public.workflow_start[]) is E'@resultFieldName executions\nStarts up to 1,000 executions at once, all of them or none; what is wrong with the inputs is told for all of them. The answer is in the order of the inputs.';
+grant execute on function app_public.execute_workflows(app_public.workflow_start[]) to agentflow_user;
+--! EndIncluded app_public/functions/execute_workflows.sql
+--! Included app_public/functions/retry_execution.sql
+/*
+ * A new execution of the same version with the same input, linked to the old one, which stays as it is. The worker takes over what the old one's
+ * nodes returned: all that finished, or, with `from_node`, all that does not come after that node.
+ */
+create or replace function app_public.retry_execution(id uuid, from_node text default null)
+returns app_public.executions
+language plpgsql security definer
+set search_path = pg_catalog, pg_temp
+as $$
+#variable_conflict use_column
+declare
+  old app_public.executions;
+  workflow app_public.workflows;
+  execution app_public.executions;
+begin
+  perform app_private.demand('executions:execute');
+  old := app_private.execution_to_change(retry_execution.id);
+  if old.completed_at is null then
+    perform app_private.fail('ILLEGAL_TRANSITION', format('An execution that is %s cannot be tried again.', old.status), 'status', 'Wait for its end, or cancel it.');
+  elsif old.status = 'completed' and from_node is null then
+    perform app_private.fail('ILLEGAL_TRANSITION', 'An execution that is completed has nothing to be tried again.', 'status', 'Name a node in fromNode to repeat it from there.');
+  end if;
+  if from_node is not null and not exists (
+    select from app_public.workflow_versions as versions, app_private.spec_nodes(versions.spec -> 'nodes') as nodes
+    where versions.tenant_id = old.tenant_id and versions.id = old.workflow_version_id and nodes.id = from_node
+  ) then
+    perform app_private.fail('NOT_FOUND', format('The version of the workflow that ran has no node %s.', from_node), 'from_node');
+  end if;
+
+  workflow := app_private.runnable_workflow(old.workflow_id);
+  insert into app_public.executions (tenant_id, user_id, workflow_id, workflow_version_id, initial_state, retry_of_execution_id,
+    retry_from_node_id, only_node_id, is_test)
+  values (old.tenant_id, app_public.current_user_id(), old.workflow_id, old.workflow_version_id, old.initial_state, old.id,
+    from_node, old.only_node_id, old.is_test or workflow.status = 'draft')
+  returning * into execution;
+  return execution;
+end $$;
+
+comment on function app_public.retry_execution(uuid, text) is E'@resultFieldName execution\nRepeats an execution that has ended, as a new one: from where it failed or was cancelled, or from the node named. What the other nodes returned is taken over, they are not run again.';
+grant execute on function app_public.retry_execution(uuid, text) to agentflow_user;
+--! EndIncluded app_public/functions/retry_execution.sql
+--! Included app_public/functions/test_node.sql
+-- A test run of one node: an execution like any other, but for its graph.
+create or replace function app_public.test_node(workflow_id uuid, node_id text, state jsonb)
+returns app_public.executions
+language plpgsql security definer
+set search_path = pg_catalog, pg_temp
+as $$
+#variable_conflict use_column
+declare
+  workflow app_public.workflows;
+  execution app_public.executions;
+begin
+  perform app_private.demand('workflows:test');
+  perform app_private.check_execution_input(state, null, 'state');
+  workflow := app_private.runnable_workflow(test_node.workflow_id);
+  if not exists (select from app_private.spec_nodes(workflow.spec -> 'nodes') as nodes where nodes.id = node_id) then
+    perform app_private.fail('NOT_FOUND', format('The workflow has no node %s.', node_id), 'node_id');
+  end if;
+  insert into app_public.executions (tenant_id, user_id, workflow_id, initial_state, only_node_id, is_test)
+  values (workflow.tenant_id, app_public.current_user_id(), workflow.id, state, node_id, true)
+  returning * into execution;
+  return execution;
+end $$;
+
+comment on function app_public.test_node(uuid, text, jsonb) is E'@resultFieldName execution\nRuns one node of a workflow, as it is saved now, on the given state, and nothing else: a test run. Its result stands in the execution\'s nodeExecutions.';
+grant execute on function app_public.test_node(uuid, text, jsonb) to agentflow_user;
+--! EndIncluded app_public/functions/test_node.sql
+--! Included app_public/functions/decide_approval.sql
+-- The decision is kept in the node's row and wakes the execution; both, and the audit row, commit together.
+create or replace function app_public.decide_approval(execution_id uuid, node_id text, decision text, comment text default null)
+returns app_public.executions
+language plpgsql security definer
+set search_path = pg_catalog, pg_temp
+as $$
+#variable_conflict use_column
+declare
+  verdict constant text := case lower(btrim(decide_approval.decision))
+    when 'approve' then 'approved' when 'approved' then 'approved' when 'reject' then 'rejected' when 'rejected' then 'rejected' end;
+  execution app_public.executions;
+begin
+  perform app_private.demand('executions:execute');
+  if verdict is null then
+    perform app_private.fail('INVALID_VALUE', 'A decision is approved or rejected.', 'decision');
+  elsif char_length(comment) > 10000 then
+    perform app_private.fail('TOO_LARGE', 'A comment has at most 10000 characters.', 'comment');
+  end if;
+  execution := app_private.execution_to_change(decide_approval.execution_id, 'execution_id');
+  perform app_private.demand_undecided(execution, decide_approval.node_id);
+  if not app_private.resume_node(execution.tenant_id, execution.id, decide_approval.node_id::varchar, jsonb_build_object(
+    'decision', verdict, 'comment', decide_approval.comment, 'decided_by', app_public.current_user_id(), 'decided_at', now()
+  )) then
+    perform app_private.fail('ILLEGAL_TRANSITION', format('Node %s has been decided already.', decide_approval.node_id), 'node_id');
+  end if;
+  perform app_private.record_audit(execution.tenant_id, app_public.current_user_id(), 'decide', 'execution', execution.id, null,
+    jsonb_build_object('node_id', decide_approval.node_id, 'decision', verdict, 'comment', decide_approval.comment));
+  return execution;
+end $$;
+
+comment on function app_public.decide_approval(uuid, text, text, text) is E'@resultFieldName execution\nDecides what a node of type approval asks: `approved` or `rejected`, once. The execution goes on by itself.';
+grant execute on function app_public.decide_approval(uuid, text, text, text) to agentflow_user;
+--! EndIncluded app_public/functions/decide_approval.sql
+--! Included app_public/functions/cancel_execution.sql
 create or replace function app_public.cancel_execution(id uuid)
 returns app_public.executions
 language plpgsql security definer
@@ -4593,31 +5346,18 @@ declare
   execution app_public.executions;
 begin
   perform app_private.demand('executions:execute');
-  select * into execution
-  from app_public.executions
-  where executions.tenant_id = app_public.current_tenant_id() and executions.id = cancel_execution.id and executions.deleted_at is null
-  for no key update;
-  if not found then
-    perform app_private.fail('NOT_FOUND', 'There is no execution with this id.', 'id');
-  elsif execution.completed_at is not null then
+  execution := app_private.execution_to_change(cancel_execution.id);
+  if execution.completed_at is not null then
     perform app_private.fail('ILLEGAL_TRANSITION', format('An execution that is %s cannot be cancelled.', execution.status), 'status');
   end if;
-
-  delete from app_private.execution_leases as leases where leases.tenant_id = execution.tenant_id and leases.execution_id = execution.id;
-  perform app_private.cancel_nodes(execution.tenant_id, execution.id, execution.created_at);
-  update app_public.executions
-  set status = 'cancelled', completed_at = now(), error_message = 'cancelled',
-    metrics = spent.metrics, tokens_used = spent.tokens_used, cost = spent.cost, execution_time = spent.execution_time
-  from app_private.spent_so_far(execution) as spent
-  where executions.tenant_id = execution.tenant_id and executions.id = execution.id
-  returning executions.* into execution;
-
-  perform app_private.enqueue_executions(array[execution.id]); -- a job that waits for an event would wait for ever
-  perform app_private.notify_executions(array[execution.tenant_id], array[execution.id]);
+  perform app_private.end_executions(execution.tenant_id, array[execution.id], 'cancelled');
+  perform app_private.end_children(execution.tenant_id, array[execution.id]);
+  perform app_private.wake_parents(array[execution.id]);
+  select * into execution from app_public.executions where executions.tenant_id = execution.tenant_id and executions.id = execution.id;
   return execution;
 end $$;
 
-comment on function app_public.cancel_execution(uuid) is E'@resultFieldName execution\nCancels a pending or running execution: it is final at once, and running nodes get an abort signal.';
+comment on function app_public.cancel_execution(uuid) is E'@resultFieldName execution\nCancels a pending or running execution, and the executions that it started: they are final at once, and running nodes get an abort signal.';
 grant execute on function app_public.cancel_execution(uuid) to agentflow_user;
 --! EndIncluded app_public/functions/cancel_execution.sql
 --! Included app_public/functions/search_workflows.sql
@@ -6681,6 +7421,20 @@ alter table app_private.execution_leases force row level security;
 drop policy if exists owner_all on app_private.execution_leases;
 create policy owner_all on app_private.execution_leases to agentflow_owner using (true) with check (true);
 --! EndIncluded policies/execution_leases.sql
+--! Included policies/rate_buckets.sql
+alter table app_private.rate_buckets enable row level security;
+alter table app_private.rate_buckets force row level security;
+
+drop policy if exists owner_all on app_private.rate_buckets;
+create policy owner_all on app_private.rate_buckets to agentflow_owner using (true) with check (true);
+--! EndIncluded policies/rate_buckets.sql
+--! Included policies/artifacts.sql
+alter table app_private.artifacts enable row level security;
+alter table app_private.artifacts force row level security;
+
+drop policy if exists owner_all on app_private.artifacts;
+create policy owner_all on app_private.artifacts to agentflow_owner using (true) with check (true);
+--! EndIncluded policies/artifacts.sql
 --! Included policies/flow_tasks.sql
 alter table app_private.flow_tasks enable row level security;
 alter table app_private.flow_tasks force row level security;
@@ -7017,6 +7771,10 @@ comment on column app_public.executions.parent_node_id is
   'The node of the parent that started this one, or null.';
 comment on column app_public.executions.retry_of_execution_id is
   'The execution that this one repeats, or null.';
+comment on column app_public.executions.retry_from_node_id is
+  'The node from which the other one is repeated; null when it goes on where that one failed.';
+comment on column app_public.executions.only_node_id is
+  'The only node that is run: a test of one node. Null for a whole run.';
 comment on column app_public.executions.depth is
   'How many parents stand above it: 0 for one that a person started.';
 comment on column app_public.executions.is_test is
@@ -7048,9 +7806,9 @@ comment on constraint fk_executions_user_id on app_public.executions is
 comment on constraint fk_executions_workflow_version_id on app_public.executions is
   E'@fieldName workflowVersion\n@foreignFieldName executions\nThe version that was run.';
 comment on constraint fk_executions_parent_execution_id on app_public.executions is
-  E'@fieldName parentExecution\n@foreignFieldName childExecutions';
+  E'@fieldName parentExecution\n@foreignFieldName childExecutions\n@backwardBehavior +connection\nThe execution whose node waits for this one.';
 comment on constraint fk_executions_retry_of_execution_id on app_public.executions is
-  E'@fieldName retryOf\n@foreignFieldName retries';
+  E'@fieldName retryOf\n@foreignFieldName retries\n@backwardBehavior +connection\nThe execution that this one repeats.';
 
 -- What clients are told when it refuses.
 comment on constraint chk_executions_initial_state on app_public.executions is
@@ -7434,6 +8192,14 @@ comment on table app_private.workers is
 comment on table app_private.execution_leases is
   'Which worker drives which execution, and the fencing token of that.';
 --! EndIncluded comments/execution_leases.sql
+--! Included comments/rate_buckets.sql
+comment on table app_private.rate_buckets is
+  'Token buckets of queues: what may pass now, for all workers together.';
+--! EndIncluded comments/rate_buckets.sql
+--! Included comments/artifacts.sql
+comment on table app_private.artifacts is
+  'Bytes that nodes made, such as pictures, kept beside their execution.';
+--! EndIncluded comments/artifacts.sql
 --! Included comments/flow_tasks.sql
 comment on table app_private.flow_tasks is
   'The tasks of flows that each worker has registered.';
