@@ -4,7 +4,9 @@ import type { AddressInfo } from 'node:net';
 
 export interface ModelRequest {
   model: string;
-  /** Text of the last user message. */
+  /** Asks for a picture: a reply that is a URL is given as one, any other as base64. */
+  isImage: boolean;
+  /** Text of the last user message, or what the picture shall show. */
   prompt: string;
   system: string | null;
   headers: http.IncomingHttpHeaders;
@@ -50,7 +52,7 @@ export async function startModelServer(reply: (request: ModelRequest) => ModelRe
 async function respond(incoming: http.IncomingMessage, outgoing: http.ServerResponse, requests: ModelRequest[], reply: (request: ModelRequest) => ModelReply | Promise<ModelReply>): Promise<void> {
   const chunks: Buffer[] = [];
   for await (const chunk of incoming) chunks.push(chunk as Buffer);
-  const request = requestOf(JSON.parse(Buffer.concat(chunks).toString()) as Record<string, unknown>, incoming.headers);
+  const request = requestOf(JSON.parse(Buffer.concat(chunks).toString()) as Record<string, unknown>, incoming);
   requests.push(request);
   const answer = await reply(request);
   const { status = 200, text = '', delayMs = 0, headers = {}, usage } = typeof answer === 'string' ? { text: answer } : answer;
@@ -70,16 +72,19 @@ function delayOrClose(outgoing: http.ServerResponse, ms: number): Promise<void> 
   });
 }
 
-function requestOf(body: Record<string, unknown>, headers: http.IncomingHttpHeaders): ModelRequest {
+function requestOf(body: Record<string, unknown>, { url = '', headers }: http.IncomingMessage): ModelRequest {
+  const isImage = url.endsWith('/images/generations');
+  if (isImage) return { model: body['model'] as string, isImage, prompt: body['prompt'] as string, system: null, headers, body };
   const messages = body['messages'] as { role: string; content: string | { type: string; text: string }[] }[];
   const textOf = (role: string): string | null => {
     const content = messages.findLast((message) => message.role === role)?.content ?? null;
     return Array.isArray(content) ? content.map(({ text }) => text).join('') : content;
   };
-  return { model: body['model'] as string, prompt: textOf('user') ?? '', system: textOf('system'), headers, body };
+  return { model: body['model'] as string, isImage, prompt: textOf('user') ?? '', system: textOf('system'), headers, body };
 }
 
-function completion({ model, prompt }: ModelRequest, text: string, usage: null | undefined): object {
+function completion({ model, prompt, isImage }: ModelRequest, text: string, usage: null | undefined): object {
+  if (isImage) return { created: 0, data: [/^https?:/.test(text) ? { url: text } : { b64_json: text }] };
   return {
     id: 'answer', object: 'chat.completion', created: 0, model,
     choices: [{ index: 0, message: { role: 'assistant', content: text }, finish_reason: 'stop' }],

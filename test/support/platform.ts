@@ -23,13 +23,13 @@ const executionFields = `id status initialState finalState errorCode errorMessag
     nodeId nodeType status attempts sequenceNumber finishOrder input output errorCode errorMessage tokensUsed cost waitTime waitReason waitUntil waitDetails logs startedAt completedAt } }`;
 
 /** Call at the top of a test file. */
-export function usePlatform(settings: Partial<WorkerSettings> = {}): Platform {
+export function usePlatform(settings: (api: TestApi) => Partial<WorkerSettings> | Promise<Partial<WorkerSettings>> = () => ({})): Platform {
   const platform = {} as Platform;
   let worker: RunningWorker;
   beforeAll(async () => {
     const models = await startModelServer((request) => platform.reply(request));
     const api = await startApi();
-    worker = await startTestWorker(api.db, { llmGateway: { url: models.url, key: 'gateway-key' }, ...settings }, keepingLog());
+    worker = await startTestWorker(api.db, { llmGateway: { url: models.url, key: 'gateway-key' }, ...await settings(api) }, keepingLog());
     Object.assign(platform, api, clientOf(api), { models, reply: ({ prompt }: ModelRequest) => `answer to ${prompt}` });
   });
   afterAll(async () => {
