@@ -51,13 +51,15 @@ export class Service {
 
   async #stop(reason: string, exitCode: number): Promise<void> {
     const started = performance.now();
-    this.#log.info({ reason }, 'stopping');
+    // A failure has been told by then, and is what people should see last.
+    const level = exitCode === exitCodes.ok ? 'info' : 'debug';
+    this.#log[level]({ reason }, 'stopping');
     setTimeout(() => {
       this.#log.warn('stopping took too long: broken off');
       process.exit(exitCode);
     }, stopSeconds * 1000).unref();
     for (const part of this.#parts.toReversed()) await part.close();
-    this.#log.info({ seconds: Math.round(performance.now() - started) / 1000 }, 'stopped');
+    this.#log[level]({ seconds: Math.round(performance.now() - started) / 1000 }, 'stopped');
     process.exit(exitCode);
   }
 
