@@ -563,6 +563,29 @@ create table if not exists app_private.artifacts (
 
 create index if not exists idx_artifacts_tenant_id_execution_id on app_private.artifacts (tenant_id, execution_id);
 
+-- Secrets that tenants store for their sources; sealed by the server, so that the database never holds a value.
+create table if not exists app_private.secrets (
+  id uuid primary key default gen_random_uuid(),
+  tenant_id uuid not null,
+  name varchar(100) not null,
+  sealed text not null,
+  hosts text[] null,
+  created_at timestamptz not null default now(),
+  updated_at timestamptz not null default now(),
+  created_by uuid null,
+  updated_by uuid null,
+  constraint idx_secrets_tenant_id_name unique (tenant_id, name),
+  constraint fk_secrets_tenant_id foreign key (tenant_id) references app_public.tenants (id) on delete cascade,
+  constraint chk_secrets_sealed check (sealed ~ '^v1\.[0-9a-f]{8}\.[A-Za-z0-9_-]+$' and octet_length(sealed) <= 65536)
+);
+
+do $$
+begin
+  create type app_public.secret as (name text, hosts text[], created_at timestamptz, updated_at timestamptz);
+exception when duplicate_object then
+  null;
+end $$;
+
 -- The tasks of flows that each worker has. `is_pattern`: test tasks answer for every name that matches.
 create table if not exists app_private.flow_tasks (
   worker_id uuid not null,

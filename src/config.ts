@@ -37,6 +37,8 @@ export interface Config {
   jwtIssuer: string | null;
   /** Encrypts stored secrets; the pepper of API keys is derived from it. */
   secretKey: string | null;
+  /** Earlier values of AGENTFLOW_SECRET_KEY: they open stored secrets until `agentflow secret rotate` has sealed all of them anew. */
+  oldSecretKeys: readonly string[];
   /** Executions that one worker process drives at a time. */
   workerConcurrency: number;
   logLevel: LogLevel;
@@ -60,7 +62,7 @@ export interface Config {
 export const providerVariables = ['OPENAI_API_KEY', 'ANTHROPIC_API_KEY', 'GOOGLE_GENERATIVE_AI_API_KEY', 'GEMINI_API_KEY', 'GROQ_API_KEY', 'MISTRAL_API_KEY'] as const;
 
 const ownVariables = [
-  'AGENTFLOW_DATA_DIR', 'AGENTFLOW_SOURCE_ENV', 'AGENTFLOW_ALLOW_HOSTS', 'AGENTFLOW_SECRET_KEY',
+  'AGENTFLOW_DATA_DIR', 'AGENTFLOW_SOURCE_ENV', 'AGENTFLOW_ALLOW_HOSTS', 'AGENTFLOW_SECRET_KEY', 'AGENTFLOW_SECRET_KEY_OLD',
   'AGENTFLOW_LLM_GATEWAY_URL', 'AGENTFLOW_LLM_GATEWAY_KEY', 'AGENTFLOW_MOCK_LLM', 'AGENTFLOW_TEST_TASKS', 'AGENTFLOW_TEST_TASK_PATTERN',
   'AGENTFLOW_TEST_CLUSTER', 'AGENTFLOW_TEST_POSTGRES',
 ];
@@ -91,6 +93,7 @@ export function readConfig(env: NodeJS.ProcessEnv = process.env, isTerminal: boo
     jwtAudience: read.text('JWT_AUDIENCE'),
     jwtIssuer: read.text('JWT_ISSUER'),
     secretKey: read.secret('AGENTFLOW_SECRET_KEY'),
+    oldSecretKeys: read.list('AGENTFLOW_SECRET_KEY_OLD', (entry) => (entry.length < minSecretLength ? null : entry), `a key of at least ${minSecretLength} characters`),
     workerConcurrency: read.integer('WORKER_CONCURRENCY', 100, 1, 1_000),
     logLevel: read.choice('LOG_LEVEL', logLevels, 'info'),
     logFormat: read.choice('LOG_FORMAT', ['pretty', 'json'] as const, isTerminal ? 'pretty' : 'json'),

@@ -15,7 +15,13 @@ export function isSecretKey(key: string): boolean {
 export function secretPaths(value: Json, path: readonly string[] = []): string[][] {
   if (Array.isArray(value)) return value.flatMap((entry, i) => secretPaths(entry, [...path, String(i)]));
   if (!isObject(value)) return [];
+  if (path.length > 0 && refersToSecret(value)) return [];
   return Object.entries(value).flatMap(([key, entry]) => (holdsSecret(key, entry) ? [[...path, key]] : secretPaths(entry, [...path, key])));
+}
+
+/** `{"secret": "name"}` names a stored secret and holds none. */
+function refersToSecret(value: JsonObject): boolean {
+  return Object.keys(value).length === 1 && typeof value['secret'] === 'string';
 }
 
 /** Of a node's metadata: its own keys, and headers that are not filled from the state. */

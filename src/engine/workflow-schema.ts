@@ -169,6 +169,7 @@ function sourceSchema(): JsonObject {
 
 /** At any depth. */
 function freeOfSecrets(): JsonObject {
-  const self: JsonObject = { $ref: '#/$defs/free_of_secrets' };
-  return { patternProperties: { [secretPattern]: { not: secretText, ...self } }, additionalProperties: self, items: self };
+  const reference: JsonObject = { type: 'object', required: ['secret'], maxProperties: 1, properties: { secret: { type: 'string', description: 'The name of a stored secret.' } } };
+  const inside: JsonObject = { anyOf: [reference, { $ref: '#/$defs/free_of_secrets' }] };
+  return { patternProperties: { [secretPattern]: { not: secretText, ...inside } }, additionalProperties: inside, items: inside };
 }

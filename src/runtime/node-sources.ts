@@ -9,7 +9,7 @@ export interface SourceFinder {
   findSource(tenantId: string, name: string): Promise<SourceRow | null>;
 }
 
-export interface SourceUse extends Omit<SourceBinding, 'nodeId' | 'sourceName' | 'config'> {
+export interface SourceUse extends Omit<SourceBinding, 'nodeId' | 'sourceName' | 'config' | 'isSaved' | 'openSecret'> {
   plan: Plan;
   node: PlanNode;
   tenantId: string;
@@ -26,9 +26,15 @@ export function sourcePortFor(use: SourceUse, finder: SourceFinder): SourcePort 
   const inline = Object.fromEntries(inlineKeys.flatMap((key) => (node.parameters[key] === undefined ? [] : [[key, node.parameters[key]]])));
   if (name === null && Object.keys(inline).length === 0) return null;
   const bound = async (): Promise<SourcePort> => {
-    const config = name === null ? inline : { ...await configOf(name, use, finder), ...inline };
+    const found = name === null ? { config: {}, isSaved: false } : await configOf(name, use, finder);
+    const config = { ...found.config, ...inline };
+    // Another model at the same place is harmless; another place is not.
+    const isSaved = found.isSaved && Object.keys(inline).every((key) => key === 'model');
     const { tenantSlug, signal, idempotencyKey, costUnits, imageCostUnits } = use;
-    return finder.sources.port({ nodeId: node.id, tenantSlug, sourceName: name, config, signal, idempotencyKey, costUnits, imageCostUnits });
+    return finder.sources.port({
+      nodeId: node.id, tenantSlug, sourceName: name, config, isSaved, signal, idempotencyKey, costUnits, imageCostUnits,
+      openSecret: (secret) => finder.sources.openSecret(use.tenantId, secret),
+    });
   };
   return {
     llm: async (request) => {
@@ -46,13 +52,14 @@ export function sourcePortFor(use: SourceUse, finder: SourceFinder): SourcePort 
   };
 }
 
-async function configOf(name: string, { plan, node, tenantId }: SourceUse, finder: SourceFinder): Promise<JsonObject> {
+async function configOf(name: string, { plan, node, tenantId }: SourceUse, finder: SourceFinder): Promise<{ config: JsonObject; isSaved: boolean }> {
   const inDocument = plan.document.sources.find((source) => source.id === name);
-  if (inDocument !== undefined && inDocument.ref === null) return inDocument.config ?? {};
+  if (inDocument !== undefined && inDocument.ref === null) return { config: inDocument.config ?? {}, isSaved: false };
   const wanted = inDocument?.ref ?? name;
   const row = await finder.findSource(tenantId, wanted);
   if (row === null || (inDocument !== undefined && row.kind !== inDocument.kind)) {
     throw new NodeError('SOURCE_MISSING', `Node '${node.id}': there is no active source '${wanted}'${inDocument ? ` of kind ${inDocument.kind}` : ''}.`);
   }
-  return { ...row.config, ...inDocument?.config };
+  const own = inDocument?.config ?? {};
+  return { config: { ...row.config, ...own }, isSaved: Object.keys(own).length === 0 };
 }

@@ -1,6 +1,7 @@
 /** One worker process: its session, its job runner, and the executions that it drives. */
 import type pg from 'pg';
 import { nodeTypes } from '../nodes/index.ts';
+import { SecretBox } from '../secrets.ts';
 import { createSources, type Sources, type SourceSettings } from '../sources/index.ts';
 import { EngineStore } from '../store/engine-store.ts';
 import type { ClaimedFlow } from '../store/flow-rows.ts';
@@ -15,16 +16,20 @@ import { Execution, type StopReason } from './execution.ts';
 import { FlowRunner } from './flows/flow-runner.ts';
 import { loadFlowTasks, type FlowTaskRegistry, type TestTasks } from './flows/registry.ts';
 import type { WorkerLog } from './log.ts';
-import { redactor } from './node-log.ts';
 import { PlanCache } from './plans.ts';
 import { PriceBook } from './prices.ts';
 import { underCaps } from './tenant-caps.ts';
+import { TenantSecrets } from './tenant-secrets.ts';
 import { Waker } from './waker.ts';
 import { superviseRunner, type SupervisedRunner } from './runner.ts';
 import type { TaskRuntime } from './tasks.ts';
 import type { ExecutionWorld } from './world.ts';
 
 export interface WorkerSettings extends SourceSettings {
+  /** Opens what tenants have stored; without one nothing is opened. */
+  secretKey?: string | null;
+  /** Keys before it: they open what was sealed under them. */
+  oldSecretKeys?: readonly string[];
   /** Executions driven at a time. */
   workerConcurrency: number;
   /** Null: tasks of flows are what their files say. */
@@ -80,13 +85,15 @@ export class Worker implements TaskRuntime {
     this.#flowStore = new FlowStore(this.#pool, () => this.#session.id, log);
     this.#permits = new PermitStore(this.#pool, log);
     this.#waker = new Waker(() => this.#runner?.nudge());
-    this.#sources = createSources(settings);
+    const keys = [settings.secretKey ?? null, ...settings.oldSecretKeys ?? []].filter((key) => key !== null);
+    const secrets = new TenantSecrets(this.#store, keys.length === 0 ? null : new SecretBox(keys), [...Object.values(settings.sourceValues), settings.llmGateway?.key ?? '']);
+    this.#sources = createSources(settings, (tenantId, name) => secrets.open(tenantId, name));
     this.#plans = new PlanCache((id) => this.#store.loadVersion(id));
     this.#world = {
       log, store: this.#store, permits: this.#permits, artifacts: this.#store, sources: this.#sources,
       prices: new PriceBook(() => this.#store.currentPrices()),
       nodeTypes: new Map(nodeTypes.map((type) => [type.type, type])),
-      redact: redactor([...Object.values(settings.sourceValues), settings.llmGateway?.key ?? '']),
+      redact: (text) => secrets.redact(text),
     };
   }
 

@@ -16,13 +16,15 @@ export interface AppParts {
   log: Log;
   identify(credentials: Credentials): Promise<Identity>;
   health: Health;
+  /** Answers GET /artifacts/:id for a caller who is known. */
+  artifact: RequestHandler;
   /** Serves POST /graphql, GET /graphiql and what that page loads. */
   graphql: RequestHandler;
 }
 
 const requestIdShape = /^[A-Za-z0-9._:-]{1,100}$/;
 
-export function createApp({ log, identify, health, graphql }: AppParts): Express {
+export function createApp({ log, identify, health, artifact, graphql }: AppParts): Express {
   const app = express();
   app.disable('x-powered-by');
   app.disable('etag');
@@ -33,6 +35,7 @@ export function createApp({ log, identify, health, graphql }: AppParts): Express
   app.get('/', pagePolicy, startPage);
   app.get('/favicon.ico', pagePolicy, favicon);
   app.all('/graphql', apiPolicy, demandGraphqlRequest, identifyCaller(identify), express.json({ limit: maxBodyBytes, strict: true }), checkGraphqlBody, graphql);
+  app.get('/artifacts/:id', apiPolicy, identifyCaller(identify), artifact);
   app.get(['/graphiql', '/ruru-static/*path'], pagePolicy, graphql);
   app.use(apiPolicy, () => {
     throw new AgentFlowError('NOT_FOUND', 'There is nothing at this address.', { remedy: 'GET / says what is where.' });

@@ -4,6 +4,7 @@ import type { ExecutionEvents } from './events.ts';
 import { tenantOf } from './identity.ts';
 import { currentScope, type RequestScope } from './scope.ts';
 import { type PgSettings, settingsOf } from './settings.ts';
+import type { SecretBox } from '../secrets.ts';
 import type { SignIn } from './sign-in.ts';
 import type { WorkflowTools } from './workflow-tools.ts';
 
@@ -16,6 +17,8 @@ declare global {
       signIn: SignIn;
       executionEvents: ExecutionEvents;
       workflowTools: WorkflowTools;
+      /** Seals what tenants store. */
+      secretBox: SecretBox;
     }
   }
 }
@@ -24,6 +27,7 @@ export interface Services {
   signIn: SignIn;
   executionEvents: ExecutionEvents;
   workflowTools: WorkflowTools;
+  secretBox: SecretBox;
   statementTimeoutMs: number;
 }
 

@@ -7,6 +7,8 @@ import { type ExpressGrafserv, grafserv } from 'postgraphile/grafserv/express/v4
 import type { Config } from '../config.ts';
 import { AgentFlowError } from '../errors.ts';
 import { createApp } from './app.ts';
+import { artifactHandler } from './artifacts.ts';
+import { SecretBox } from '../secrets.ts';
 import { readConstraints } from '../store/constraints.ts';
 import { constraintBookOf, isConnectionFailure } from './database-errors.ts';
 import { type Log, makeErrorMask } from './errors.ts';
@@ -23,7 +25,7 @@ export { hashApiKey } from './identity.ts';
 
 export interface ServerOptions {
   /** `jwtSecret` and `secretKey` must be there. */
-  config: Pick<Config, 'host' | 'port' | 'jwtSecret' | 'secretKey' | 'environment'>;
+  config: Pick<Config, 'host' | 'port' | 'jwtSecret' | 'secretKey' | 'environment'> & Partial<Pick<Config, 'oldSecretKeys'>>;
   /** Login of agentflow_authenticator. */
   authenticatorUrl: string;
   log: Log;
@@ -65,7 +67,8 @@ async function open(options: ServerOptions, keys: IdentityKeys, opened: (() => P
   opened.push(() => executionEvents.close());
   await executionEvents.start();
   const signIn = new SignIn(pool, keys.jwtSecret);
-  const services = { signIn, executionEvents, workflowTools, statementTimeoutMs };
+  const secretBox = new SecretBox([keys.secretKey, ...config.oldSecretKeys ?? []]);
+  const services = { signIn, executionEvents, workflowTools, secretBox, statementTimeoutMs };
   const maskError = makeErrorMask(log, constraintBookOf(await readConstraints(pool)));
   const instance = postgraphile(serverPreset(pool, { services, maskError, isDevelopment: config.environment === 'development' }));
   opened.push(async () => {
@@ -77,7 +80,7 @@ async function open(options: ServerOptions, keys: IdentityKeys, opened: (() => P
   await graphql.ready();
   const who = (credentials: Credentials): Promise<Identity> => identify(pool, keys, credentials);
   const readiness = createReadiness(pool, expectedMigration);
-  const app = createApp({ log, identify: who, health: readiness, graphql: await routerOf(graphql) });
+  const app = createApp({ log, identify: who, health: readiness, artifact: artifactHandler(pool, statementTimeoutMs), graphql: await routerOf(graphql) });
   const server = http.createServer({ requestTimeout: requestTimeoutMs }, app);
   await listen(server, config.host, config.port);
   const webSockets = serveWebSockets({ server, graphql, identify: who, maskError, log });

@@ -1,7 +1,7 @@
 /** The sources: what node code may reach, each call bound to its node, guarded, and answered in the engine's words. */
 import type { SourcePort } from '../engine/types.ts';
 import { callApi } from './api/call.ts';
-import type { SourceBinding } from './binding.ts';
+import type { OpenedSecret, SourceBinding } from './binding.ts';
 import { SourceCall } from './call.ts';
 import { Pools } from './db/pools.ts';
 import { queryDatabase } from './db/query.ts';
@@ -15,6 +15,8 @@ export type { SourceSettings } from './settings.ts';
 
 export interface Sources {
   port(binding: SourceBinding): SourcePort;
+  /** The tenant's stored secret of that name; null when there is none that can be opened. */
+  openSecret(tenantId: string, name: string): Promise<OpenedSecret | null>;
   close(): Promise<void>;
 }
 
@@ -22,7 +24,9 @@ export interface Sources {
 const maxModelBytes = 32 * 1024 * 1024;
 const maxApiBytes = 8 * 1024 * 1024;
 
-export function createSources(settings: SourceSettings): Sources {
+export type OpenSecret = Sources['openSecret'];
+
+export function createSources(settings: SourceSettings, openSecret: OpenSecret = () => Promise.resolve(null)): Sources {
   const { allowHosts } = settings;
   const guarded = createGuardedFetch({ allowHosts, maxBytes: maxModelBytes });
   const trusted = createGuardedFetch({ allowHosts: [], trusted: true, maxBytes: maxModelBytes });
@@ -30,6 +34,7 @@ export function createSources(settings: SourceSettings): Sources {
   const pools = new Pools({ allowHosts });
   const ways = { guarded: guarded.fetch, trusted: trusted.fetch };
   return {
+    openSecret,
     port(binding) {
       const call = (): SourceCall => new SourceCall(binding, settings);
       return {

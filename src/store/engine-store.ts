@@ -100,6 +100,12 @@ export class EngineStore {
     return this.#sources.add({ tenantId, name });
   }
 
+  /** A sealed secret of the tenant; `hosts` null: none was named. */
+  async findSecret(tenantId: string, name: string): Promise<{ sealed: string; hosts: string[] | null } | null> {
+    const rows = await this.#query<{ sealed: string; hosts: string[] | null }>('select sealed, hosts from app_private.find_secret($1, $2)', [tenantId, name]);
+    return rows[0] ?? null;
+  }
+
   async currentPrices(): Promise<ModelPrice[]> {
     const rows = await this.#query<{ model: string; input: string; output: string; image: string }>(
       'select model, input_per_million as input, output_per_million as output, per_image as image from app_private.current_model_prices()', []);

@@ -1,0 +1,23 @@
+/** Stored secrets as their tenant sees them, and the artifacts of its executions: each statement as the caller. */
+export interface AskingClient {
+  query<Row>(statement: { text: string; values: unknown[] }): Promise<{ rows: readonly Row[] }>;
+}
+
+export interface SecretRow {
+  name: string;
+  hosts: string[] | null;
+  created_at: string;
+  updated_at: string;
+}
+
+/** @throws PostgreSQL's error: PERMISSION_DENIED, INVALID_VALUE. */
+export async function saveSecret(client: AskingClient, { name, sealed, hosts }: { name: string; sealed: string; hosts: readonly string[] | null }): Promise<SecretRow> {
+  const { rows } = await client.query<SecretRow>({ text: 'select name, hosts, created_at::text, updated_at::text from app_private.save_secret($1, $2, $3)', values: [name, sealed, hosts] });
+  return rows[0]!;
+}
+
+export async function readArtifact(client: AskingClient, id: string): Promise<{ mediaType: string; bytes: Buffer } | null> {
+  const { rows } = await client.query<{ media_type: string; bytes: Buffer }>({ text: 'select media_type, bytes from app_private.read_artifact($1)', values: [id] });
+  const [row] = rows;
+  return row === undefined ? null : { mediaType: row.media_type, bytes: row.bytes };
+}

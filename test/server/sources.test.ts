@@ -1,0 +1,93 @@
+/** Secrets and artifacts over the API, and a whole run that uses both. */
+import { SecretBox } from '../../src/secrets.ts';
+import { useApi } from '../support/api.ts';
+import { useLocalServer } from '../support/sources.ts';
+import { startTestWorker, untilOver } from '../support/worker.ts';
+
+const api = useApi();
+const service = useLocalServer();
+const value = 'the-secret-value-of-acme-7f3a';
+const create = 'mutation ($input: CreateSecretInput!) { createSecret(input: $input) { secret { name hosts createdAt updatedAt } } }';
+
+async function planted(): Promise<string> {
+  const { rows } = await api.db.owner.query<{ all: string }>(`
+    select concat((select string_agg(to_jsonb(s)::text, '') from app_private.secrets s), (select string_agg(to_jsonb(a)::text, '') from audit_logs a),
+      (select string_agg(to_jsonb(n)::text, '') from node_executions n), (select string_agg(to_jsonb(e)::text, '') from executions e)) as all`);
+  return `${rows[0]!.all}${JSON.stringify(api.logged())}`;
+}
+
+test('a secret is stored, listed without its value, replaced and deleted', async () => {
+  const first = await api.data('john', create, { input: { name: 'crm', value, hosts: ['127.0.0.1'] } });
+  expect(first.createSecret.secret).toMatchObject({ name: 'crm', hosts: ['127.0.0.1'] });
+  await api.data('john', create, { input: { name: 'crm', value: `${value}-2` } });
+  expect((await api.data('john', '{ secrets { nodes { name hosts } } }')).secrets.nodes).toEqual([{ name: 'crm', hosts: null }]);
+  const { rows } = await api.db.owner.query<{ sealed: string; tenant_id: string }>('select sealed, tenant_id from app_private.secrets');
+  const owner = { tenantId: rows[0]!.tenant_id, name: 'crm' };
+  expect(new SecretBox([api.db.secretKey]).open(rows[0]!.sealed, owner)).toBe(`${value}-2`);
+  expect(new SecretBox([api.db.secretKey]).open(rows[0]!.sealed, { ...owner, name: 'other' })).toBeNull();
+  expect(await planted()).not.toContain(value);
+  expect((await api.data('john', 'mutation { deleteSecret(input: {name: "crm"}) { secret { name } } }')).deleteSecret.secret).toEqual({ name: 'crm' });
+  expect((await api.data('john', '{ secrets { nodes { name } } }')).secrets.nodes).toEqual([]);
+  const { rows: audit } = await api.db.owner.query<{ action: string }>("select action from audit_logs where entity_type = 'secret' order by created_at, id");
+  expect(audit.map(({ action }) => action)).toEqual(['create', 'update', 'delete']);
+});
+
+test.each([['viewer', 'PERMISSION_DENIED'], ['developer', 'PERMISSION_DENIED'], ['visitor', 'UNAUTHENTICATED']])('%s may not store one', async (caller, code) => {
+  const { errors } = await api.query(caller, create, { input: { name: 'mine', value } });
+  expect(errors?.[0]?.extensions['code']).toBe(code);
+});
+
+test.each([[{ name: 'no spaces', value: 'x' }, 'name'], [{ name: 'ok', value: '' }, 'value'], [{ name: 'ok', value: 'x', hosts: ['https://x'] }, 'hosts']])('%j is refused with its place', async (input, field) => {
+  const { errors } = await api.query('john', create, { input });
+  expect(errors?.[0]?.extensions).toMatchObject({ code: 'INVALID_VALUE', field });
+});
+
+test('read_only: false is for admins to say', async () => {
+  const text = 'mutation ($name: String!) { createSource(input: {source: {name: $name, kind: DB, config: {connection_string_env: "SHOP", read_only: false}}}) { source { id } } }';
+  const { errors } = await api.query('architect', text, { name: 'by-architect' });
+  expect(errors?.[0]?.extensions['code']).toBe('PERMISSION_DENIED');
+  expect((await api.data('john', text, { name: 'by-admin' })).createSource.source.id).toEqual(expect.any(String));
+});
+
+test('a run uses a saved source with a stored secret, and keeps a picture that its tenant alone can fetch', async () => {
+  await api.data('john', create, { input: { name: 'service', value } });
+  service.answer((request, response) => response.writeHead(200, { 'content-type': 'application/json' }).end(JSON.stringify({ got: request.headers['authorization'] })));
+  await api.data('john', 'mutation ($config: JSON!) { createSource(input: {source: {name: "echo", kind: API, config: $config}}) { source { id } } }',
+    { config: { base_url: service.url(), token: { secret: 'service' } } });
+  const spec = {
+    nodes: [{ id: 'call', type: 'api', metadata: { source: 'echo', path: '/x' } }, { id: 'paint', type: 'image', metadata: { model: 'dall-e-3', prompt: 'a cat' } }],
+    edges: [{ from: 'call', to: 'paint' }], start_node: 'call',
+  };
+  const { createWorkflow: { workflow } } = await api.data('john', 'mutation ($spec: JSON!) { createWorkflow(input: {workflow: {name: "both", spec: $spec}}) { workflow { id } } }', { spec });
+  const worker = await startTestWorker(api.db, { mockLlm: true, allowHosts: [service.host()], secretKey: api.db.secretKey });
+  try {
+    const { executeWorkflow: { execution } } = await api.data('john', 'mutation ($id: UUID!) { executeWorkflow(input: {workflowId: $id, initialState: {}}) { execution { id } } }', { id: workflow.id });
+    const row = await untilOver(api.db, execution.id);
+    expect(row).toMatchObject({ status: 'completed', final_state: { api_result: { body: { got: 'Bearer [redacted]' } }, image_result: { type: 'image', mock: true } } });
+    expect(service.requests.at(-1)!.headers['authorization']).toBe(`Bearer ${value}`);
+    expect(await planted()).not.toContain(value);
+    const { artifact_id: id } = row.final_state!['image_result'] as { artifact_id: string };
+    const get = async (caller: string): Promise<Response> => fetch(`${api.url}/artifacts/${id}`, { headers: await api.headersOf(caller) });
+    const picture = await get('john');
+    expect({ status: picture.status, type: picture.headers.get('content-type'), sniff: picture.headers.get('x-content-type-options') }).toEqual({ status: 200, type: 'image/png', sniff: 'nosniff' });
+    expect(Buffer.from(await picture.arrayBuffer()).subarray(1, 4).toString()).toBe('PNG');
+    expect((await get('visitor')).status).toBe(401);
+    const { rows: [other] } = await api.db.owner.query<{ email: string }>('select email from users where tenant_id <> (select tenant_id from executions where id = $1) limit 1', [execution.id]);
+    expect((await get(other!.email)).status).toBe(404);
+    expect((await fetch(`${api.url}/artifacts/not-an-id`, { headers: await api.headersOf('john') })).status).toBe(404);
+  } finally {
+    await worker.close(2_000);
+  }
+});
+
+test('a new key takes the place of the old one without a pause', () => {
+  const owner = { tenantId: '123e4567-e89b-12d3-a456-426614174000', name: 'n' };
+  const [old, fresh] = ['o'.repeat(40), 'f'.repeat(40)];
+  const before = new SecretBox([old]).seal(value, owner);
+  const both = new SecretBox([fresh, old]);
+  expect(both.open(before, owner)).toBe(value);
+  expect(both.seal(value, owner).startsWith(both.prefix)).toBe(true);
+  expect(new SecretBox([fresh]).open(both.seal(value, owner), owner)).toBe(value);
+  expect(new SecretBox([fresh]).open(before, owner)).toBeNull();
+  expect(both.open(`${before.slice(0, -2)}AA`, owner)).toBeNull();
+});
