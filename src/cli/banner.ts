@@ -38,8 +38,9 @@ function sampleLines(samples: Samples): string[] {
 function tryFirst(url: string): string[] {
   return [
     '  Try first:',
-    `    1. Open ${url}/graphiql: the query that is already there signs in and runs the sample workflow.`,
-    `    2. Put the jwt it returns into the Headers tab: {"Authorization": "Bearer <jwt>"}, and run the rest.`,
+    `    1. In another terminal: npx agentflow workflow run "Customer Support Bot" --input "Where is my order?" --follow`,
+    `    2. Open ${url}/graphiql, put the password into the first operation, and run it with Ctrl-Enter.`,
+    '    3. Put the jwt that it returns into "Headers" there: {"Authorization": "Bearer <jwt>"}, and run the other operations.',
     '',
   ];
 }
