@@ -90,6 +90,12 @@ export async function startExecution(client: pg.ClientBase, workflowId: string, 
   return rows[0]!.id;
 }
 
+/** A test run of one node on a given state. */
+export async function startNodeTest(client: pg.ClientBase, workflowId: string, nodeId: string, state: JsonObject): Promise<string> {
+  const { rows } = await client.query<{ id: string }>('select id from app_public.test_node($1, $2, $3)', [workflowId, nodeId, JSON.stringify(state)]);
+  return rows[0]!.id;
+}
+
 /** Throws PERMISSION_DENIED, naming the right and who has it. */
 export async function demandRight(client: pg.ClientBase, right: string): Promise<void> {
   await client.query('select app_private.demand($1)', [right]);

@@ -54,6 +54,13 @@ describe('workflow run', () => {
     expect(await inJson('execution', 'follow', first.answer.id)).toMatchObject({ code: 0, answer: { status: 'completed' } });
   });
 
+  test('tests one node alone on a given state', async () => {
+    expect(await inJson('workflow', 'test', 'Asking', 'ask', '--input', '{"user_input": "only this"}')).toMatchObject({
+      code: 0, answer: { isTest: true, finalState: { text_result: 'You said: only this {nothing}' }, nodes: [{ nodeId: 'ask', status: 'completed' }] },
+    });
+    expect(await inJson('workflow', 'test', 'Asking', 'nobody')).toMatchObject({ code: 1, answer: { error: { code: 'NOT_FOUND' } } });
+  });
+
   test('does not change what is published', async () => {
     const file = write('Customer Support Bot', { start_node: 'in', nodes: [{ id: 'in', type: 'input' }] });
     expect(await inJson('workflow', 'run', file)).toMatchObject({ code: 2, answer: { error: { code: 'USAGE', remedy: expect.stringContaining('workflow apply') } } });

@@ -5,7 +5,7 @@ import { diffCommand } from './diff.ts';
 import { listCommand } from './list.ts';
 import { pullCommand } from './pull.ts';
 import { restoreCommand } from './restore.ts';
-import { runCommand } from './run.ts';
+import { runCommand, testCommand } from './run.ts';
 import { schemaCommand } from './schema.ts';
 import { showCommand } from './show.ts';
 import { validateCommand } from './validate.ts';
@@ -17,6 +17,7 @@ export function workflowCommands(): Command {
     .addCommand(applyCommand())
     .addCommand(pullCommand())
     .addCommand(runCommand())
+    .addCommand(testCommand())
     .addCommand(listCommand())
     .addCommand(showCommand())
     .addCommand(diagramCommand())

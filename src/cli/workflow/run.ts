@@ -3,7 +3,7 @@ import { Command } from 'commander';
 import type pg from 'pg';
 import { AgentFlowError } from '../../errors.ts';
 import { validateAll } from '../../server/workflow-tools.ts';
-import { startExecution, type WorkflowRow } from '../../store/workflow-rows.ts';
+import { startExecution, startNodeTest, type WorkflowRow } from '../../store/workflow-rows.ts';
 import { actAs, actingOptions, type ActingOptions } from '../acting.ts';
 import { action, exitCodes, type Context } from '../context.ts';
 import { withWorker } from '../execution/alone.ts';
@@ -22,27 +22,45 @@ interface Options extends ActingOptions {
 }
 
 export function runCommand(): Command {
-  return actingOptions(new Command('run'))
+  return inputOption(actingOptions(new Command('run')))
     .argument('<workflow>', 'name or id, or a file: it is saved as a draft first')
-    .option('--input <json>', 'what the state starts with: a JSON object, @FILE, - for standard input, or the text of user_input')
     .option('--follow', 'show it until it ends, then its final state')
     .option('--key <key>', 'idempotency key: the same key with the same input runs once')
     .description('Execute a workflow. With --follow the exit code is 1 when it did not complete.')
     .action(action<Options>((context, options, given) => {
       const input = inputOf(options.input);
-      return actAs(context, options, (acting) => withWorker(context, acting, options.follow === true, async () => {
-        const file = readFile(context, given);
-        if (file === 'not valid') return exitCodes.failure;
-        const id = await acting.transaction(async (client) => {
-          const workflow = file === null ? await findWorkflow(client, given) : await saved(context, client, file);
-          return workflow === null ? null : startExecution(client, workflow.id, input, options.key ?? null);
-        });
-        if (id === null) return exitCodes.failure;
-        if (options.follow) return tellEnd(context, await follow(context, acting, id));
-        context.answer(await demandExecution(acting, id), `Execution ${id} is accepted. agentflow execution follow ${id} shows it.`);
-        return exitCodes.ok;
-      }));
+      return start(context, options, given!, (client, id) => startExecution(client, id, input, options.key ?? null));
     }));
+}
+
+export function testCommand(): Command {
+  return inputOption(actingOptions(new Command('test')))
+    .argument('<workflow>', 'name or id, or a file: it is saved as a draft first')
+    .argument('<node>', 'id of the node')
+    .description('Run one node alone, on a given state, and show what becomes of it. Exit code 1 when it fails.')
+    .action(action<Options>((context, options, given, node) => {
+      const state = inputOf(options.input);
+      return start(context, { ...options, follow: true }, given!, (client, id) => startNodeTest(client, id, node!, state));
+    }));
+}
+
+function inputOption(command: Command): Command {
+  return command.option('--input <json>', 'what the state starts with: a JSON object, @FILE, - for standard input, or the text of user_input');
+}
+
+function start(context: Context, options: Options, given: string, begin: (client: pg.ClientBase, workflowId: string) => Promise<string>): Promise<number> {
+  return actAs(context, options, (acting) => withWorker(context, acting, options.follow === true, async () => {
+    const file = readFile(context, given);
+    if (file === 'not valid') return exitCodes.failure;
+    const id = await acting.transaction(async (client) => {
+      const workflow = file === null ? await findWorkflow(client, given) : await saved(context, client, file);
+      return workflow === null ? null : begin(client, workflow.id);
+    });
+    if (id === null) return exitCodes.failure;
+    if (options.follow) return tellEnd(context, await follow(context, acting, id));
+    context.answer(await demandExecution(acting, id), `Execution ${id} is accepted. agentflow execution follow ${id} shows it.`);
+    return exitCodes.ok;
+  }));
 }
 
 /** Null when no file is meant. */
