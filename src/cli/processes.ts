@@ -68,15 +68,20 @@ export async function registerTypes(database: OpenDatabase): Promise<void> {
 
 /** Loads the code of both; the starts below then find it there. */
 export async function loadProcesses(): Promise<void> {
-  await Promise.all([import('../server/index.ts'), import('../runtime/index.ts'), import('./workflow-tools.ts')]);
+  await Promise.all([import('../server/index.ts'), import('../runtime/index.ts'), import('./workflow-tools.ts'), import('./source-tools.ts')]);
 }
 
 export async function startServerPart(context: Context, config: Config, database: OpenDatabase): Promise<Part & { url: string }> {
-  const [{ startServer }, { loadWorkflowTools }] = await Promise.all([import('../server/index.ts'), import('./workflow-tools.ts')]);
+  const [{ startServer }, { loadWorkflowTools }, { loadSourceTools }] = await Promise.all([import('../server/index.ts'), import('./workflow-tools.ts'), import('./source-tools.ts')]);
   const expectedMigration = committedMigrations(migrationsFolder).at(-1)?.filename ?? null;
   const workflowTools = await loadWorkflowTools();
-  const server = await startServer({ config, authenticatorUrl: database.authenticatorUrl!, workflowTools, expectedMigration, log: context.log });
-  return { name: 'server', url: server.url, close: () => server.close(graceMs) };
+  const sourceTools = loadSourceTools(config);
+  const server = await startServer({ config, authenticatorUrl: database.authenticatorUrl!, workflowTools, sourceTools, expectedMigration, log: context.log });
+  const close = async (): Promise<void> => {
+    await server.close(graceMs);
+    await sourceTools.close();
+  };
+  return { name: 'server', url: server.url, close };
 }
 
 export async function startWorkerPart(context: Context, config: Config, database: OpenDatabase): Promise<Part> {

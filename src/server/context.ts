@@ -6,6 +6,7 @@ import { currentScope, type RequestScope } from './scope.ts';
 import { type PgSettings, settingsOf } from './settings.ts';
 import type { SecretBox } from '../secrets.ts';
 import type { SignIn } from './sign-in.ts';
+import type { SourceTools } from './source-tools.ts';
 import type { WorkflowTools } from './workflow-tools.ts';
 
 declare global {
@@ -19,6 +20,8 @@ declare global {
       workflowTools: WorkflowTools;
       /** Seals what tenants store. */
       secretBox: SecretBox;
+      /** Null where sources cannot be tried. */
+      sourceTools: SourceTools | null;
     }
   }
 }
@@ -28,6 +31,7 @@ export interface Services {
   executionEvents: ExecutionEvents;
   workflowTools: WorkflowTools;
   secretBox: SecretBox;
+  sourceTools: SourceTools | null;
   statementTimeoutMs: number;
 }
 

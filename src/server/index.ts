@@ -18,6 +18,7 @@ import { closeHttp, listen, undoAll, urlOf } from './lifecycle.ts';
 import { serverPreset } from './preset.ts';
 import { createReadiness } from './readiness.ts';
 import { SignIn } from './sign-in.ts';
+import type { SourceTools } from './source-tools.ts';
 import { serveWebSockets } from './websocket.ts';
 import type { WorkflowTools } from './workflow-tools.ts';
 
@@ -30,6 +31,8 @@ export interface ServerOptions {
   authenticatorUrl: string;
   log: Log;
   workflowTools: WorkflowTools;
+  /** Not given: sources cannot be tried. */
+  sourceTools?: SourceTools;
   /** File name of the newest committed migration, null for none; `/readyz` compares. Not given: not compared. */
   expectedMigration?: string | null;
 }
@@ -68,7 +71,7 @@ async function open(options: ServerOptions, keys: IdentityKeys, opened: (() => P
   await executionEvents.start();
   const signIn = new SignIn(pool, keys.jwtSecret);
   const secretBox = new SecretBox([keys.secretKey, ...config.oldSecretKeys ?? []]);
-  const services = { signIn, executionEvents, workflowTools, secretBox, statementTimeoutMs };
+  const services = { signIn, executionEvents, workflowTools, secretBox, sourceTools: options.sourceTools ?? null, statementTimeoutMs };
   const maskError = makeErrorMask(log, constraintBookOf(await readConstraints(pool)));
   const instance = postgraphile(serverPreset(pool, { services, maskError, isDevelopment: config.environment === 'development' }));
   opened.push(async () => {

@@ -28,6 +28,7 @@ import { NamesPlugin } from './plugins/names.ts';
 import { PageSizePlugin } from './plugins/page-size.ts';
 import { PublishGatePlugin } from './plugins/publish-gate.ts';
 import { SecretsPlugin } from './plugins/secrets.ts';
+import { TestSourcePlugin } from './plugins/test-source.ts';
 import { UpdatesPlugin } from './plugins/updates.ts';
 import { ValidationPlugin } from './plugins/validation.ts';
 
@@ -37,7 +38,7 @@ export function schemaPreset(pool: Pool): GraphileConfig.Preset {
     extends: [PostGraphileAmberPreset, PgSimplifyInflectionPreset, PostGraphileConnectionFilterPreset],
     plugins: [
       NamesPlugin, CheckEnumsPlugin, KeysPlugin, FiltersPlugin, PageSizePlugin, DefaultOrderPlugin, FlowByIdPlugin, UpdatesPlugin,
-      AuthenticationPlugin, ExecutionInputPlugin, ExecutionUpdatedPlugin, ValidationPlugin, PublishGatePlugin, DiagramsPlugin, SecretsPlugin,
+      AuthenticationPlugin, ExecutionInputPlugin, ExecutionUpdatedPlugin, ValidationPlugin, PublishGatePlugin, DiagramsPlugin, SecretsPlugin, TestSourcePlugin,
       FlowNamesPlugin, FlowsPlugin, FlowExecutionsPlugin,
     ],
     disablePlugins: [

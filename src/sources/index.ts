@@ -8,15 +8,19 @@ import { queryDatabase } from './db/query.ts';
 import { createGuardedFetch } from './guard/fetch.ts';
 import { makePicture } from './image/call.ts';
 import { callModel } from './llm/call.ts';
+import { loadLibraries } from './llm/providers.ts';
 import type { SourceSettings } from './settings.ts';
 
 export type { OpenedSecret, SourceBinding } from './binding.ts';
 export type { SourceSettings } from './settings.ts';
+export { trySource, type Trial, type TriedSource } from './trial.ts';
 
 export interface Sources {
   port(binding: SourceBinding): SourcePort;
   /** The tenant's stored secret of that name; null when there is none that can be opened. */
   openSecret(tenantId: string, name: string): Promise<OpenedSecret | null>;
+  /** Loads what calls of models need, before one whose moment counts. */
+  prepare(): Promise<void>;
   close(): Promise<void>;
 }
 
@@ -35,6 +39,7 @@ export function createSources(settings: SourceSettings, openSecret: OpenSecret =
   const ways = { guarded: guarded.fetch, trusted: trusted.fetch };
   return {
     openSecret,
+    prepare: () => loadLibraries(settings.llmGateway !== null),
     port(binding) {
       const call = (): SourceCall => new SourceCall(binding, settings);
       return {

@@ -1,4 +1,6 @@
 /** Stored secrets as their tenant sees them, and the artifacts of its executions: each statement as the caller. */
+import type { JsonObject } from '../engine/types.ts';
+
 export interface AskingClient {
   query<Row>(statement: { text: string; values: unknown[] }): Promise<{ rows: readonly Row[] }>;
 }
@@ -20,4 +22,19 @@ export async function readArtifact(client: AskingClient, id: string): Promise<{ 
   const { rows } = await client.query<{ media_type: string; bytes: Buffer }>({ text: 'select media_type, bytes from app_private.read_artifact($1)', values: [id] });
   const [row] = rows;
   return row === undefined ? null : { mediaType: row.media_type, bytes: row.bytes };
+}
+
+export interface SourceToTest {
+  name: string;
+  kind: 'llm' | 'image' | 'db' | 'api';
+  config: JsonObject;
+  tenant_id: string;
+  tenant_slug: string;
+  secrets: Record<string, { sealed: string; hosts: string[] | null }>;
+}
+
+/** @throws PostgreSQL's error: PERMISSION_DENIED, NOT_FOUND. */
+export async function sourceToTest(client: AskingClient, id: string): Promise<SourceToTest> {
+  const { rows } = await client.query<SourceToTest>({ text: 'select * from app_private.source_to_test($1)', values: [id] });
+  return rows[0]!;
 }

@@ -1,11 +1,18 @@
 /** Secrets and artifacts over the API, and a whole run that uses both. */
 import { SecretBox } from '../../src/secrets.ts';
+import { createSources, trySource } from '../../src/sources/index.ts';
 import { useApi } from '../support/api.ts';
 import { useLocalServer } from '../support/sources.ts';
-import { startTestWorker, untilOver } from '../support/worker.ts';
+import { plainSettings, startTestWorker, untilOver } from '../support/worker.ts';
 
-const api = useApi();
 const service = useLocalServer();
+// The address of the local server is known when it is asked, not before.
+const api = useApi({
+  test(source) {
+    const sources = createSources({ ...plainSettings, allowHosts: [service.host()] });
+    return trySource(sources, source).finally(() => sources.close());
+  },
+});
 const value = 'the-secret-value-of-acme-7f3a';
 const create = 'mutation ($input: CreateSecretInput!) { createSecret(input: $input) { secret { name hosts createdAt updatedAt } } }';
 
@@ -47,6 +54,25 @@ test('read_only: false is for admins to say', async () => {
   const { errors } = await api.query('architect', text, { name: 'by-architect' });
   expect(errors?.[0]?.extensions['code']).toBe('PERMISSION_DENIED');
   expect((await api.data('john', text, { name: 'by-admin' })).createSource.source.id).toEqual(expect.any(String));
+});
+
+test('a source is tried out, and what is wrong is told', async () => {
+  await api.data('john', create, { input: { name: 'tried', value } });
+  const add = 'mutation ($name: String!, $kind: SourceKind!, $config: JSON!) { createSource(input: {source: {name: $name, kind: $kind, config: $config}}) { source { id } } }';
+  const attempt = async (name: string, kind: string, config: object, caller = 'john'): Promise<{ ok: boolean; latencyMs: number; error: string | null; code: string | null; remedy: string | null }> => {
+    const { createSource: { source } } = await api.data('john', add, { name, kind, config });
+    const { data, errors } = await api.query(caller, 'mutation ($id: UUID!) { testSource(input: {id: $id}) { ok latencyMs error code remedy } }', { id: source.id });
+    return errors ? { ok: false, latencyMs: 0, error: null, code: errors[0]!.extensions['code'] as string, remedy: null } : data.testSource;
+  };
+  service.answer((request, response) => response.writeHead(request.headers['authorization'] === `Bearer ${value}` ? 200 : 401).end());
+  expect(await attempt('t1', 'API', { base_url: service.url(), token: { secret: 'tried' } })).toMatchObject({ ok: true, error: null, latencyMs: expect.any(Number) });
+  expect(await attempt('t2', 'API', { base_url: service.url() })).toMatchObject({ ok: false, code: 'SOURCE_UNAUTHORIZED' });
+  expect(await attempt('t3', 'API', { base_url: service.url(), token: { secret: 'nowhere' } })).toMatchObject({ ok: false, code: 'SOURCE_KEY_MISSING', error: expect.stringContaining("Source 't3' names the secret 'nowhere'") as string, remedy: expect.stringContaining('createSecret') as string });
+  expect(await attempt('t4', 'LLM', { model: 'm' })).toMatchObject({ ok: false, code: 'SOURCE_KEY_MISSING', error: expect.stringContaining('OPENAI_API_KEY') as string });
+  expect(await attempt('t5', 'DB', { connection_string_env: 'PATH' })).toMatchObject({ ok: false, code: 'SOURCE_NOT_ALLOWED' });
+  expect(await attempt('t6', 'API', { base_url: 'http://169.254.169.254/' })).toMatchObject({ ok: false, code: 'SOURCE_NOT_ALLOWED' });
+  expect(await attempt('t7', 'API', { base_url: service.url() }, 'developer')).toMatchObject({ code: 'PERMISSION_DENIED' });
+  expect(await attempt('t8', 'API', { base_url: service.url() }, 'admin@globex.example')).toMatchObject({ code: 'NOT_FOUND' });
 });
 
 test('a run uses a saved source with a stored secret, and keeps a picture that its tenant alone can fetch', async () => {

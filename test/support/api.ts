@@ -3,6 +3,7 @@ import pg from 'pg';
 import pino from 'pino';
 import { loadWorkflowTools } from '../../src/cli/workflow-tools.ts';
 import { type RunningServer, startServer } from '../../src/server/index.ts';
+import type { SourceTools } from '../../src/server/source-tools.ts';
 import { signToken } from '../../src/server/tokens.ts';
 import { openSession } from '../../src/store/identity.ts';
 import { createTestDatabase, type TestDatabase } from './database.ts';
@@ -38,10 +39,10 @@ export interface TestApi {
 
 export const sampleWorkflow = '660e8400-e29b-41d4-a716-446655440000';
 
-export function useApi(): TestApi {
+export function useApi(sourceTools?: SourceTools): TestApi {
   const api = {} as TestApi;
   beforeAll(async () => {
-    Object.assign(api, await startApi());
+    Object.assign(api, await startApi(sourceTools === undefined ? {} : { sourceTools }));
   });
   afterAll(async () => {
     await api.server.close(1_000);
@@ -51,7 +52,7 @@ export function useApi(): TestApi {
 }
 
 /** `before`: statements that the owner runs before the server looks at the schema. */
-export async function startApi({ before }: { before?: string } = {}): Promise<TestApi> {
+export async function startApi({ before, sourceTools }: { before?: string; sourceTools?: SourceTools } = {}): Promise<TestApi> {
   const db = await createTestDatabase({ samples: true });
   if (before !== undefined) await db.owner.query(before);
   const lines: string[] = [];
@@ -60,6 +61,7 @@ export async function startApi({ before }: { before?: string } = {}): Promise<Te
     config: { host: '127.0.0.1', port: 0, jwtSecret: db.jwtSecret, secretKey: db.secretKey, environment: 'test' },
     authenticatorUrl: db.url('agentflow_authenticator'),
     workflowTools: await loadWorkflowTools(),
+    ...(sourceTools === undefined ? {} : { sourceTools }),
     log,
   });
   const tokens = new Map<Caller, Promise<string>>();

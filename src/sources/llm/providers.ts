@@ -98,3 +98,8 @@ async function azureClient({ model, baseUrl, key, apiVersion, fetch }: ModelOpti
     headers: { 'api-key': key ?? '' }, ...(apiVersion === null ? {} : { queryParams: { 'api-version': apiVersion } }),
   });
 }
+
+/** The libraries of the gateway, or of the provider that is the usual one. */
+export async function loadLibraries(forGateway: boolean): Promise<void> {
+  await (forGateway ? import('@ai-sdk/openai-compatible') : import('@ai-sdk/openai'));
+}
