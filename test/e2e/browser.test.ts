@@ -7,7 +7,7 @@ import { sampleWorkflow } from './support/client.ts';
 import { preparedDataDir } from './support/data-folder.ts';
 
 const slow = 40_000;
-const mainJob = graphiqlOptions.clientConfig!.defaultQuery!;
+const mainJob = String(graphiqlOptions.clientConfig!.defaultQuery);
 const browserPath = ['/usr/bin/chromium', '/usr/bin/chromium-browser', '/usr/bin/google-chrome'].find((path) => existsSync(path));
 
 if (!browserPath) console.warn('The browser test is skipped: there is no Chromium in /usr/bin (apt-get install chromium).');
