@@ -50,11 +50,48 @@ create table if not exists app_public.users (
   constraint chk_users_status check (status in ('active', 'inactive', 'deleted')),
   constraint chk_users_role check (role in ('admin', 'architect', 'developer', 'operator', 'viewer')),
   constraint chk_users_email check (email = lower(email) and position('@' in email) > 1),
-  constraint chk_users_deleted_at check ((status = 'deleted') = (deleted_at is not null))
+  constraint chk_users_deleted_at check ((status = 'deleted') = (deleted_at is not null)),
+  constraint chk_users_name check (btrim(name) <> '')
 );
 
 create index if not exists idx_users_tenant_id on app_public.users (tenant_id);
 create index if not exists idx_users_status on app_public.users (status);
+
+-- ---------------------------------------------------------------- access_links (added)
+
+-- A one-time link: by an invitation a new person gets an account, by a reset a user gets a new password.
+create table if not exists app_public.access_links (
+  id uuid primary key default gen_random_uuid(),
+  tenant_id uuid not null,
+  kind varchar(50) not null,
+  user_id uuid null,
+  email varchar(255) not null,
+  name varchar(255) null,
+  role varchar(50) null,
+  token_hash varchar(64) not null,
+  status varchar(50) not null default 'pending',
+  expires_at timestamptz not null,
+  ended_at timestamptz null,
+  created_at timestamptz not null default now(),
+  updated_at timestamptz not null default now(),
+  created_by uuid null,
+  updated_by uuid null,
+  constraint idx_access_links_token_hash unique (token_hash),
+  constraint idx_access_links_tenant_id_id unique (tenant_id, id),
+  constraint fk_access_links_tenant_id foreign key (tenant_id) references app_public.tenants (id) on delete cascade,
+  constraint fk_access_links_user_id foreign key (tenant_id, user_id)
+    references app_public.users (tenant_id, id) on delete cascade,
+  constraint chk_access_links_kind check (kind in ('invitation', 'reset')),
+  constraint chk_access_links_status check (status in ('pending', 'used', 'withdrawn')),
+  constraint chk_access_links_ended_at check ((status = 'pending') = (ended_at is null)),
+  constraint chk_access_links_role check (role in ('admin', 'architect', 'developer', 'operator', 'viewer')),
+  constraint chk_access_links_invitation check ((kind = 'invitation') = (role is not null)),
+  constraint chk_access_links_user_id check ((kind = 'reset' or status = 'used') = (user_id is not null)),
+  constraint chk_access_links_email check (email = lower(email) and position('@' in email) > 1)
+);
+
+create index if not exists idx_access_links_tenant_id_created_at on app_public.access_links (tenant_id, created_at desc, id desc);
+create index if not exists idx_access_links_tenant_id_user_id on app_public.access_links (tenant_id, user_id);
 
 -- ---------------------------------------------------------------- workflows
 
@@ -297,7 +334,10 @@ create table if not exists app_public.api_keys (
   created_by uuid null,
   deleted_by uuid null,
   updated_by uuid null, -- added
-  key_prefix varchar(20) null, -- added: what people recognise a key by
+  -- added: what people recognise a key by, why it was revoked, and the key that took its place
+  key_prefix varchar(20) null,
+  revoked_reason varchar(255) null,
+  replaced_by_id uuid null,
   constraint idx_api_keys_key_hash unique (key_hash),
   constraint idx_api_keys_tenant_id_id unique (tenant_id, id),
   constraint fk_api_keys_tenant_id foreign key (tenant_id) references app_public.tenants (id) on delete cascade,
@@ -305,7 +345,11 @@ create table if not exists app_public.api_keys (
     references app_public.users (tenant_id, id) on delete cascade,
   constraint chk_api_keys_status check (status in ('active', 'revoked', 'expired')),
   constraint chk_api_keys_deleted_at check (deleted_at is null or status = 'revoked'),
-  constraint chk_api_keys_permissions check (permissions is null or app_private.is_permissions(permissions))
+  constraint fk_api_keys_replaced_by_id foreign key (tenant_id, replaced_by_id)
+    references app_public.api_keys (tenant_id, id) on delete cascade,
+  constraint chk_api_keys_permissions check (permissions is null or app_private.is_permissions(permissions)),
+  constraint chk_api_keys_name check (btrim(name) <> ''),
+  constraint chk_api_keys_revoked_reason check (revoked_reason is null or status = 'revoked')
 );
 
 create index if not exists idx_api_keys_user_id on app_public.api_keys (user_id);
@@ -314,6 +358,8 @@ create index if not exists idx_api_keys_status on app_public.api_keys (status);
 create index if not exists idx_api_keys_expires_at on app_public.api_keys (expires_at);
 -- added
 create index if not exists idx_api_keys_tenant_id_user_id on app_public.api_keys (tenant_id, user_id, id);
+create index if not exists idx_api_keys_replaced_by_id on app_public.api_keys (tenant_id, replaced_by_id)
+  where replaced_by_id is not null;
 
 -- ---------------------------------------------------------------- audit_logs, by month
 
@@ -484,6 +530,7 @@ create index if not exists idx_task_executions_status on app_public.task_executi
 
 -- ---------------------------------------------------------------- app_private: what the API never shows
 
+-- `generation` counts refreshes: a refresh token names the one it is for, and an older one has been used before.
 create table if not exists app_private.sessions (
   id uuid primary key default gen_random_uuid(),
   user_id uuid not null,
@@ -491,12 +538,27 @@ create table if not exists app_private.sessions (
   created_at timestamptz not null default now(),
   expires_at timestamptz not null,
   revoked_at timestamptz null,
+  generation integer not null default 0,
+  refreshed_at timestamptz null,
   constraint fk_sessions_user_id foreign key (tenant_id, user_id)
     references app_public.users (tenant_id, id) on delete cascade
 );
 
 create index if not exists idx_sessions_tenant_id_user_id on app_private.sessions (tenant_id, user_id);
 create index if not exists idx_sessions_expires_at on app_private.sessions (expires_at);
+
+-- Tries at passwords since `started_at`, by account (an address that somebody wrote, known or not) and by the address they came from.
+-- Unlogged: a crash forgets them, and nothing waits for the disk.
+create unlogged table if not exists app_private.sign_in_tries (
+  kind varchar(50) not null,
+  name varchar(255) not null,
+  tries integer not null default 1,
+  started_at timestamptz not null default now(),
+  constraint sign_in_tries_pkey primary key (kind, name),
+  constraint chk_sign_in_tries_kind check (kind in ('account', 'origin'))
+);
+
+create index if not exists idx_sign_in_tries_started_at on app_private.sign_in_tries (started_at);
 
 -- One row a living worker process. `lock_key` is held as a session-level advisory lock: a free lock means a dead process.
 create table if not exists app_private.workers (

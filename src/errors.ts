@@ -31,6 +31,8 @@ export const errorRegistry = {
   IDEMPOTENCY_CONFLICT: entry('AF410', 409, 'This idempotency key was used with another input.', 'Use a new key, or send the same input.'),
   ILLEGAL_TRANSITION: entry('AF411', 409, 'The object is in a state that does not allow this.', 'Look at its status.'),
   SOURCE_IN_USE: entry('AF412', 409, 'A published workflow uses this source.', 'Archive those workflows, or repeat with force: true.'),
+  LAST_ADMIN: entry('AF414', 409, 'A tenant keeps at least one active admin.', 'Make somebody else an admin first.'),
+  LINK_INVALID: entry('AF415', 410, 'This one-time link cannot be used: it was used, has expired, was withdrawn, or is not needed.', 'Ask an admin for a new one.'),
   UNIQUE_VIOLATION: entry('23505', 409, 'There is already one with this value.', 'Choose another value.'),
   REFERENCE_VIOLATION: entry('23503', 409, 'The object referred to does not exist.', 'Check the id.'),
   NOT_NULL_VIOLATION: entry('23502', 400, 'A required value is missing.', 'Give the value named in field.'),

@@ -1,21 +1,30 @@
 /**
  * API keys: `sk_live_` or `sk_test_` and 32 random bytes in base64url. Only their HMAC is stored, under a pepper derived from
  * `AGENTFLOW_SECRET_KEY`: a key is looked up by one index access, and a copy of the table alone is worth nothing.
+ * One-time links: 32 random bytes, too, and their SHA-256 is stored; each is used once, soon, and nothing is signed in by it later.
  */
-import { createHmac, hkdfSync, randomBytes } from 'node:crypto';
+import { createHash, createHmac, hkdfSync, randomBytes } from 'node:crypto';
 
 const pepperInfo = 'agentflow api key pepper';
-const pepperBytes = 32;
+const refreshInfo = 'agentflow refresh tokens';
+const derivedBytes = 32;
 const shape = /^sk_(live|test)_[A-Za-z0-9_-]{43}$/;
 const prefixLength = 12;
 
 let lastPepper: { secretKey: string; pepper: Buffer } | null = null;
 
 function pepperOf(secretKey: string): Buffer {
-  if (lastPepper?.secretKey !== secretKey) {
-    lastPepper = { secretKey, pepper: Buffer.from(hkdfSync('sha256', secretKey, '', pepperInfo, pepperBytes)) };
-  }
+  if (lastPepper?.secretKey !== secretKey) lastPepper = { secretKey, pepper: derived(secretKey, pepperInfo) };
   return lastPepper.pepper;
+}
+
+function derived(secretKey: string, info: string): Buffer {
+  return Buffer.from(hkdfSync('sha256', secretKey, '', info, derivedBytes));
+}
+
+/** What refresh tokens are signed with: another key than that of bearer tokens, so that neither passes for the other. */
+export function refreshSecret(secretKey: string): Uint8Array {
+  return derived(secretKey, refreshInfo);
 }
 
 export function isApiKey(text: string): boolean {
@@ -31,4 +40,20 @@ export function hashApiKey(key: string, secretKey: string): string {
 export function createApiKey(mode: 'live' | 'test' = 'live'): { key: string; prefix: string } {
   const key = `sk_${mode}_${randomBytes(32).toString('base64url')}`;
   return { key, prefix: key.slice(0, prefixLength) };
+}
+
+/** The token of a one-time link, shown once, and what the database keeps of it. */
+export function createLinkToken(): { token: string; tokenHash: string } {
+  const token = randomBytes(32).toString('base64url');
+  return { token, tokenHash: hashLinkToken(token) };
+}
+
+/** What `access_links.token_hash` holds: hexadecimal SHA-256 of the token. */
+export function hashLinkToken(token: string): string {
+  return createHash('sha256').update(token).digest('hex');
+}
+
+/** Where people follow a one-time link to, on the address of the server. The token is behind the `#`: it is in no log and no Referer. */
+export function linkPath(token: string): string {
+  return `/join#${token}`;
 }

@@ -8,7 +8,7 @@ import { errorBody, HttpError, statusOf } from './http-errors.ts';
 import type { Log } from './errors.ts';
 import { type Credentials, type Identity, visitor } from './identity.ts';
 import { maxBodyBytes } from './limits.ts';
-import { favicon, startPage } from './pages.ts';
+import { favicon, joinPage, startPage } from './pages.ts';
 import { currentScope, runInScope } from './scope.ts';
 import { apiPolicy, pagePolicy } from './security-headers.ts';
 
@@ -33,6 +33,7 @@ export function createApp({ log, identify, health, artifact, graphql }: AppParts
   app.get('/healthz', apiPolicy, healthHandler);
   app.get('/readyz', apiPolicy, readinessHandler(health, log));
   app.get('/', pagePolicy, startPage);
+  app.get('/join', pagePolicy, joinPage);
   app.get('/favicon.ico', pagePolicy, favicon);
   app.all('/graphql', apiPolicy, demandGraphqlRequest, identifyCaller(identify), express.json({ limit: maxBodyBytes, strict: true }), checkGraphqlBody, graphql);
   app.get('/artifacts/:id', apiPolicy, identifyCaller(identify), artifact);

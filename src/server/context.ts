@@ -16,6 +16,8 @@ declare global {
       /** Of the caller; null for visitors. */
       tenantId: string | null;
       signIn: SignIn;
+      /** AGENTFLOW_SECRET_KEY. */
+      secretKey: string;
       executionEvents: ExecutionEvents;
       workflowTools: WorkflowTools;
       /** Seals what tenants store. */
@@ -28,6 +30,7 @@ declare global {
 
 export interface Services {
   signIn: SignIn;
+  secretKey: string;
   executionEvents: ExecutionEvents;
   workflowTools: WorkflowTools;
   secretBox: SecretBox;

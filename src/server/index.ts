@@ -69,9 +69,9 @@ async function open(options: ServerOptions, keys: IdentityKeys, opened: (() => P
   const executionEvents = new ExecutionEvents(authenticatorUrl, log);
   opened.push(() => executionEvents.close());
   await executionEvents.start();
-  const signIn = new SignIn(pool, keys.jwtSecret);
+  const signIn = new SignIn(pool, keys);
   const secretBox = new SecretBox([keys.secretKey, ...config.oldSecretKeys ?? []]);
-  const services = { signIn, executionEvents, workflowTools, secretBox, sourceTools: options.sourceTools ?? null, statementTimeoutMs };
+  const services = { signIn, secretKey: keys.secretKey, executionEvents, workflowTools, secretBox, sourceTools: options.sourceTools ?? null, statementTimeoutMs };
   const maskError = makeErrorMask(log, constraintBookOf(await readConstraints(pool)));
   const instance = postgraphile(serverPreset(pool, { services, maskError, isDevelopment: config.environment === 'development' }));
   opened.push(async () => {

@@ -14,6 +14,8 @@ export const maxOperations = 50;
 export const defaultPageSize = 20;
 export const maxPageSize = 100;
 const maxSignIns = 1;
+/** What compares or hashes a password, or makes a session. */
+const signInFields: ReadonlySet<string> = new Set(['authenticate', 'refreshSession', 'changePassword', 'useAccessLink']);
 
 /** Of a selection set. Sums may be huge, up to Infinity; they are never walked. */
 interface Measure {
@@ -46,7 +48,7 @@ function faultsOf({ depth, fields, ownFields, signIns }: Measure): string[] {
     depth > maxDepth ? `The operation is ${depth} levels deep; at most ${maxDepth} are allowed.` : null,
     fields > maxFields ? `The operation selects ${fields} fields; at most ${maxFields} are allowed.` : null,
     ownFields > maxRootFields ? `The operation has ${ownFields} fields at the top; at most ${maxRootFields} are allowed.` : null,
-    signIns > maxSignIns ? 'An operation may call authenticate once.' : null,
+    signIns > maxSignIns ? 'An operation may sign in once.' : null,
   ].filter((fault) => fault !== null);
 }
 
@@ -77,7 +79,7 @@ class Measuring {
     const name = selection.name.value;
     // GraphQL bounds the depth of introspection itself.
     const depth = name.startsWith('__') ? 1 : inner.depth + 1;
-    return { depth, fields: inner.fields + 1 + directives, ownFields: 1, signIns: name === 'authenticate' ? 1 : 0 };
+    return { depth, fields: inner.fields + 1 + directives, ownFields: 1, signIns: signInFields.has(name) ? 1 : 0 };
   }
 
   #ofFragment(name: string): Measure {

@@ -1,23 +1,35 @@
-/** `GET /`: what is where; and the icon that browsers ask for. */
+/** `GET /`: what is where; `GET /join`: where one-time links lead; and the icon that browsers ask for. */
 import type { RequestHandler } from 'express';
 
-const page = `<!doctype html>
+const style = `
+  body { font: 16px/1.5 system-ui, sans-serif; max-width: 42rem; margin: 3rem auto; padding: 0 1rem; color: #222; }
+  dt { font-weight: 600; margin-top: .8rem; }
+  dd { margin-left: 0; }
+  code { background: #f2f2f2; padding: .1em .3em; overflow-wrap: anywhere; }
+  label { display: block; margin-top: .8rem; }
+  input, button { font: inherit; padding: .3em .5em; width: 100%; max-width: 24rem; box-sizing: border-box; }
+  button { margin-top: 1.2rem; }
+  @media (prefers-color-scheme: dark) { body { background: #161616; color: #ddd; } a { color: #8ab4ff; } code { background: #2a2a2a; } }
+`;
+
+function page(title: string, body: string): string {
+  return `<!doctype html>
 <html lang="en">
 <head>
 <meta charset="utf-8">
 <meta name="viewport" content="width=device-width, initial-scale=1">
-<title>AgentFlow</title>
+<title>${title}</title>
 <link rel="icon" href="/favicon.ico" type="image/svg+xml">
-<style>
-  body { font: 16px/1.5 system-ui, sans-serif; max-width: 42rem; margin: 3rem auto; padding: 0 1rem; color: #222; }
-  dt { font-weight: 600; margin-top: .8rem; }
-  dd { margin-left: 0; }
-  code { background: #f2f2f2; padding: .1em .3em; }
-  @media (prefers-color-scheme: dark) { body { background: #161616; color: #ddd; } a { color: #8ab4ff; } code { background: #2a2a2a; } }
-</style>
+<style>${style}</style>
 </head>
 <body>
-<h1>AgentFlow</h1>
+${body}
+</body>
+</html>
+`;
+}
+
+const start = page('AgentFlow', `<h1>AgentFlow</h1>
 <p>A PostgreSQL schema of workflows, the API made from it, and a worker that runs them.</p>
 <dl>
 <dt><a href="/graphiql">/graphiql</a></dt><dd>Write and send GraphQL in the browser. The first tab shows the main job.</dd>
@@ -25,14 +37,44 @@ const page = `<!doctype html>
 Identify with <code>Authorization: Bearer &lt;jwt&gt;</code> or <code>X-API-Key: sk_live_...</code></dd>
 <dt><a href="/healthz">/healthz</a></dt><dd>Is this process alive?</dd>
 <dt><a href="/readyz">/readyz</a></dt><dd>Can it serve: database, migrations, jobs?</dd>
-</dl>
-</body>
-</html>
+</dl>`);
+
+/** The token stays in the browser: it stands behind the #, which is not sent. */
+const joinScript = `
+  const form = document.querySelector('form'), said = document.querySelector('output');
+  form.addEventListener('submit', async (event) => {
+    event.preventDefault();
+    const { name, password, again } = Object.fromEntries(new FormData(form));
+    if (password !== again) { said.textContent = 'The two passwords differ.'; return; }
+    const query = 'mutation ($input: UseAccessLinkInput!) { useAccessLink(input: $input) { user { email name role } } }';
+    const input = { token: location.hash.slice(1), password, name: name || null };
+    const answer = await fetch('/graphql', { method: 'POST', headers: { 'content-type': 'application/json' }, body: JSON.stringify({ query, variables: { input } }) });
+    const { data, errors } = await answer.json();
+    if (errors) { said.textContent = errors[0].message + ' ' + (errors[0].extensions.remedy || ''); return; }
+    const { email, role } = data.useAccessLink.user;
+    form.remove();
+    said.textContent = 'You are in: sign in as ' + email + ' (' + role.toLowerCase() + ') from now on.';
+    history.replaceState(null, '', '/join');
+  });
 `;
 
-export const startPage: RequestHandler = (_request, response) => {
-  response.type('html').send(page);
+const join = page('AgentFlow: choose a password', `<h1>Choose a password</h1>
+<p>This link was made for you: it works once. A password has 10 characters or more; several words that have nothing to do with each other are good.</p>
+<form>
+<label>Your name (when you are new) <input name="name" autocomplete="name" maxlength="255"></label>
+<label>Password <input name="password" type="password" autocomplete="new-password" required></label>
+<label>Once more <input name="again" type="password" autocomplete="new-password" required></label>
+<button>Go on</button>
+</form>
+<p><output></output></p>
+<script>${joinScript}</script>`);
+
+const send = (html: string): RequestHandler => (_request, response) => {
+  response.type('html').send(html);
 };
+
+export const startPage = send(start);
+export const joinPage = send(join);
 
 const icon = `<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 32 32"><g fill="none" stroke="#3465c9" stroke-width="3"><path d="M8 8v16M8 16h8l8-8M16 16l8 8"/></g>
 <g fill="#3465c9"><circle cx="8" cy="8" r="4"/><circle cx="24" cy="8" r="4"/><circle cx="24" cy="24" r="4"/><circle cx="8" cy="24" r="4"/></g></svg>`;

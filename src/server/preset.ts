@@ -13,6 +13,7 @@ import { contextOf, type Services } from './context.ts';
 import { graphiqlOptions, graphiqlTitle } from './graphiql.ts';
 import { makeParseAndValidate } from './documents.ts';
 import { maxBodyBytes } from './limits.ts';
+import { AccessPlugin } from './plugins/access.ts';
 import { AuthenticationPlugin } from './plugins/authentication.ts';
 import { CheckEnumsPlugin } from './plugins/check-enums.ts';
 import { DefaultOrderPlugin } from './plugins/default-order.ts';
@@ -38,8 +39,8 @@ export function schemaPreset(pool: Pool): GraphileConfig.Preset {
     extends: [PostGraphileAmberPreset, PgSimplifyInflectionPreset, PostGraphileConnectionFilterPreset],
     plugins: [
       NamesPlugin, CheckEnumsPlugin, KeysPlugin, FiltersPlugin, PageSizePlugin, DefaultOrderPlugin, FlowByIdPlugin, UpdatesPlugin,
-      AuthenticationPlugin, ExecutionInputPlugin, ExecutionUpdatedPlugin, ValidationPlugin, PublishGatePlugin, DiagramsPlugin, SecretsPlugin, TestSourcePlugin,
       FlowNamesPlugin, FlowsPlugin, FlowExecutionsPlugin,
+      AuthenticationPlugin, AccessPlugin, ExecutionInputPlugin, ExecutionUpdatedPlugin, ValidationPlugin, PublishGatePlugin, DiagramsPlugin, SecretsPlugin, TestSourcePlugin,
     ],
     disablePlugins: [
       // What does not fit ends the start, instead of leaving a hole in the API.

@@ -2,19 +2,16 @@
  * Identity as settings of a transaction. Every setting is always given, empty when it does not apply: nothing that a pooled
  * connection might still hold can speak for the next caller.
  */
+import { originSettings } from '../store/identity.ts';
 import type { Identity } from './identity.ts';
 import type { RequestScope } from './scope.ts';
 
 export type PgSettings = Record<string, string>;
 
-const maxUserAgentLength = 500;
-
 export function settingsOf(scope: RequestScope, statementTimeoutMs: number): PgSettings {
   return {
     ...claimsOf(scope.identity),
-    'request.id': scope.requestId,
-    'request.ip': scope.ip ?? '',
-    'request.user_agent': (scope.userAgent ?? '').replaceAll('\0', '').slice(0, maxUserAgentLength),
+    ...originSettings(scope),
     statement_timeout: String(statementTimeoutMs),
   };
 }

@@ -1,8 +1,13 @@
-/** Bearer tokens: JWTs signed with HS256 and nothing else, naming a session that the database knows. */
+/**
+ * Bearer tokens: JWTs signed with HS256 and nothing else, naming a session that the database knows. Refresh tokens are JWTs of another kind, under
+ * another key; each names the generation of its session that it continues.
+ */
 import { errors, jwtVerify, SignJWT } from 'jose';
 import { AgentFlowError } from '../errors.ts';
+import { refreshSecret } from '../keys.ts';
 
 const algorithm = 'HS256';
+const refreshType = 'refresh+jwt';
 const uuid = /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/i;
 
 export interface TokenContent {
@@ -24,12 +29,36 @@ export async function signToken(content: TokenContent, secret: string): Promise<
 
 /** Throws TOKEN_EXPIRED or TOKEN_INVALID. What the token says of user and tenant is not used: the session row decides. */
 export async function verifyToken(token: string, secret: string): Promise<{ sessionId: string }> {
+  const { sid } = await verified(() => jwtVerify(token, new TextEncoder().encode(secret), { algorithms: [algorithm], requiredClaims: ['sub', 'sid', 'exp'] }));
+  if (typeof sid !== 'string' || !uuid.test(sid)) throw new AgentFlowError('TOKEN_INVALID');
+  return { sessionId: sid };
+}
+
+export interface RefreshContent {
+  sessionId: string;
+  generation: number;
+}
+
+export async function signRefreshToken({ sessionId, generation }: RefreshContent, expiresAt: Date, secretKey: string): Promise<string> {
+  return await new SignJWT({ sid: sessionId, gen: generation })
+    .setProtectedHeader({ alg: algorithm, typ: refreshType })
+    .setIssuedAt()
+    .setExpirationTime(expiresAt)
+    .sign(refreshSecret(secretKey));
+}
+
+/** Throws TOKEN_EXPIRED or TOKEN_INVALID. */
+export async function verifyRefreshToken(token: string, secretKey: string): Promise<RefreshContent> {
+  const { sid, gen } = await verified(() => jwtVerify(token, refreshSecret(secretKey), { algorithms: [algorithm], typ: refreshType, requiredClaims: ['sid', 'gen', 'exp'] }));
+  if (typeof sid !== 'string' || !uuid.test(sid) || typeof gen !== 'number' || !Number.isSafeInteger(gen)) throw new AgentFlowError('TOKEN_INVALID');
+  return { sessionId: sid, generation: gen };
+}
+
+/** The claims of a token that is good. Throws TOKEN_EXPIRED or TOKEN_INVALID. */
+async function verified(verify: () => Promise<{ payload: Record<string, unknown> }>): Promise<Record<string, unknown>> {
   try {
-    const { payload } = await jwtVerify(token, new TextEncoder().encode(secret), { algorithms: [algorithm], requiredClaims: ['sub', 'sid', 'exp'] });
-    if (typeof payload.sid === 'string' && uuid.test(payload.sid)) return { sessionId: payload.sid };
+    return (await verify()).payload;
   } catch (error) {
-    if (error instanceof errors.JWTExpired) throw new AgentFlowError('TOKEN_EXPIRED', undefined, { cause: error });
-    throw new AgentFlowError('TOKEN_INVALID', undefined, { cause: error });
+    throw new AgentFlowError(error instanceof errors.JWTExpired ? 'TOKEN_EXPIRED' : 'TOKEN_INVALID', undefined, { cause: error });
   }
-  throw new AgentFlowError('TOKEN_INVALID');
 }

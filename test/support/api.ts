@@ -102,10 +102,10 @@ async function send(url: string, body: string | Uint8Array<ArrayBuffer>, headers
 async function openSessionOf(db: TestDatabase, caller: Caller): Promise<string> {
   const { rows: [user] } = await db.owner.query<{ id: string }>(`select id from users where email = $1 or email like $1 || '@%' order by created_at, id limit 1`, [caller]);
   if (!user) throw new Error(`There is no user ${caller}`);
-  const authenticator = new pg.Pool({ connectionString: db.url('agentflow_authenticator'), max: 1 });
+  const authenticator = new pg.Pool({ connectionString: db.url('agentflow_authenticator'), max: 1, pipeline: true });
   try {
     const origin = { requestId: 'test', ip: null, userAgent: null };
-    const { session_id: sessionId, tenant_id: tenantId, role, expires_at: expiresAt } = await openSession(authenticator, user.id, '1 hour', origin);
+    const { session_id: sessionId, tenant_id: tenantId, role, expires_at: expiresAt } = (await openSession(authenticator, user.id, '1 hour', origin))!;
     return await signToken({ userId: user.id, tenantId, role, sessionId, expiresAt }, db.jwtSecret);
   } finally {
     await authenticator.end();

@@ -23,23 +23,133 @@ const losses: [string, string][] = [
   ['the tenant is deleted', `update app_public.tenants set status = 'deleted' where $1::uuid is not null and id = $2`],
 ];
 
-describe('find_sign_in', () => {
+describe('refresh_session', () => {
+  const open = async (): Promise<string> =>
+    (await ask<{ session_id: string }>(`select session_id from app_private.open_session($1, '1 hour')`, [ours.users.developer]))[0]!.session_id;
+  const refresh = (session: string, generation: number): Promise<Record<string, unknown>[]> => ask('select * from app_private.refresh_session($1, $2)', [session, generation]);
+  const isAlive = async (session: string): Promise<boolean> => (await ask('select * from app_private.identify_session($1)', [session])).length === 1;
+
+  test('goes on, one generation at a time', async () => {
+    const session = await open();
+    for (const generation of [0, 1, 2]) {
+      expect(await refresh(session, generation)).toMatchObject([{ is_reused: false, user_id: ours.users.developer, tenant_id: ours.id, role: 'developer', generation: generation + 1 }]);
+    }
+    expect(await isAlive(session)).toBe(true);
+  });
+
+  test('of a token that was used before ends the session, for good, and says so in the audit log', async () => {
+    const session = await open();
+    await refresh(session, 0);
+    expect(await refresh(session, 0)).toMatchObject([{ is_reused: true, user_id: null }]);
+    expect(await isAlive(session)).toBe(false);
+    expect(await refresh(session, 1)).toEqual([]);
+    const { rows } = await db.owner.query(`select action, user_id from app_public.audit_logs where entity_id = $1 and action = 'refresh_reused'`, [session]);
+    expect(rows).toEqual([{ action: 'refresh_reused', user_id: ours.users.developer }]);
+  });
+
+  test('twice at once is one use and one reuse', async () => {
+    const session = await open();
+    const answers = (await Promise.all([refresh(session, 0), refresh(session, 0)])).flat();
+    expect(answers.map(({ is_reused: isReused }) => isReused).sort()).toEqual([false, true]);
+    expect(await isAlive(session)).toBe(false);
+  });
+
+  test('of a generation that has not been given out changes nothing', async () => {
+    const session = await open();
+    expect(await refresh(session, 7)).toEqual([]);
+    expect(await refresh(session, 0)).toHaveLength(1);
+  });
+
+  test.each(losses)('ends when %s', async (_, change) => {
+    const session = await open();
+    await db.owner.query(change, [ours.users.developer, ours.id]);
+    expect(await refresh(session, 0)).toEqual([]);
+  });
+
+  test('all sessions end at once: by hand, and with the password', async () => {
+    const sessions = [await open(), await open(), await open()];
+    expect(await ask('select app_private.close_sessions($1) as ended', [sessions[1]])).toEqual([{ ended: 3 }]);
+    for (const session of sessions) expect(await isAlive(session)).toBe(false);
+    const last = await open();
+    await ask('select app_private.change_password($1, $2)', [ours.users.developer, `$2b$12$${'b'.repeat(53)}`]);
+    expect(await isAlive(last)).toBe(false);
+  });
+});
+
+describe('begin_sign_in', () => {
+  const begin = async (email: string | null, origin = `origin-${Math.random()}`): Promise<Record<string, unknown>> =>
+    (await ask('select * from app_private.begin_sign_in($1, $2)', [email, origin]))[0]!;
+  const nobody = { is_allowed: true, user_id: null, password_hash: null };
+  const refused = { is_allowed: false, user_id: null, password_hash: null };
+
   test('knows an active user by address, whatever its case', async () => {
     const email = await emailOf(ours.users.developer);
-    expect(await ask('select * from app_private.find_sign_in($1)', [` ${email.toUpperCase()} `])).toEqual([
-      { user_id: ours.users.developer, tenant_id: ours.id, role: 'developer', password_hash: '$2b$12$planted' },
-    ]);
+    expect(await begin(` ${email.toUpperCase()} `)).toEqual({ is_allowed: true, user_id: ours.users.developer, password_hash: '$2b$12$planted' });
   });
 
   test('knows nobody by an unknown address, or none', async () => {
-    expect(await ask('select * from app_private.find_sign_in($1)', ['nobody@example.com'])).toEqual([]);
-    expect(await ask('select * from app_private.find_sign_in(null)')).toEqual([]);
+    expect(await begin('nobody@example.com')).toEqual(nobody);
+    expect(await begin(null)).toEqual(nobody);
   });
 
   test.each(losses)('knows nobody when %s', async (_, change) => {
     const email = await emailOf(ours.users.developer);
     await db.owner.query(change, [ours.users.developer, ours.id]);
-    expect(await ask('select * from app_private.find_sign_in($1)', [email])).toEqual([]);
+    expect(await begin(email)).toEqual(nobody);
+  });
+
+  test('refuses the eleventh try at an account, known or not, until a quarter of an hour has gone by', async () => {
+    for (const email of [await emailOf(ours.users.viewer), `nobody-${ours.slug}@example.com`]) {
+      for (let tries = 0; tries < 10; tries += 1) expect(await begin(email)).toMatchObject({ is_allowed: true });
+      expect(await begin(email)).toEqual(refused);
+      await db.owner.query(`update app_private.sign_in_tries set started_at = started_at - interval '15 minutes' where name = $1`, [email]);
+      expect(await begin(email)).toMatchObject({ is_allowed: true });
+    }
+  });
+
+  test('refuses the hundred-and-first try from one origin, whatever the account', async () => {
+    const origin = `one-${ours.slug}`;
+    for (let tries = 0; tries < 100; tries += 1) expect(await begin(`${tries}-${ours.slug}@example.com`, origin)).toEqual(nobody);
+    expect(await begin(await emailOf(ours.users.viewer), origin)).toEqual(refused);
+  });
+
+  test('counts tries at the same time, each one', async () => {
+    const email = `many-${ours.slug}@example.com`;
+    const answers = await Promise.all(Array.from({ length: 40 }, () => begin(email)));
+    expect(answers.filter(({ is_allowed: isAllowed }) => isAllowed)).toHaveLength(10);
+  });
+
+  test('begins to count anew after a sign-in', async () => {
+    const email = await emailOf(ours.users.viewer);
+    for (let tries = 0; tries < 10; tries += 1) await begin(email);
+    await ask(`select app_private.open_session($1, '1 hour')`, [ours.users.viewer]);
+    expect(await begin(email)).toMatchObject({ is_allowed: true });
+  });
+
+  test('does not count sign-ins that succeed against their origin', async () => {
+    const origin = `home-${ours.slug}`;
+    const email = await emailOf(ours.users.viewer);
+    for (let tries = 0; tries < 105; tries += 1) {
+      expect(await begin(email, origin)).toMatchObject({ is_allowed: true });
+      await ask(`select set_config('request.ip', $1, true), app_private.open_session($2, '1 hour')`, [origin, ours.users.viewer]);
+    }
+  });
+
+  test('forgets windows that are over', async () => {
+    await begin(`old-${ours.slug}@example.com`);
+    await db.owner.query(`update app_private.sign_in_tries set started_at = now() - interval '1 hour'`);
+    for (let tries = 0; tries < 50; tries += 1) await begin(`new-${ours.slug}@example.com`);
+    const { rows } = await db.owner.query(`select from app_private.sign_in_tries where started_at < now() - interval '15 minutes'`);
+    expect(rows).toEqual([]);
+  });
+
+  test('and refuse_sign_in leave a trace with the account, once it is locked another, and none of unknown ones', async () => {
+    const email = await emailOf(ours.users.operator);
+    await ask('select app_private.refuse_sign_in($1)', [email]);
+    await ask('select app_private.refuse_sign_in($1)', ['nobody@example.com']);
+    for (let tries = 0; tries < 14; tries += 1) await begin(email);
+    const { rows } = await db.owner.query(`select action, tenant_id from app_public.audit_logs where user_id = $1 and entity_type = 'user' and action <> 'create' order by created_at`, [ours.users.operator]);
+    expect(rows).toEqual([{ action: 'sign_in_refused', tenant_id: ours.id }, { action: 'lock_out', tenant_id: ours.id }]);
   });
 });
 
@@ -173,7 +283,7 @@ describe('identify_api_key', () => {
 test.each(['agentflow_visitor', 'agentflow_user', 'agentflow_operator', 'agentflow_worker'] as const)('%s may ask none of it', async (role) => {
   const asked = as(db, claimsOf(ours, 'admin'), role);
   for (const call of [
-    `app_private.find_sign_in('a@b')`, `app_private.open_session('${ours.users.admin}', '1 hour')`, `app_private.identify_session('${unknownId}')`,
+    `app_private.begin_sign_in('a@b', null)`, `app_private.open_session('${ours.users.admin}', '1 hour')`, `app_private.identify_session('${unknownId}')`,
     `app_private.close_session('${unknownId}')`, `app_private.identify_api_key('x')`,
   ]) {
     expect((await refusal(asked(`select ${call}`))).code).toBe(sqlstates.NO_GRANT);

@@ -48,7 +48,9 @@ const operations: Operation[] = [
   { name: 'edit workflows', sql: `update app_public.workflows set name = 'n', description = 'd', spec = '{"nodes": []}'`, least: 'developer', key: ['workflows', 'write'] },
   { name: 'create a source', sql: `insert into app_public.sources (name, kind, config) values ('n', 'api', '{}')`, least: 'architect', key: ['sources', 'write'] },
   { name: 'edit sources', sql: `update app_public.sources set name = 'n', config = '{}', status = 'inactive'`, least: 'architect', key: ['sources', 'write'] },
-  { name: 'edit users', sql: `update app_public.users set name = 'n'`, least: 'admin', key: null },
+  { name: 'edit other users', sql: `update app_public.users set name = 'n', role = 'operator', status = 'inactive' where id <> app_public.current_user_id()`, least: 'admin', key: null },
+  { name: 'edit oneself', sql: `update app_public.users set name = 'n' where id = app_public.current_user_id()`, least: 'viewer', key: null },
+  { name: 'read one-time links', sql: 'select id from app_public.access_links', least: 'admin', key: null },
   { name: 'edit the tenant', sql: `update app_public.tenants set name = 'n', settings = '{}'`, least: 'admin', key: null },
   { name: 'read API keys', sql: 'select id from app_public.api_keys', least: 'admin', key: null },
   { name: 'read the audit log', sql: 'select from app_public.audit_logs', least: 'admin', key: null },
@@ -106,6 +108,10 @@ test.each([
   ['hashes are not read', 'select password_hash from app_public.users'],
   ['nor by way of the whole row', 'select users from app_public.users'],
   ['key hashes are not read', 'select key_hash from app_public.api_keys'],
+  ['hashes of one-time links are not read', 'select token_hash from app_public.access_links'],
+  ['one-time links are made by functions', `insert into app_public.access_links (kind, email) values ('reset', 'a@b')`],
+  ['API keys are made by functions', `insert into app_public.api_keys (name) values ('n')`],
+  ['users are made by links', `insert into app_public.users (email, name) values ('a@b', 'n')`],
   ['traces are not read', 'select error_traceback from app_public.task_executions'],
   ['the audit log is not written', `insert into app_public.audit_logs (tenant_id, action, entity_type) values (gen_random_uuid(), 'create', 'workflow')`],
 ])('not even an admin: %s', async (_rule, sql) => {
@@ -117,6 +123,15 @@ test('nobody deletes by changing the status of a user or a source', async () => 
   await become(context.client, 'agentflow_user', claimsOf('admin'));
   expect((await probe(context.client, `update app_public.users set status = 'deleted' where id = $1`, [tenant.users.viewer])).refused).toBe('42501');
   expect((await probe(context.client, `update app_public.sources set status = 'deleted' where id = $1`, [tenant.sourceId])).refused).toBe('42501');
+});
+
+test.each([
+  ['role', `update app_public.users set role = 'admin' where id = $1`], ['status', `update app_public.users set status = 'inactive' where id = $1`],
+])('nobody changes the own %s without the right to', async (_what, sql) => {
+  for (const role of rolesOfUsers.filter((name) => name !== 'admin')) {
+    await become(context.client, 'agentflow_user', claimsOf(role));
+    expect((await probe(context.client, sql, [tenant.users[role]])).refused).toBe('42501');
+  }
 });
 
 test('an insert through the API belongs to who makes it', async () => {

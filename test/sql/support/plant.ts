@@ -46,6 +46,9 @@ export async function plantTenant(client: pg.ClientBase): Promise<PlantedTenant>
   const apiKeyId = await one<string>(client,
     `insert into app_public.api_keys (name, key_hash, permissions, user_id, tenant_id) values ('key', $1, '{"workflows": ["read"]}', $2, $3) returning id`,
     [randomUUID(), owner, tenantId]);
+  await client.query(`
+    insert into app_public.access_links (tenant_id, kind, email, role, token_hash, expires_at)
+    values ($1, 'invitation', $2, 'viewer', $3, now() + interval '1 day')`, [tenantId, `invited-${slug}@example.com`, `token of ${slug}`]);
   const flowId = `flow-of-${slug}`;
   await client.query(`insert into app_public.flows (tenant_id, id, name, start_task, definition) values ($1, $2, $2, 'first', $3)`, [tenantId, flowId, smallestFlow(flowId)]);
   const flowExecutionId = await one<string>(client,
