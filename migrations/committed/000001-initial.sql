@@ -1,5 +1,5 @@
 --! Previous: -
---! Hash: sha1:6d92a1176bf89a981b06691b0dee3bff1f67f3e0
+--! Hash: sha1:c028dbdd1c92da1d95b8e7b2afed3b5954613daa
 --! Message: initial
 
 --! Included before.sql
@@ -114,11 +114,48 @@ create table if not exists app_public.users (
   constraint chk_users_status check (status in ('active', 'inactive', 'deleted')),
   constraint chk_users_role check (role in ('admin', 'architect', 'developer', 'operator', 'viewer')),
   constraint chk_users_email check (email = lower(email) and position('@' in email) > 1),
-  constraint chk_users_deleted_at check ((status = 'deleted') = (deleted_at is not null))
+  constraint chk_users_deleted_at check ((status = 'deleted') = (deleted_at is not null)),
+  constraint chk_users_name check (btrim(name) <> '')
 );
 
 create index if not exists idx_users_tenant_id on app_public.users (tenant_id);
 create index if not exists idx_users_status on app_public.users (status);
+
+-- ---------------------------------------------------------------- access_links (added)
+
+-- A one-time link: by an invitation a new person gets an account, by a reset a user gets a new password.
+create table if not exists app_public.access_links (
+  id uuid primary key default gen_random_uuid(),
+  tenant_id uuid not null,
+  kind varchar(50) not null,
+  user_id uuid null,
+  email varchar(255) not null,
+  name varchar(255) null,
+  role varchar(50) null,
+  token_hash varchar(64) not null,
+  status varchar(50) not null default 'pending',
+  expires_at timestamptz not null,
+  ended_at timestamptz null,
+  created_at timestamptz not null default now(),
+  updated_at timestamptz not null default now(),
+  created_by uuid null,
+  updated_by uuid null,
+  constraint idx_access_links_token_hash unique (token_hash),
+  constraint idx_access_links_tenant_id_id unique (tenant_id, id),
+  constraint fk_access_links_tenant_id foreign key (tenant_id) references app_public.tenants (id) on delete cascade,
+  constraint fk_access_links_user_id foreign key (tenant_id, user_id)
+    references app_public.users (tenant_id, id) on delete cascade,
+  constraint chk_access_links_kind check (kind in ('invitation', 'reset')),
+  constraint chk_access_links_status check (status in ('pending', 'used', 'withdrawn')),
+  constraint chk_access_links_ended_at check ((status = 'pending') = (ended_at is null)),
+  constraint chk_access_links_role check (role in ('admin', 'architect', 'developer', 'operator', 'viewer')),
+  constraint chk_access_links_invitation check ((kind = 'invitation') = (role is not null)),
+  constraint chk_access_links_user_id check ((kind = 'reset' or status = 'used') = (user_id is not null)),
+  constraint chk_access_links_email check (email = lower(email) and position('@' in email) > 1)
+);
+
+create index if not exists idx_access_links_tenant_id_created_at on app_public.access_links (tenant_id, created_at desc, id desc);
+create index if not exists idx_access_links_tenant_id_user_id on app_public.access_links (tenant_id, user_id);
 
 -- ---------------------------------------------------------------- workflows
 
@@ -361,7 +398,10 @@ create table if not exists app_public.api_keys (
   created_by uuid null,
   deleted_by uuid null,
   updated_by uuid null, -- added
-  key_prefix varchar(20) null, -- added: what people recognise a key by
+  -- added: what people recognise a key by, why it was revoked, and the key that took its place
+  key_prefix varchar(20) null,
+  revoked_reason varchar(255) null,
+  replaced_by_id uuid null,
   constraint idx_api_keys_key_hash unique (key_hash),
   constraint idx_api_keys_tenant_id_id unique (tenant_id, id),
   constraint fk_api_keys_tenant_id foreign key (tenant_id) references app_public.tenants (id) on delete cascade,
@@ -369,7 +409,11 @@ create table if not exists app_public.api_keys (
     references app_public.users (tenant_id, id) on delete cascade,
   constraint chk_api_keys_status check (status in ('active', 'revoked', 'expired')),
   constraint chk_api_keys_deleted_at check (deleted_at is null or status = 'revoked'),
-  constraint chk_api_keys_permissions check (permissions is null or app_private.is_permissions(permissions))
+  constraint fk_api_keys_replaced_by_id foreign key (tenant_id, replaced_by_id)
+    references app_public.api_keys (tenant_id, id) on delete cascade,
+  constraint chk_api_keys_permissions check (permissions is null or app_private.is_permissions(permissions)),
+  constraint chk_api_keys_name check (btrim(name) <> ''),
+  constraint chk_api_keys_revoked_reason check (revoked_reason is null or status = 'revoked')
 );
 
 create index if not exists idx_api_keys_user_id on app_public.api_keys (user_id);
@@ -378,6 +422,8 @@ create index if not exists idx_api_keys_status on app_public.api_keys (status);
 create index if not exists idx_api_keys_expires_at on app_public.api_keys (expires_at);
 -- added
 create index if not exists idx_api_keys_tenant_id_user_id on app_public.api_keys (tenant_id, user_id, id);
+create index if not exists idx_api_keys_replaced_by_id on app_public.api_keys (tenant_id, replaced_by_id)
+  where replaced_by_id is not null;
 
 -- ---------------------------------------------------------------- audit_logs, by month
 
@@ -548,6 +594,7 @@ create index if not exists idx_task_executions_status on app_public.task_executi
 
 -- ---------------------------------------------------------------- app_private: what the API never shows
 
+-- `generation` counts refreshes: a refresh token names the one it is for, and an older one has been used before.
 create table if not exists app_private.sessions (
   id uuid primary key default gen_random_uuid(),
   user_id uuid not null,
@@ -555,12 +602,27 @@ create table if not exists app_private.sessions (
   created_at timestamptz not null default now(),
   expires_at timestamptz not null,
   revoked_at timestamptz null,
+  generation integer not null default 0,
+  refreshed_at timestamptz null,
   constraint fk_sessions_user_id foreign key (tenant_id, user_id)
     references app_public.users (tenant_id, id) on delete cascade
 );
 
 create index if not exists idx_sessions_tenant_id_user_id on app_private.sessions (tenant_id, user_id);
 create index if not exists idx_sessions_expires_at on app_private.sessions (expires_at);
+
+-- Tries at passwords since `started_at`, by account (an address that somebody wrote, known or not) and by the address they came from.
+-- Unlogged: a crash forgets them, and nothing waits for the disk.
+create unlogged table if not exists app_private.sign_in_tries (
+  kind varchar(50) not null,
+  name varchar(255) not null,
+  tries integer not null default 1,
+  started_at timestamptz not null default now(),
+  constraint sign_in_tries_pkey primary key (kind, name),
+  constraint chk_sign_in_tries_kind check (kind in ('account', 'origin'))
+);
+
+create index if not exists idx_sign_in_tries_started_at on app_private.sign_in_tries (started_at);
 
 -- One row a living worker process. `lock_key` is held as a session-level advisory lock: a free lock means a dead process.
 create table if not exists app_private.workers (
@@ -859,6 +921,8 @@ create or replace function app_private.registered_errors()
       ('IDEMPOTENCY_CONFLICT', 'AF410', 'This idempotency key was used with another input.', 'Use a new key, or send the same input.'),
       ('ILLEGAL_TRANSITION', 'AF411', 'The object is in a state that does not allow this.', 'Look at its status.'),
       ('SOURCE_IN_USE', 'AF412', 'A published workflow uses this source.', 'Archive those workflows, or repeat with force: true.'),
+      ('LAST_ADMIN', 'AF414', 'A tenant keeps at least one active admin.', 'Make somebody else an admin first.'),
+      ('LINK_INVALID', 'AF415', 'This one-time link cannot be used: it was used, has expired, was withdrawn, or is not needed.', 'Ask an admin for a new one.'),
       ('INVALID_VALUE', 'AF400', 'A value is not acceptable.', 'See the message.'),
       ('TOO_LARGE', 'AF413', 'The value is larger than allowed.', 'Send less.'),
       ('INVALID_WORKFLOW', 'AF422', 'The workflow is not valid.', 'validateWorkflow lists every problem.'),
@@ -961,7 +1025,8 @@ create or replace function app_private.redact_row(value jsonb) returns jsonb
   language sql immutable parallel safe
   return app_private.redact(value
     || case when value ? 'password_hash' then '{"password_hash": "[redacted]"}'::pg_catalog.jsonb else '{}'::pg_catalog.jsonb end
-    || case when value ? 'key_hash' then '{"key_hash": "[redacted]"}'::pg_catalog.jsonb else '{}'::pg_catalog.jsonb end);
+    || case when value ? 'key_hash' then '{"key_hash": "[redacted]"}'::pg_catalog.jsonb else '{}'::pg_catalog.jsonb end
+    || case when value ? 'token_hash' then '{"token_hash": "[redacted]"}'::pg_catalog.jsonb else '{}'::pg_catalog.jsonb end);
 
 comment on function app_private.redact_row(jsonb) is 'A row for the audit log: no hashes, and no secrets inside JSON columns.';
 --! EndIncluded app_private/functions/audit/redact_row.sql
@@ -1440,20 +1505,69 @@ end $$;
 comment on function app_private.revoke_deleted_key() is 'A deleted API key is a revoked one.';
 --! EndIncluded app_private/functions/triggers/revoke_deleted_key.sql
 --! Included app_private/functions/triggers/end_access.sql
+-- One-time links that the user made are withdrawn too: somebody who was sent away could have kept one.
 create or replace function app_private.end_access() returns trigger
   language plpgsql security definer
   set search_path = pg_catalog, pg_temp
 as $$
 begin
-  update app_public.api_keys set status = 'revoked'
+  update app_public.api_keys set status = 'revoked', revoked_reason = 'the user is ' || new.status
   where api_keys.tenant_id = new.tenant_id and api_keys.user_id = new.id and api_keys.status = 'active';
-  update app_private.sessions set revoked_at = now()
-  where sessions.tenant_id = new.tenant_id and sessions.user_id = new.id and sessions.revoked_at is null;
+  perform app_private.end_sessions(new.tenant_id, new.id);
+  update app_public.access_links set status = 'withdrawn'
+  where access_links.tenant_id = new.tenant_id and access_links.status = 'pending' and (access_links.user_id = new.id or access_links.created_by = new.id);
   return null;
 end $$;
 
-comment on function app_private.end_access() is 'Revokes the API keys and sessions of a user who is disabled or deleted.';
+comment on function app_private.end_access() is 'Revokes the API keys, sessions and one-time links of a user who is disabled or deleted.';
 --! EndIncluded app_private/functions/triggers/end_access.sql
+--! Included app_private/functions/triggers/end_sessions_of_old_password.sql
+create or replace function app_private.end_sessions_of_old_password() returns trigger
+  language plpgsql security definer
+  set search_path = pg_catalog, pg_temp
+as $$
+begin
+  perform app_private.end_sessions(new.tenant_id, new.id);
+  perform app_private.withdraw_resets(new.tenant_id, new.id);
+  return null;
+end $$;
+
+comment on function app_private.end_sessions_of_old_password() is 'Ends the sessions of a user whose password changed, and withdraws open resets.';
+--! EndIncluded app_private/functions/triggers/end_sessions_of_old_password.sql
+--! Included app_private/functions/triggers/keep_an_admin.sql
+/*
+ * Nobody takes the last active admin from an active tenant, himself included. The tenant's row is locked, so that two admins who demote each
+ * other at the same time come one after the other.
+ */
+create or replace function app_private.keep_an_admin() returns trigger
+  language plpgsql security definer
+  set search_path = pg_catalog, pg_temp
+as $$
+begin
+  perform from app_public.tenants where tenants.id = old.tenant_id and tenants.status = 'active' for no key update;
+  if found and not exists (
+    select from app_public.users
+    where users.tenant_id = old.tenant_id and users.id <> old.id and users.role = 'admin' and users.status = 'active'
+  ) then
+    perform app_private.fail('LAST_ADMIN', null, case when new.role <> old.role then 'role' else 'status' end);
+  end if;
+  return new;
+end $$;
+
+comment on function app_private.keep_an_admin() is 'Refuses that the last active admin of a tenant loses the role, or is disabled or deleted.';
+--! EndIncluded app_private/functions/triggers/keep_an_admin.sql
+--! Included app_private/functions/triggers/stamp_end.sql
+create or replace function app_private.stamp_end() returns trigger
+  language plpgsql
+  set search_path = pg_catalog, pg_temp
+as $$
+begin
+  new.ended_at := case when new.status <> 'pending' then now() end;
+  return new;
+end $$;
+
+comment on function app_private.stamp_end() is 'Keeps ended_at when the status is pending no longer.';
+--! EndIncluded app_private/functions/triggers/stamp_end.sql
 --! Included app_private/functions/protect_partition.sql
 -- RLS and rights are not inherited by partitions: they are set here, and the partitions live where nobody may look.
 create or replace function app_private.protect_partition(name text) returns void
@@ -4401,26 +4515,138 @@ grant execute on function app_public.check_workflow(jsonb) to agentflow_user;
 --! EndIncluded app_public/functions/check_workflow.sql
 
 -- identity: what the server asks before it takes a role
---! Included app_private/functions/identity/find_sign_in.sql
-/* Called by the server before it knows who asks; the password is compared there, off the database's CPU. */
-create or replace function app_private.find_sign_in(email text)
-returns table (user_id uuid, tenant_id uuid, role text, password_hash text)
-language sql stable security definer
+--! Included app_private/functions/identity/count_try.sql
+-- Windows that are over are forgotten on the way, a few at a time, so that made-up names do not pile up.
+create or replace function app_private.count_try(kind text, name text)
+returns integer
+language sql
 set search_path = pg_catalog, pg_temp
 as $$
-  select users.id, users.tenant_id, users.role::text, users.password_hash::text
-  from app_public.users
-  join app_public.tenants on tenants.id = users.tenant_id
-  where users.email = lower(btrim(find_sign_in.email)) and users.status = 'active' and tenants.status = 'active'
+  delete from app_private.sign_in_tries
+  where (sign_in_tries.kind, sign_in_tries.name) in (
+    select old.kind, old.name from app_private.sign_in_tries as old
+    where old.started_at < now() - interval '15 minutes' and (old.kind, old.name) <> (count_try.kind, count_try.name)
+    order by old.started_at limit 10 for update skip locked);
+  insert into app_private.sign_in_tries as known (kind, name) values (count_try.kind, left(count_try.name, 255))
+  on conflict on constraint sign_in_tries_pkey do update set
+    tries = case when known.started_at < now() - interval '15 minutes' then 1 else least(known.tries, 1000000) + 1 end,
+    started_at = case when known.started_at < now() - interval '15 minutes' then now() else known.started_at end
+  returning known.tries
 $$;
 
-comment on function app_private.find_sign_in(text) is 'The active user of an active tenant with this address, and the hash to compare the password with. No row otherwise.';
-grant execute on function app_private.find_sign_in(text) to agentflow_authenticator;
---! EndIncluded app_private/functions/identity/find_sign_in.sql
+comment on function app_private.count_try(text, text) is 'Counts a try at a password within a quarter of an hour; answers the how-manieth it is.';
+--! EndIncluded app_private/functions/identity/count_try.sql
+--! Included app_private/functions/identity/begin_sign_in.sql
+/*
+ * Called by the server before it compares a password, off the database's CPU. The try is counted first, so that tries at the same time, and at
+ * several servers, count as well; a success takes it back (open_session). Known and unknown accounts are treated alike.
+ */
+create or replace function app_private.begin_sign_in(email text, origin text)
+returns table (is_allowed boolean, user_id uuid, password_hash text)
+language plpgsql security definer
+set search_path = pg_catalog, pg_temp
+as $$
+#variable_conflict use_column
+declare
+  account constant text := coalesce(lower(btrim(begin_sign_in.email)), '');
+  tries constant integer := app_private.count_try('account', account);
+  is_allowed constant boolean := app_private.count_try('origin', coalesce(origin, 'unknown')) <= 100 and tries <= 10;
+  known record;
+begin
+  select users.id, users.tenant_id, users.password_hash::text as password_hash into known
+  from app_public.users
+  join app_public.tenants on tenants.id = users.tenant_id
+  where users.email = account and users.status = 'active' and tenants.status = 'active';
+  if tries = 11 and known.id is not null then
+    perform app_private.record_audit(known.tenant_id, known.id, 'lock_out', 'user', known.id);
+  end if;
+  return query select is_allowed, case when is_allowed then known.id end, case when is_allowed then known.password_hash end;
+end $$;
+
+comment on function app_private.begin_sign_in(text, text) is
+  'Counts a try to sign in and answers whether it is allowed (10 an account, 100 an origin in a quarter of an hour), and of an active user of an active tenant the hash to compare the password with.';
+grant execute on function app_private.begin_sign_in(text, text) to agentflow_authenticator;
+--! EndIncluded app_private/functions/identity/begin_sign_in.sql
+--! Included app_private/functions/identity/begin_password_change.sql
+create or replace function app_private.begin_password_change(person uuid, origin text)
+returns table (is_allowed boolean, user_id uuid, password_hash text, email text, name text)
+language sql security definer
+set search_path = pg_catalog, pg_temp
+as $$
+  select begun.is_allowed, begun.user_id, begun.password_hash, users.email::text, users.name::text
+  from app_public.users
+  cross join lateral app_private.begin_sign_in(users.email, begin_password_change.origin) as begun
+  where users.id = begin_password_change.person
+$$;
+
+comment on function app_private.begin_password_change(uuid, text) is 'As begin_sign_in, for somebody who is signed in and gives the present password once more.';
+grant execute on function app_private.begin_password_change(uuid, text) to agentflow_authenticator;
+--! EndIncluded app_private/functions/identity/begin_password_change.sql
+--! Included app_private/functions/identity/refuse_sign_in.sql
+create or replace function app_private.refuse_sign_in(email text)
+returns void
+language plpgsql security definer
+set search_path = pg_catalog, pg_temp
+as $$
+declare
+  account app_public.users;
+begin
+  select * into account from app_public.users where users.email = lower(btrim(refuse_sign_in.email));
+  if found then
+    perform app_private.record_audit(account.tenant_id, account.id, 'sign_in_refused', 'user', account.id);
+  end if;
+end $$;
+
+comment on function app_private.refuse_sign_in(text) is 'Notes in the audit log of its tenant that a wrong password was given for an account; nothing for an unknown one.';
+grant execute on function app_private.refuse_sign_in(text) to agentflow_authenticator;
+--! EndIncluded app_private/functions/identity/refuse_sign_in.sql
+--! Included app_private/functions/identity/demand_password_hash.sql
+create or replace function app_private.demand_password_hash(password_hash text)
+returns void
+language plpgsql immutable
+set search_path = pg_catalog, pg_temp
+as $$
+begin
+  if password_hash is null or password_hash !~ '^\$2b\$1[2-9]\$[./A-Za-z0-9]{53}$' then
+    perform app_private.fail('INVALID_VALUE', 'A password is stored as a bcrypt hash of cost 12 or more.', 'password_hash');
+  end if;
+end $$;
+
+comment on function app_private.demand_password_hash(text) is 'Fails unless the text is a bcrypt hash of cost 12 or more: never a password as it is.';
+--! EndIncluded app_private/functions/identity/demand_password_hash.sql
+--! Included app_private/functions/identity/end_sessions.sql
+create or replace function app_private.end_sessions(tenant_id uuid, user_id uuid)
+returns integer
+language sql
+set search_path = pg_catalog, pg_temp
+as $$
+  with ended as (
+    update app_private.sessions set revoked_at = now()
+    where sessions.tenant_id = end_sessions.tenant_id and sessions.user_id = end_sessions.user_id
+      and sessions.revoked_at is null and sessions.expires_at > now()
+    returning 1
+  )
+  select count(*)::integer from ended
+$$;
+
+comment on function app_private.end_sessions(uuid, uuid) is 'Ends all sessions of a user; answers how many there were.';
+--! EndIncluded app_private/functions/identity/end_sessions.sql
+--! Included app_private/functions/identity/withdraw_resets.sql
+create or replace function app_private.withdraw_resets(tenant_id uuid, user_id uuid)
+returns void
+language sql
+set search_path = pg_catalog, pg_temp
+as $$
+  update app_public.access_links set status = 'withdrawn'
+  where access_links.tenant_id = withdraw_resets.tenant_id and access_links.user_id = withdraw_resets.user_id and access_links.status = 'pending'
+$$;
+
+comment on function app_private.withdraw_resets(uuid, uuid) is 'Withdraws the open resets of a user''s password.';
+--! EndIncluded app_private/functions/identity/withdraw_resets.sql
 --! Included app_private/functions/identity/open_session.sql
 /*
- * Opens a session for a user whose password the server has compared. No row when the user or the tenant is not active any more.
- * Sessions that ended a month ago are forgotten on the way.
+ * Opens a session for a user whose password the server has compared; tries that were counted before are forgotten.
+ * No row when the user or the tenant is not active any more. Sessions that ended a month ago are forgotten on the way.
  */
 create or replace function app_private.open_session(user_id uuid, lifetime interval)
 returns table (session_id uuid, tenant_id uuid, role text, expires_at timestamptz)
@@ -4435,7 +4661,7 @@ begin
   if lifetime is null or lifetime <= interval '0' or lifetime > interval '31 days' then
     perform app_private.fail('INVALID_VALUE', 'A session lasts more than nothing and at most 31 days.', 'lifetime');
   end if;
-  select users.id, users.tenant_id, users.role::text as role into account
+  select users.id, users.tenant_id, users.role::text as role, users.email into account
   from app_public.users
   join app_public.tenants on tenants.id = users.tenant_id
   where users.id = open_session.user_id and users.status = 'active' and tenants.status = 'active';
@@ -4443,6 +4669,9 @@ begin
     return;
   end if;
 
+  delete from app_private.sign_in_tries where sign_in_tries.kind = 'account' and sign_in_tries.name = account.email;
+  update app_private.sign_in_tries set tries = greatest(sign_in_tries.tries - 1, 0)
+  where sign_in_tries.kind = 'origin' and sign_in_tries.name = current_setting('request.ip', true);
   delete from app_private.sessions
   where sessions.tenant_id = account.tenant_id and sessions.user_id = account.id
     and least(sessions.expires_at, sessions.revoked_at) < now() - interval '30 days';
@@ -4494,6 +4723,195 @@ end $$;
 comment on function app_private.close_session(uuid) is 'Ends a session; nothing happens when it has ended already.';
 grant execute on function app_private.close_session(uuid) to agentflow_authenticator;
 --! EndIncluded app_private/functions/identity/close_session.sql
+--! Included app_private/functions/identity/close_sessions.sql
+create or replace function app_private.close_sessions(session_id uuid)
+returns integer
+language plpgsql security definer
+set search_path = pg_catalog, pg_temp
+as $$
+declare
+  session app_private.sessions;
+  ended integer;
+begin
+  select * into session from app_private.sessions where sessions.id = close_sessions.session_id;
+  if not found then
+    return 0;
+  end if;
+  ended := app_private.end_sessions(session.tenant_id, session.user_id);
+  perform app_private.record_audit(session.tenant_id, session.user_id, 'sign_out_everywhere', 'user', session.user_id,
+    null, jsonb_build_object('sessions', ended));
+  return ended;
+end $$;
+
+comment on function app_private.close_sessions(uuid) is 'Ends all sessions of the user who holds this one; answers how many there were.';
+grant execute on function app_private.close_sessions(uuid) to agentflow_authenticator;
+--! EndIncluded app_private/functions/identity/close_sessions.sql
+--! Included app_private/functions/identity/refresh_session.sql
+/*
+ * A refresh token is good once. One that was used before is in two hands, and nobody can tell which is the right one: the session ends.
+ * `is_reused` is answered instead of raised, so that the end is committed.
+ */
+create or replace function app_private.refresh_session(session_id uuid, used_generation integer)
+returns table (is_reused boolean, user_id uuid, tenant_id uuid, role text, generation integer, expires_at timestamptz)
+language plpgsql security definer
+set search_path = pg_catalog, pg_temp
+as $$
+#variable_conflict use_column
+declare
+  session app_private.sessions;
+  account record;
+begin
+  select * into session from app_private.sessions
+  where sessions.id = refresh_session.session_id and sessions.revoked_at is null and sessions.expires_at > now()
+  for no key update;
+  if not found then
+    return;
+  end if;
+  if session.generation > refresh_session.used_generation then
+    update app_private.sessions set revoked_at = now() where sessions.id = session.id;
+    perform app_private.record_audit(session.tenant_id, session.user_id, 'refresh_reused', 'session', session.id);
+    return query select true, null::uuid, null::uuid, null::text, null::integer, null::timestamptz;
+    return;
+  end if;
+  select users.id, users.role::text as role into account
+  from app_public.users
+  join app_public.tenants on tenants.id = users.tenant_id
+  where users.id = session.user_id and users.status = 'active' and tenants.status = 'active';
+  if not found or session.generation <> refresh_session.used_generation then
+    return;
+  end if;
+  update app_private.sessions set generation = session.generation + 1, refreshed_at = now() where sessions.id = session.id
+  returning * into session;
+  return query select false, account.id, session.tenant_id, account.role, session.generation, session.expires_at;
+end $$;
+
+comment on function app_private.refresh_session(uuid, integer) is
+  'Goes on with a session by its refresh token. No row when the session, its user or its tenant is not active; is_reused when the token was used before, which ends the session.';
+grant execute on function app_private.refresh_session(uuid, integer) to agentflow_authenticator;
+--! EndIncluded app_private/functions/identity/refresh_session.sql
+--! Included app_private/functions/identity/change_password.sql
+-- A trigger ends the sessions of the user. The actor is set here: the server has no settings for who is just changing how to sign in.
+create or replace function app_private.change_password(user_id uuid, password_hash text)
+returns void
+language plpgsql security definer
+set search_path = pg_catalog, pg_temp
+as $$
+begin
+  perform app_private.demand_password_hash(change_password.password_hash);
+  perform set_config('jwt.claims.user_id', change_password.user_id::text, true);
+  update app_public.users set password_hash = change_password.password_hash
+  where users.id = change_password.user_id and users.status = 'active';
+  if not found then
+    perform app_private.fail('NOT_FOUND', 'There is no active user with this id.', 'user_id');
+  end if;
+end $$;
+
+comment on function app_private.change_password(uuid, text) is 'Gives an active user a new password, by its bcrypt hash. All sessions end.';
+grant execute on function app_private.change_password(uuid, text) to agentflow_authenticator;
+--! EndIncluded app_private/functions/identity/change_password.sql
+--! Included app_private/functions/identity/make_access_link.sql
+-- For functions of the owner that have settled who may. The token is made by the caller, and only its hash is kept.
+create or replace function app_private.make_access_link(tenant_id uuid, kind text, email text, name text, role text, user_id uuid, token_hash text)
+returns app_public.access_links
+language plpgsql
+set search_path = pg_catalog, pg_temp
+as $$
+#variable_conflict use_column
+declare
+  link app_public.access_links;
+begin
+  if make_access_link.token_hash is null or make_access_link.token_hash !~ '^[0-9a-f]{64}$' then
+    perform app_private.fail('INVALID_VALUE', 'The hash of a token is a SHA-256 in hex.', 'token_hash');
+  end if;
+  insert into app_public.access_links (tenant_id, kind, email, name, role, user_id, token_hash, expires_at)
+  values (make_access_link.tenant_id, make_access_link.kind, lower(btrim(make_access_link.email)), nullif(btrim(make_access_link.name), ''),
+    make_access_link.role, make_access_link.user_id, make_access_link.token_hash,
+    now() + case make_access_link.kind when 'reset' then interval '1 day' else interval '7 days' end)
+  returning * into link;
+  return link;
+end $$;
+
+comment on function app_private.make_access_link(uuid, text, text, text, text, uuid, text) is 'Makes a one-time link: an invitation for 7 days, a reset for one.';
+--! EndIncluded app_private/functions/identity/make_access_link.sql
+--! Included app_private/functions/identity/living_link.sql
+-- Whatever keeps a link from being used is answered alike: a link tells nothing about accounts.
+create or replace function app_private.living_link(token_hash text)
+returns app_public.access_links
+language plpgsql
+set search_path = pg_catalog, pg_temp
+as $$
+declare
+  link app_public.access_links;
+begin
+  select access_links.* into link
+  from app_public.access_links
+  join app_public.tenants on tenants.id = access_links.tenant_id
+  where access_links.token_hash = living_link.token_hash and access_links.status = 'pending' and access_links.expires_at > now()
+    and tenants.status = 'active'
+  for no key update of access_links;
+  if found and (
+    link.kind = 'invitation' and not exists (select from app_public.users where users.email = link.email)
+    or link.kind = 'reset' and exists (select from app_public.users where users.id = link.user_id and users.status = 'active')
+  ) then
+    return link;
+  end if;
+  perform app_private.fail('LINK_INVALID');
+  return null;
+end $$;
+
+comment on function app_private.living_link(text) is 'The one-time link with this hash, locked; LINK_INVALID when it cannot be used for whatever reason.';
+--! EndIncluded app_private/functions/identity/living_link.sql
+--! Included app_private/functions/identity/find_access_link.sql
+create or replace function app_private.find_access_link(token_hash text)
+returns table (kind text, email text, name text)
+language sql security definer
+set search_path = pg_catalog, pg_temp
+as $$
+  select link.kind::text, link.email::text, coalesce(link.name, users.name)::text
+  from app_private.living_link(find_access_link.token_hash) as link
+  left join app_public.users on users.id = link.user_id
+$$;
+
+comment on function app_private.find_access_link(text) is 'Whom a one-time link is for; LINK_INVALID when it cannot be used any more.';
+grant execute on function app_private.find_access_link(text) to agentflow_authenticator;
+--! EndIncluded app_private/functions/identity/find_access_link.sql
+--! Included app_private/functions/identity/use_access_link.sql
+create or replace function app_private.use_access_link(token_hash text, name text, password_hash text)
+returns uuid
+language plpgsql security definer
+set search_path = pg_catalog, pg_temp
+as $$
+#variable_conflict use_column
+declare
+  link app_public.access_links;
+  person uuid;
+begin
+  perform app_private.demand_password_hash(use_access_link.password_hash);
+  link := app_private.living_link(use_access_link.token_hash);
+  if link.kind = 'reset' then
+    person := link.user_id;
+  else
+    begin
+      insert into app_public.users (tenant_id, email, name, role, password_hash, created_by)
+      values (link.tenant_id, link.email, coalesce(nullif(btrim(use_access_link.name), ''), link.name, split_part(link.email, '@', 1)), link.role,
+        use_access_link.password_hash, link.created_by)
+      returning users.id into person;
+    exception when unique_violation then -- somebody else was given the address meanwhile
+      perform app_private.fail('LINK_INVALID');
+    end;
+  end if;
+  -- Before the password: its change withdraws the resets that are still open.
+  update app_public.access_links set status = 'used', user_id = person where access_links.id = link.id;
+  if link.kind = 'reset' then
+    perform app_private.change_password(person, use_access_link.password_hash);
+  end if;
+  return person;
+end $$;
+
+comment on function app_private.use_access_link(text, text, text) is
+  'Uses up a one-time link: an invitation makes the user, a reset gives a new password. Answers the user; LINK_INVALID when it cannot be used any more.';
+grant execute on function app_private.use_access_link(text, text, text) to agentflow_authenticator;
+--! EndIncluded app_private/functions/identity/use_access_link.sql
 --! Included app_private/functions/identity/identify_api_key.sql
 /*
  * Called for each request by key. The use is noted once a minute at most, by whoever comes first: the others neither write nor wait.
@@ -6623,6 +7041,311 @@ comment on function app_public.task_tracebacks(bigint[]) is E'@behavior -*\nTrac
 grant execute on function app_public.task_tracebacks(bigint[]) to agentflow_user;
 --! EndIncluded app_public/functions/task_tracebacks.sql
 
+-- API: users and keys
+--! Included app_private/functions/user_to_change.sql
+/*
+ * The user of the signed-in tenant with this id, locked; NOT_FOUND for a foreign or unknown one.
+ * For other functions of the owner, after demand().
+ */
+create or replace function app_private.user_to_change(id uuid)
+returns app_public.users
+language plpgsql
+set search_path = pg_catalog, pg_temp
+as $$
+#variable_conflict use_column
+declare
+  person app_public.users;
+begin
+  select * into person
+  from app_public.users
+  where users.tenant_id = app_public.current_tenant_id() and users.id = user_to_change.id
+  for no key update;
+  if not found then
+    perform app_private.fail('NOT_FOUND', 'There is no user with this id.', 'id');
+  end if;
+  return person;
+end $$;
+
+comment on function app_private.user_to_change(uuid) is 'The tenant''s user with this id, locked for a change; NOT_FOUND otherwise.';
+--! EndIncluded app_private/functions/user_to_change.sql
+--! Included app_private/functions/api_key_to_change.sql
+/*
+ * The API key of the signed-in tenant with this id, locked; NOT_FOUND for a foreign or unknown one.
+ * For other functions of the owner, after demand().
+ */
+create or replace function app_private.api_key_to_change(id uuid)
+returns app_public.api_keys
+language plpgsql
+set search_path = pg_catalog, pg_temp
+as $$
+#variable_conflict use_column
+declare
+  api_key app_public.api_keys;
+begin
+  select * into api_key
+  from app_public.api_keys
+  where api_keys.tenant_id = app_public.current_tenant_id() and api_keys.id = api_key_to_change.id
+  for no key update;
+  if not found then
+    perform app_private.fail('NOT_FOUND', 'There is no API key with this id.', 'id');
+  end if;
+  return api_key;
+end $$;
+
+comment on function app_private.api_key_to_change(uuid) is 'The tenant''s API key with this id, locked for a change; NOT_FOUND otherwise.';
+--! EndIncluded app_private/functions/api_key_to_change.sql
+--! Included app_private/functions/demand_key_hash.sql
+create or replace function app_private.demand_key_hash(key_hash text, key_prefix text)
+returns void
+language plpgsql immutable
+set search_path = pg_catalog, pg_temp
+as $$
+begin
+  if key_hash is null or key_hash !~ '^[0-9a-f]{64}$' or key_prefix is null or key_prefix !~ '^sk_(live|test)_[A-Za-z0-9_-]{4}$' then
+    perform app_private.fail('INVALID_VALUE', 'An API key is stored as its HMAC-SHA-256 in hex and its first twelve characters.', 'key_hash');
+  end if;
+end $$;
+
+comment on function app_private.demand_key_hash(text, text) is 'Fails unless these are the hash and the prefix of an API key: never the key as it is.';
+--! EndIncluded app_private/functions/demand_key_hash.sql
+--! Included app_public/functions/create_user.sql
+-- Makes an invitation, whether the address is taken or not: who may invite learns nothing about other tenants' people.
+create or replace function app_public.create_user(email text, name text, role text, token_hash text)
+returns app_public.access_links
+language plpgsql security definer
+set search_path = pg_catalog, pg_temp
+as $$
+declare
+  link app_public.access_links;
+begin
+  perform app_private.demand('admin');
+  if create_user.email is null or lower(btrim(create_user.email)) !~ '^[^@[:space:]]+@[^@[:space:]]+$' or char_length(btrim(create_user.email)) > 255 then
+    perform app_private.fail('INVALID_VALUE', 'An e-mail address has a name, an @ and a host, and at most 255 characters.', 'email');
+  end if;
+  if char_length(create_user.name) > 255 then
+    perform app_private.fail('INVALID_VALUE', 'A name has at most 255 characters.', 'name');
+  end if;
+  if app_private.role_rank(coalesce(create_user.role, 'viewer')) is null then
+    perform app_private.fail('INVALID_VALUE', 'A role is viewer, operator, developer, architect or admin.', 'role');
+  end if;
+  -- The newest invitation of an address is the one that counts.
+  update app_public.access_links set status = 'withdrawn'
+  where access_links.tenant_id = app_public.current_tenant_id() and access_links.kind = 'invitation' and access_links.status = 'pending'
+    and access_links.email = lower(btrim(create_user.email));
+  link := app_private.make_access_link(app_public.current_tenant_id(), 'invitation', create_user.email, create_user.name,
+    coalesce(create_user.role, 'viewer'), null, create_user.token_hash);
+  link.token_hash := null;
+  return link;
+end $$;
+
+comment on function app_public.create_user(text, text, text, text) is E'@behavior -*\nInvites somebody into the tenant: the API''s createUser, which makes the token.';
+grant execute on function app_public.create_user(text, text, text, text) to agentflow_user;
+--! EndIncluded app_public/functions/create_user.sql
+--! Included app_public/functions/delete_user.sql
+create or replace function app_public.delete_user(id uuid)
+returns app_public.users
+language plpgsql security definer
+set search_path = pg_catalog, pg_temp
+as $$
+#variable_conflict use_column
+declare
+  person app_public.users;
+begin
+  perform app_private.demand('admin');
+  person := app_private.user_to_change(delete_user.id);
+  if person.deleted_at is not null then
+    perform app_private.fail('ILLEGAL_TRANSITION', 'The user is deleted already.', 'status');
+  end if;
+  update app_public.users set status = 'deleted' where users.tenant_id = person.tenant_id and users.id = person.id
+  returning * into person;
+  person.password_hash := null;
+  return person;
+end $$;
+
+comment on function app_public.delete_user(uuid) is E'@resultFieldName user\nDeletes a user softly: sessions end, keys are revoked, the address is free. What the user made stays, and running executions go on.';
+grant execute on function app_public.delete_user(uuid) to agentflow_user;
+--! EndIncluded app_public/functions/delete_user.sql
+--! Included app_public/functions/restore_user.sql
+create or replace function app_public.restore_user(id uuid)
+returns app_public.users
+language plpgsql security definer
+set search_path = pg_catalog, pg_temp
+as $$
+#variable_conflict use_column
+declare
+  person app_public.users;
+begin
+  perform app_private.demand('admin');
+  person := app_private.user_to_change(restore_user.id);
+  if person.deleted_at is null then
+    perform app_private.fail('ILLEGAL_TRANSITION', format('A user who is %s cannot be restored.', person.status), 'status');
+  end if;
+  begin
+    update app_public.users set status = 'inactive' where users.tenant_id = person.tenant_id and users.id = person.id
+    returning * into person;
+  exception when unique_violation then
+    perform app_private.fail('ILLEGAL_TRANSITION', 'This user cannot be restored.', 'id', 'Invite the person anew.');
+  end;
+  person.password_hash := null;
+  return person;
+end $$;
+
+comment on function app_public.restore_user(uuid) is E'@resultFieldName user\nBrings a deleted user back, inactive; updateUser makes the user active.';
+grant execute on function app_public.restore_user(uuid) to agentflow_user;
+--! EndIncluded app_public/functions/restore_user.sql
+--! Included app_public/functions/create_password_reset.sql
+create or replace function app_public.create_password_reset(user_id uuid, token_hash text)
+returns app_public.access_links
+language plpgsql security definer
+set search_path = pg_catalog, pg_temp
+as $$
+declare
+  person app_public.users;
+  link app_public.access_links;
+begin
+  perform app_private.demand('admin');
+  person := app_private.user_to_change(create_password_reset.user_id);
+  if person.status <> 'active' then
+    perform app_private.fail('ILLEGAL_TRANSITION', format('A user who is %s cannot be given a new password.', person.status), 'user_id', 'Make the user active first.');
+  end if;
+  perform app_private.withdraw_resets(person.tenant_id, person.id);
+  link := app_private.make_access_link(person.tenant_id, 'reset', person.email, null, null, person.id, create_password_reset.token_hash);
+  link.token_hash := null;
+  return link;
+end $$;
+
+comment on function app_public.create_password_reset(uuid, text) is E'@behavior -*\nA one-time link for a user who has forgotten the password: the API''s createPasswordReset, which makes the token.';
+grant execute on function app_public.create_password_reset(uuid, text) to agentflow_user;
+--! EndIncluded app_public/functions/create_password_reset.sql
+--! Included app_public/functions/withdraw_access_link.sql
+create or replace function app_public.withdraw_access_link(id uuid)
+returns app_public.access_links
+language plpgsql security definer
+set search_path = pg_catalog, pg_temp
+as $$
+#variable_conflict use_column
+declare
+  link app_public.access_links;
+begin
+  perform app_private.demand('admin');
+  select * into link from app_public.access_links
+  where access_links.tenant_id = app_public.current_tenant_id() and access_links.id = withdraw_access_link.id
+  for no key update;
+  if not found then
+    perform app_private.fail('NOT_FOUND', 'There is no one-time link with this id.', 'id');
+  elsif link.status <> 'pending' then
+    perform app_private.fail('ILLEGAL_TRANSITION', format('A link that is %s cannot be withdrawn.', link.status), 'status');
+  end if;
+  update app_public.access_links set status = 'withdrawn' where access_links.tenant_id = link.tenant_id and access_links.id = link.id
+  returning * into link;
+  link.token_hash := null;
+  return link;
+end $$;
+
+comment on function app_public.withdraw_access_link(uuid) is E'@resultFieldName accessLink\nWithdraws an invitation or a password reset that has not been used.';
+grant execute on function app_public.withdraw_access_link(uuid) to agentflow_user;
+--! EndIncluded app_public/functions/withdraw_access_link.sql
+--! Included app_public/functions/create_api_key.sql
+create or replace function app_public.create_api_key(name text, permissions jsonb, expires_at timestamptz, user_id uuid, key_hash text, key_prefix text)
+returns app_public.api_keys
+language plpgsql security definer
+set search_path = pg_catalog, pg_temp
+as $$
+declare
+  person app_public.users;
+  created app_public.api_keys;
+begin
+  perform app_private.demand('admin');
+  perform app_private.demand_key_hash(create_api_key.key_hash, create_api_key.key_prefix);
+  if app_private.is_blank(create_api_key.name) or char_length(create_api_key.name) > 255 then
+    perform app_private.fail('INVALID_VALUE', 'The name of an API key has 1 to 255 characters and is not blank.', 'name');
+  end if;
+  if create_api_key.permissions is not null and not app_private.is_permissions(create_api_key.permissions) then
+    perform app_private.fail('INVALID_VALUE', 'Permissions are an object of workflows, flows, executions and sources, each a list of read, write and execute.', 'permissions');
+  end if;
+  if create_api_key.expires_at <= now() then
+    perform app_private.fail('INVALID_VALUE', 'An API key ends in the future, or never.', 'expires_at');
+  end if;
+  person := app_private.user_to_change(coalesce(create_api_key.user_id, app_public.current_user_id()));
+  if person.status <> 'active' then
+    perform app_private.fail('ILLEGAL_TRANSITION', format('A user who is %s has no API keys.', person.status), 'user_id');
+  end if;
+  insert into app_public.api_keys (tenant_id, user_id, name, permissions, expires_at, key_hash, key_prefix)
+  values (person.tenant_id, person.id, btrim(create_api_key.name), create_api_key.permissions, create_api_key.expires_at, create_api_key.key_hash, create_api_key.key_prefix)
+  returning * into created;
+  created.key_hash := null;
+  return created;
+end $$;
+
+comment on function app_public.create_api_key(text, jsonb, timestamptz, uuid, text, text) is E'@behavior -*\nKeeps a new API key of a user (null: of who is signed in): the API''s createApiKey, which makes the key.';
+grant execute on function app_public.create_api_key(text, jsonb, timestamptz, uuid, text, text) to agentflow_user;
+--! EndIncluded app_public/functions/create_api_key.sql
+--! Included app_public/functions/rotate_api_key.sql
+create or replace function app_public.rotate_api_key(id uuid, overlap interval, key_hash text, key_prefix text)
+returns app_public.api_keys
+language plpgsql security definer
+set search_path = pg_catalog, pg_temp
+as $$
+#variable_conflict use_column
+declare
+  old_key app_public.api_keys;
+  new_key app_public.api_keys;
+begin
+  perform app_private.demand('admin');
+  perform app_private.demand_key_hash(rotate_api_key.key_hash, rotate_api_key.key_prefix);
+  if rotate_api_key.overlap is null or rotate_api_key.overlap not between interval '0' and interval '30 days' then
+    perform app_private.fail('INVALID_VALUE', 'The old key works on for at most 30 days.', 'overlap');
+  end if;
+  old_key := app_private.api_key_to_change(rotate_api_key.id);
+  if old_key.status <> 'active' or old_key.deleted_at is not null or old_key.expires_at <= now() then
+    perform app_private.fail('ILLEGAL_TRANSITION', 'Only an API key that works can be rotated.', 'status', 'Create a new one.');
+  elsif old_key.replaced_by_id is not null then
+    perform app_private.fail('ILLEGAL_TRANSITION', 'This API key has been rotated already.', 'id', 'Rotate the key that took its place.');
+  end if;
+  insert into app_public.api_keys (tenant_id, user_id, name, permissions, expires_at, key_hash, key_prefix)
+  values (old_key.tenant_id, old_key.user_id, old_key.name, old_key.permissions, old_key.expires_at, rotate_api_key.key_hash, rotate_api_key.key_prefix)
+  returning * into new_key;
+  update app_public.api_keys set
+    replaced_by_id = new_key.id,
+    expires_at = least(old_key.expires_at, now() + rotate_api_key.overlap),
+    status = case when rotate_api_key.overlap = interval '0' then 'revoked' else old_key.status end,
+    revoked_reason = case when rotate_api_key.overlap = interval '0' then 'rotated' end
+  where api_keys.tenant_id = old_key.tenant_id and api_keys.id = old_key.id;
+  new_key.key_hash := null;
+  return new_key;
+end $$;
+
+comment on function app_public.rotate_api_key(uuid, interval, text, text) is E'@behavior -*\nPuts a new key in the place of one that works on for the overlap: the API''s rotateApiKey, which makes the key.';
+grant execute on function app_public.rotate_api_key(uuid, interval, text, text) to agentflow_user;
+--! EndIncluded app_public/functions/rotate_api_key.sql
+--! Included app_public/functions/revoke_api_key.sql
+create or replace function app_public.revoke_api_key(id uuid, reason text default null)
+returns app_public.api_keys
+language plpgsql security definer
+set search_path = pg_catalog, pg_temp
+as $$
+#variable_conflict use_column
+declare
+  api_key app_public.api_keys;
+begin
+  perform app_private.demand('admin');
+  api_key := app_private.api_key_to_change(revoke_api_key.id);
+  if api_key.status = 'revoked' then
+    perform app_private.fail('ILLEGAL_TRANSITION', 'The API key is revoked already.', 'status');
+  elsif char_length(revoke_api_key.reason) > 255 then
+    perform app_private.fail('INVALID_VALUE', 'A reason has at most 255 characters.', 'reason');
+  end if;
+  update app_public.api_keys set status = 'revoked', revoked_reason = nullif(btrim(revoke_api_key.reason), '')
+  where api_keys.tenant_id = api_key.tenant_id and api_keys.id = api_key.id
+  returning * into api_key;
+  api_key.key_hash := null;
+  return api_key;
+end $$;
+
+comment on function app_public.revoke_api_key(uuid, text) is E'@resultFieldName apiKey\nRevokes an API key: it is refused from the next request on. The reason stands beside it and in the audit log.';
+grant execute on function app_public.revoke_api_key(uuid, text) to agentflow_user;
+--! EndIncluded app_public/functions/revoke_api_key.sql
+
 -- triggers
 --! Included triggers/tenants.sql
 create or replace trigger _200_keep_identity
@@ -6684,6 +7407,11 @@ create or replace trigger _300_check_transition
   for each row when (old.status is distinct from new.status)
   execute function app_private.check_transition('active>inactive', 'inactive>active', 'active>deleted', 'inactive>deleted', 'deleted>inactive');
 
+create or replace trigger _350_keep_an_admin
+  before update of role, status on app_public.users
+  for each row when (old.role = 'admin' and old.status = 'active' and (new.role <> 'admin' or new.status <> 'active'))
+  execute function app_private.keep_an_admin();
+
 create or replace trigger _400_stamp_actors
   before insert or update on app_public.users
   for each row
@@ -6721,7 +7449,56 @@ create or replace trigger _600_end_access
   after update of status on app_public.users
   for each row when (old.status = 'active' and new.status <> 'active')
   execute function app_private.end_access();
+
+create or replace trigger _610_end_sessions_of_old_password
+  after update of password_hash on app_public.users
+  for each row when (old.password_hash <> new.password_hash)
+  execute function app_private.end_sessions_of_old_password();
 --! EndIncluded triggers/users.sql
+--! Included triggers/access_links.sql
+create or replace trigger _200_keep_identity
+  before update of id, tenant_id, kind, email, role, token_hash, expires_at on app_public.access_links
+  for each row
+  execute function app_private.keep_identity('id', 'tenant_id', 'kind', 'email', 'role', 'token_hash', 'expires_at');
+
+create or replace trigger _300_check_transition
+  before update of status on app_public.access_links
+  for each row when (old.status is distinct from new.status)
+  execute function app_private.check_transition('pending>used', 'pending>withdrawn');
+
+create or replace trigger _310_keep_finished
+  before update on app_public.access_links
+  for each row when (old.status <> 'pending')
+  execute function app_private.keep_finished('updated_at', 'updated_by');
+
+create or replace trigger _400_stamp_actors
+  before insert or update on app_public.access_links
+  for each row
+  execute function app_private.stamp_actors();
+
+create or replace trigger _410_stamp_end
+  before insert or update of status on app_public.access_links
+  for each row
+  execute function app_private.stamp_end();
+
+create or replace trigger _500_audit_insert
+  after insert on app_public.access_links
+  referencing new table as new_rows
+  for each statement
+  execute function app_private.audit_rows('access_link');
+
+create or replace trigger _500_audit_update
+  after update on app_public.access_links
+  referencing old table as old_rows new table as new_rows
+  for each statement
+  execute function app_private.audit_rows('access_link');
+
+create or replace trigger _500_audit_delete
+  after delete on app_public.access_links
+  referencing old table as old_rows
+  for each statement
+  execute function app_private.audit_rows('access_link');
+--! EndIncluded triggers/access_links.sql
 --! Included triggers/workflows.sql
 create or replace trigger _100_fill_owner
   before insert on app_public.workflows
@@ -7178,7 +7955,38 @@ create policy update_by_admin on app_public.users for update to agentflow_user
     and deleted_at is null
     and (select app_private.may('admin'))
   );
+
+-- Everybody may change the own row, and neither role nor status of it: what the row becomes still has the role that its owner signed in with.
+drop policy if exists update_self on app_public.users;
+create policy update_self on app_public.users for update to agentflow_user
+  using (
+    tenant_id = (select app_public.current_tenant_id())
+    and id = (select app_public.current_user_id())
+    and status = 'active'
+    and not (select app_private.acts_by_key())
+  )
+  with check (
+    tenant_id = (select app_public.current_tenant_id())
+    and id = (select app_public.current_user_id())
+    and status = 'active'
+    and role = (select app_public.current_user_role())
+    and not (select app_private.acts_by_key())
+  );
 --! EndIncluded policies/users.sql
+--! Included policies/access_links.sql
+alter table app_public.access_links enable row level security;
+alter table app_public.access_links force row level security;
+
+drop policy if exists owner_all on app_public.access_links;
+create policy owner_all on app_public.access_links to agentflow_owner using (true) with check (true);
+
+drop policy if exists select_by_admin on app_public.access_links;
+create policy select_by_admin on app_public.access_links for select to agentflow_user
+  using (
+    tenant_id = (select app_public.current_tenant_id())
+    and (select app_private.may('admin'))
+  );
+--! EndIncluded policies/access_links.sql
 --! Included policies/workflows.sql
 alter table app_public.workflows enable row level security;
 alter table app_public.workflows force row level security;
@@ -7407,6 +8215,13 @@ alter table app_private.sessions force row level security;
 drop policy if exists owner_all on app_private.sessions;
 create policy owner_all on app_private.sessions to agentflow_owner using (true) with check (true);
 --! EndIncluded policies/sessions.sql
+--! Included policies/sign_in_tries.sql
+alter table app_private.sign_in_tries enable row level security;
+alter table app_private.sign_in_tries force row level security;
+
+drop policy if exists owner_all on app_private.sign_in_tries;
+create policy owner_all on app_private.sign_in_tries to agentflow_owner using (true) with check (true);
+--! EndIncluded policies/sign_in_tries.sql
 --! Included policies/workers.sql
 alter table app_private.workers enable row level security;
 alter table app_private.workers force row level security;
@@ -7533,6 +8348,12 @@ revoke all on app_public.users from public, agentflow_visitor, agentflow_user, a
 grant select (id, email, name, tenant_id, status, role, created_at, updated_at, deleted_at, created_by, updated_by, deleted_by) on app_public.users to agentflow_user;
 grant update (name, role, status) on app_public.users to agentflow_user;
 --! EndIncluded grants/users.sql
+--! Included grants/access_links.sql
+-- No token_hash.
+revoke all on app_public.access_links from public, agentflow_visitor, agentflow_user, agentflow_operator, agentflow_worker;
+grant select (id, tenant_id, kind, user_id, email, name, role, status, expires_at, ended_at, created_at, updated_at, created_by, updated_by)
+  on app_public.access_links to agentflow_user;
+--! EndIncluded grants/access_links.sql
 --! Included grants/workflows.sql
 revoke all on app_public.workflows from public, agentflow_visitor, agentflow_user, agentflow_operator, agentflow_worker;
 grant select on app_public.workflows to agentflow_user;
@@ -7561,7 +8382,7 @@ grant update (name, config, status) on app_public.sources to agentflow_user;
 --! Included grants/api_keys.sql
 -- No key_hash.
 revoke all on app_public.api_keys from public, agentflow_visitor, agentflow_user, agentflow_operator, agentflow_worker;
-grant select (id, user_id, tenant_id, name, key_prefix, permissions, status, last_used_at, expires_at,
+grant select (id, user_id, tenant_id, name, key_prefix, permissions, status, revoked_reason, replaced_by_id, last_used_at, expires_at,
   created_at, updated_at, deleted_at, created_by, updated_by, deleted_by) on app_public.api_keys to agentflow_user;
 --! EndIncluded grants/api_keys.sql
 --! Included grants/audit_logs.sql
@@ -7657,7 +8478,55 @@ comment on constraint idx_users_tenant_id_id on app_public.users is
   E'@behavior -*';
 comment on constraint fk_users_tenant_id on app_public.users is
   E'@fieldName tenant\n@backwardBehavior -*';
+
+-- What clients are told when it refuses.
+comment on constraint chk_users_name on app_public.users is
+  'The name of a user must not be blank.';
 --! EndIncluded comments/users.sql
+--! Included comments/access_links.sql
+comment on table app_public.access_links is
+  'A one-time link by which somebody gets in without a password: an invitation of a new user, or a reset of a forgotten password. Only its hash is kept.';
+comment on column app_public.access_links.id is
+  'Primary key.';
+comment on column app_public.access_links.kind is
+  'invitation: whoever uses it becomes a user of the tenant; reset: gives the user a new password.';
+comment on column app_public.access_links.user_id is
+  'The user whose password is given anew; of an invitation, the user whom it made.';
+comment on column app_public.access_links.email is
+  'Address of that person.';
+comment on column app_public.access_links.name is
+  'Name of an invited person, as far as it is known.';
+comment on column app_public.access_links.role is
+  'Role that an invited person gets.';
+comment on column app_public.access_links.token_hash is
+  'SHA-256 of the token in the link, in hex. Never readable through the API; the token itself is not stored.';
+comment on column app_public.access_links.status is
+  'pending; used; withdrawn. One that is pending is good until expires_at.';
+comment on column app_public.access_links.expires_at is
+  'Until when it can be used.';
+comment on column app_public.access_links.ended_at is
+  'When it was used or withdrawn, or null.';
+comment on column app_public.access_links.tenant_id is
+  'The tenant that this row belongs to. Never changes.';
+comment on column app_public.access_links.created_at is
+  'When the row was created.';
+comment on column app_public.access_links.updated_at is
+  'When the row was last changed.';
+comment on column app_public.access_links.created_by is
+  'The user who created it; null when the system or a DBA did.';
+comment on column app_public.access_links.updated_by is
+  'The user who last changed it; null when the system or a DBA did.';
+
+-- Names and visibility in the API.
+comment on constraint idx_access_links_tenant_id_id on app_public.access_links is
+  E'@behavior -*';
+comment on constraint idx_access_links_token_hash on app_public.access_links is
+  E'@behavior -*';
+comment on constraint fk_access_links_tenant_id on app_public.access_links is
+  E'@fieldName tenant\n@backwardBehavior -*';
+comment on constraint fk_access_links_user_id on app_public.access_links is
+  E'@fieldName user\n@backwardBehavior -*\nThe user whose password is given anew, or whom an invitation made.';
+--! EndIncluded comments/access_links.sql
 --! Included comments/workflows.sql
 comment on table app_public.workflows is
   'An AI workflow: a graph of nodes and edges, kept as a JSON document. Each change of the document is a new version.';
@@ -7939,6 +8808,10 @@ comment on column app_public.api_keys.expires_at is
   'When it ends; null for never.';
 comment on column app_public.api_keys.key_prefix is
   'The first characters of the key, to recognise it by.';
+comment on column app_public.api_keys.revoked_reason is
+  'Why it was revoked, or null.';
+comment on column app_public.api_keys.replaced_by_id is
+  'The key that took its place when it was rotated; until expires_at both work.';
 comment on column app_public.api_keys.tenant_id is
   'The tenant that this row belongs to. Never changes.';
 comment on column app_public.api_keys.created_at is
@@ -7963,6 +8836,10 @@ comment on constraint fk_api_keys_tenant_id on app_public.api_keys is
   E'@fieldName tenant\n@backwardBehavior -*';
 comment on constraint fk_api_keys_user_id on app_public.api_keys is
   E'@fieldName user\n@foreignFieldName apiKeys\nThe user whose role the key narrows.';
+comment on constraint fk_api_keys_replaced_by_id on app_public.api_keys is
+  E'@fieldName replacedBy\n@backwardBehavior -*\nThe key that took its place when it was rotated.';
+comment on constraint chk_api_keys_name on app_public.api_keys is
+  'The name of an API key must not be blank.';
 --! EndIncluded comments/api_keys.sql
 --! Included comments/audit_logs.sql
 comment on table app_public.audit_logs is
@@ -8184,6 +9061,10 @@ comment on type app_public.task_execution_status is
 comment on table app_private.sessions is
   'Signed-in people. A bearer token names its session; a revoked session ends it on the next request.';
 --! EndIncluded comments/sessions.sql
+--! Included comments/sign_in_tries.sql
+comment on table app_private.sign_in_tries is
+  'Tries at passwords within a quarter of an hour, by account and by origin.';
+--! EndIncluded comments/sign_in_tries.sql
 --! Included comments/workers.sql
 comment on table app_private.workers is
   'Worker processes that live, each with an advisory lock of its own.';

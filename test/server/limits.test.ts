@@ -25,7 +25,7 @@ describe('documents', () => {
   });
 
   test('have each operation measured', () => {
-    expect(messages(`query A { a } query B { ${'authenticate '.repeat(2)} }`)).toEqual(['An operation may call authenticate once.']);
+    expect(messages(`query A { a } query B { ${'authenticate '.repeat(2)} }`)).toEqual(['An operation may sign in once.']);
   });
 
   test('of doubling fragments are measured without writing them out', () => {

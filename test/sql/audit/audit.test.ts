@@ -223,7 +223,7 @@ describe('the log', () => {
     await leave(context.client);
     const { rows } = await context.client.query<{ action: string; count: number }>(
       `select entity_type as action, count(*)::int from app_public.audit_logs where tenant_id = $1 and action = 'erase' group by 1 order by 1`, [tenant.id]);
-    expect(Object.fromEntries(rows.map(({ action, count }) => [action, count]))).toEqual({ api_key: 1, execution: 1, flow: 1, source: 1, tenant: 1, user: 5, workflow: 1 });
+    expect(Object.fromEntries(rows.map(({ action, count }) => [action, count]))).toEqual({ access_link: 1, api_key: 1, execution: 1, flow: 1, source: 1, tenant: 1, user: 5, workflow: 1 });
     expect(await one(context.client, 'select count(*)::int from app_public.executions where tenant_id = $1', [tenant.id])).toBe(0);
   });
 });

@@ -15,6 +15,7 @@ const writableByPolicy: Record<string, { insert: boolean; update: boolean }> = {
   executions: { insert: false, update: false },
   node_executions: { insert: false, update: false },
   sources: { insert: true, update: true },
+  access_links: { insert: false, update: false },
   api_keys: { insert: false, update: false },
   audit_logs: { insert: false, update: false },
   flows: { insert: false, update: false },
@@ -117,6 +118,8 @@ function insertFor(table: string, tenant: PlantedTenant, own: PlantedTenant): { 
       return { sql: `insert into app_public.tenants (id, slug, name) select gen_random_uuid(), 'new', $1`, values: [tenant.slug] };
     case 'audit_logs':
       return { sql: `insert into app_public.audit_logs (tenant_id, action, entity_type) values ($1, 'create', 'workflow')`, values: [tenant.id] };
+    case 'access_links':
+      return { sql: `insert into app_public.access_links (tenant_id, kind, email, role, token_hash, expires_at) values ($1, 'invitation', 'new@example.com', 'viewer', 'x', now())`, values: [tenant.id] };
     case 'api_keys':
       return { sql: `insert into app_public.api_keys (name, key_hash, tenant_id, user_id) values ('new', 'x', $1, $2)`, values: [tenant.id, user] };
     case 'executions':

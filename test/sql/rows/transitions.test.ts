@@ -46,6 +46,11 @@ const machines: Machine[] = [
     make: (state) => insert(`insert into app_public.api_keys (name, key_hash, user_id, tenant_id, status) values ('m', 'machine', $2, $3, $1) returning id`, [state, tenant.users.architect, tenant.id]),
   },
   {
+    table: 'access_links', states: ['pending', 'used', 'withdrawn'], legal: { pending: ['used', 'withdrawn'], used: [], withdrawn: [] },
+    make: (state) => insert(`insert into app_public.access_links (tenant_id, kind, email, user_id, token_hash, expires_at, status) values ($2, 'reset', 'm@example.com', $3, 'machine', now() + interval '1 day', $1) returning id`,
+      [state, tenant.id, tenant.users.viewer]),
+  },
+  {
     table: 'executions', states: ['pending', 'running', 'completed', 'failed', 'cancelled'],
     legal: { pending: ['running', 'failed', 'cancelled'], running: ['completed', 'failed', 'cancelled'], completed: [], failed: [], cancelled: [] },
     make: (state) => plantExecution(context.client, { tenantId: tenant.id, workflowId: tenant.workflowId, userId: tenant.users.architect, status: state as 'pending' }),
