@@ -72,12 +72,14 @@ export const AccessPlugin = extendSchema((build) => {
     EXPORTABLE((resource) => ($payload: ObjectStep<{ id: Step }>) => resource.get({ id: $payload.get('id') }), [resource]) as never;
   return {
     typeDefs: gql`
+      """What a key begins with."""
       enum ApiKeyMode {
         """\`sk_live_…\`"""
         LIVE
         """\`sk_test_…\`: the same rights under another name, so that keys of trials are told apart wherever they turn up."""
         TEST
       }
+      """Whom to invite."""
       input CreateUserInput {
         clientMutationId: String
         email: String!
@@ -94,7 +96,9 @@ export const AccessPlugin = extendSchema((build) => {
         """The same as a path on the address of this server."""
         link: String!
       }
+      """Whose password was forgotten."""
       input CreatePasswordResetInput { clientMutationId: String, userId: UUID! }
+      """A one-time link for a new password."""
       type CreatePasswordResetPayload {
         clientMutationId: String
         accessLink: AccessLink
@@ -103,6 +107,7 @@ export const AccessPlugin = extendSchema((build) => {
         """The same as a path on the address of this server."""
         link: String!
       }
+      """What the key is for, and what it may do."""
       input CreateApiKeyInput {
         clientMutationId: String
         name: String!
@@ -114,18 +119,21 @@ export const AccessPlugin = extendSchema((build) => {
         userId: UUID
         mode: ApiKeyMode = LIVE
       }
+      """A new API key."""
       type CreateApiKeyPayload {
         clientMutationId: String
         apiKey: ApiKey
         """The key itself. It is shown this once, and not kept."""
         key: String!
       }
+      """Which key is to be replaced."""
       input RotateApiKeyInput {
         clientMutationId: String
         id: UUID!
         """How long the old key works on: a day where it is not given, at most 30 days; 0 revokes it at once."""
         overlapSeconds: Int
       }
+      """An API key in the place of another."""
       type RotateApiKeyPayload {
         clientMutationId: String
         """The new key, with the name, user, permissions and end of the old one."""
