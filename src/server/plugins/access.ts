@@ -8,7 +8,7 @@ import { access, context, type FieldArgs, object, type ObjectStep, sideEffect, t
 import { EXPORTABLE } from 'postgraphile/graphile-build';
 import { extendSchema, gql } from 'postgraphile/utils';
 import { createApiKey, createLinkToken, hashApiKey, linkPath } from '../../keys.ts';
-import { createPasswordReset, inviteUser, type NewApiKey, type NewUser, rotateApiKey, storeApiKey, type StoredKey } from '../../store/access.ts';
+import { createPasswordReset, inviteUser, type NewApiKey, rotateApiKey, storeApiKey, type StoredKey } from '../../store/access.ts';
 import type { ReadingClient } from '../../store/workflow-checks.ts';
 
 interface Call<Input> {
@@ -32,6 +32,13 @@ async function makeKey<Input>({ caller, secretKey, input }: Call<Input>, mode: '
   return { id, key };
 }
 
+/** As GraphQL gives it: what was left out is not there. */
+interface UserInput {
+  email: string;
+  name?: string | null;
+  role?: string | null;
+}
+
 interface ApiKeyInput extends Omit<NewApiKey, 'userId' | 'expiresAt'> {
   userId?: string | null;
   expiresAt?: string | null;
@@ -47,7 +54,7 @@ interface RotateInput {
 const defaultOverlapSeconds = 24 * 60 * 60;
 
 const work = {
-  createUser: (call: Call<NewUser>) =>
+  createUser: (call: Call<UserInput>) =>
     makeLink(call, (client, { email, name = null, role = null }, tokenHash) => inviteUser(client, { email, name, role: role?.toLowerCase() ?? null }, tokenHash)),
   createPasswordReset: (call: Call<{ userId: string }>) => makeLink(call, (client, { userId }, tokenHash) => createPasswordReset(client, userId, tokenHash)),
   createApiKey: (call: Call<ApiKeyInput>) => makeKey(call, call.input.mode === 'TEST' ? 'test' : 'live', (client, { name, permissions, expiresAt = null, userId = null }, stored) =>
@@ -163,8 +170,8 @@ export const AccessPlugin = extendSchema((build) => {
       },
       CreateUserPayload: { plans: { accessLink: rowOf(links) } },
       CreatePasswordResetPayload: { plans: { accessLink: rowOf(links) } },
-      CreateApiKeyPayload: { plans: { apiKey: rowOf(keys as typeof links) } },
-      RotateApiKeyPayload: { plans: { apiKey: rowOf(keys as typeof links) } },
+      CreateApiKeyPayload: { plans: { apiKey: rowOf(keys) } },
+      RotateApiKeyPayload: { plans: { apiKey: rowOf(keys) } },
     },
   };
 }, 'AccessPlugin');
