@@ -1,5 +1,5 @@
 --! Previous: -
---! Hash: sha1:c028dbdd1c92da1d95b8e7b2afed3b5954613daa
+--! Hash: sha1:1b40232703c1409823d291d67e8d7e7b3651e896
 --! Message: initial
 
 --! Included before.sql
@@ -52,9 +52,13 @@ grant execute on function app_private.is_permissions(jsonb) to agentflow_user;
 --! EndIncluded app_private/functions/is_permissions.sql
 --! Included app_private/functions/has_inline_secret.sql
 -- The list of names is the one of the validators: app_private.workflow_problems and src/engine/validate.
+-- {"secret": "name"}, anywhere but at the top, refers to a stored secret and holds none.
 create or replace function app_private.has_inline_secret(value jsonb) returns boolean
   language sql immutable parallel safe
-  return pg_catalog.jsonb_path_exists(value, 'strict $.** ? (@.type() == "object").keyvalue() ? (
+  return pg_catalog.jsonb_path_exists(value, 'strict $ ? (@.type() == "object").keyvalue() ? (
+    @.key like_regex "^(x[-_])?api[-_]key$|^apikey$|^secret([-_]key)?$|^client[-_]secret$|^password$|^passwd$|^(access[-_]|auth[-_]|bearer[-_]|refresh[-_])?token$|^(proxy[-_])?authorization$|^private[-_]key$|^credentials$|^connection[-_]string$|^dsn$|^cookie$" flag "i"
+    && @.value.type() == "string" && @.value != "")', silent => true)
+  or pg_catalog.jsonb_path_exists(value, 'strict $.**{1 to last} ? (@.type() == "object") ? (exists(@.keyvalue() ? (@.key != "secret"))).keyvalue() ? (
     @.key like_regex "^(x[-_])?api[-_]key$|^apikey$|^secret([-_]key)?$|^client[-_]secret$|^password$|^passwd$|^(access[-_]|auth[-_]|bearer[-_]|refresh[-_])?token$|^(proxy[-_])?authorization$|^private[-_]key$|^credentials$|^connection[-_]string$|^dsn$|^cookie$" flag "i"
     && @.value.type() == "string" && @.value != "")', silent => true);
 
@@ -688,6 +692,29 @@ create table if not exists app_private.artifacts (
 );
 
 create index if not exists idx_artifacts_tenant_id_execution_id on app_private.artifacts (tenant_id, execution_id);
+
+-- Secrets that tenants store for their sources; sealed by the server, so that the database never holds a value.
+create table if not exists app_private.secrets (
+  id uuid primary key default gen_random_uuid(),
+  tenant_id uuid not null,
+  name varchar(100) not null,
+  sealed text not null,
+  hosts text[] null,
+  created_at timestamptz not null default now(),
+  updated_at timestamptz not null default now(),
+  created_by uuid null,
+  updated_by uuid null,
+  constraint idx_secrets_tenant_id_name unique (tenant_id, name),
+  constraint fk_secrets_tenant_id foreign key (tenant_id) references app_public.tenants (id) on delete cascade,
+  constraint chk_secrets_sealed check (sealed ~ '^v1\.[0-9a-f]{8}\.[A-Za-z0-9_-]+$' and octet_length(sealed) <= 65536)
+);
+
+do $$
+begin
+  create type app_public.secret as (name text, hosts text[], created_at timestamptz, updated_at timestamptz);
+exception when duplicate_object then
+  null;
+end $$;
 
 -- The tasks of flows that each worker has. `is_pattern`: test tasks answer for every name that matches.
 create table if not exists app_private.flow_tasks (
@@ -4171,6 +4198,9 @@ begin
         select listed."position"::text, listed.entry from app_private.json_entries(places.value) as listed
       ) as inner_places
       where jsonb_typeof(places.value) in ('object', 'array')
+        -- {"secret": "name"} refers to a stored secret and holds none
+        and (places.key is null or not places.value @> '{}' or app_private.json_object(places.value) - 'secret' <> '{}'
+          or jsonb_typeof(places.value -> 'secret') is distinct from 'string')
     )
     select 'E003', format('%s holds a secret; name the variable that holds it instead', left(places.path, 200)), places.path, null
     from places
@@ -4951,6 +4981,137 @@ end $$;
 comment on function app_private.identify_api_key(text) is 'Whose API key has this hash. No row when it is revoked or expired, or when the user or the tenant is not active any more.';
 grant execute on function app_private.identify_api_key(text) to agentflow_authenticator;
 --! EndIncluded app_private/functions/identity/identify_api_key.sql
+
+-- secrets and artifacts
+--! Included app_private/functions/sources/save_secret.sql
+/*
+ * Stores a secret of the caller's tenant, or puts another value under its name. `sealed` is what the server has made of the value: the database never
+ * sees that. The audit log says that it happened, with nothing of the secret.
+ */
+create or replace function app_private.save_secret(name text, sealed text, hosts text[])
+returns app_public.secret
+language plpgsql security definer
+set search_path = pg_catalog, pg_temp
+as $$
+#variable_conflict use_column
+declare
+  tenant uuid := app_public.current_tenant_id();
+  actor uuid := app_public.current_user_id();
+  saved app_private.secrets;
+  is_new boolean;
+begin
+  perform app_private.demand('sources:write');
+  if save_secret.name is null or save_secret.name !~ '^[A-Za-z0-9][A-Za-z0-9_.-]{0,99}$' then
+    perform app_private.fail('INVALID_VALUE', 'The name of a secret has 1 to 100 letters, digits, "_", "." and "-", and begins with a letter or digit.', 'name');
+  end if;
+  if exists (select from unnest(save_secret.hosts) as host where host is null or host !~ '^(\*\.)?[a-z0-9:.-]+$') then
+    perform app_private.fail('INVALID_VALUE', 'Hosts are names in lower case like api.example.com, or *.example.com.', 'hosts');
+  end if;
+  insert into app_private.secrets (tenant_id, name, sealed, hosts, created_by, updated_by)
+  values (tenant, save_secret.name, save_secret.sealed, save_secret.hosts, actor, actor)
+  on conflict (tenant_id, name) do update
+    set sealed = excluded.sealed, hosts = excluded.hosts, updated_at = now(), updated_by = excluded.updated_by
+  returning * into saved;
+  is_new := saved.updated_at = saved.created_at and saved.created_at = now();
+  perform app_private.record_audit(tenant, actor, case when is_new then 'create' else 'update' end, 'secret', saved.id, null,
+    jsonb_build_object('name', saved.name, 'hosts', saved.hosts));
+  return row(saved.name, saved.hosts, saved.created_at, saved.updated_at)::app_public.secret;
+end $$;
+
+comment on function app_private.save_secret(text, text, text[]) is 'Stores a sealed secret of the tenant under a name; a second one under the same name takes its place.';
+grant execute on function app_private.save_secret(text, text, text[]) to agentflow_user;
+--! EndIncluded app_private/functions/sources/save_secret.sql
+--! Included app_private/functions/sources/find_secret.sql
+create or replace function app_private.find_secret(tenant uuid, name text)
+returns table (sealed text, hosts text[])
+language sql stable security definer
+set search_path = pg_catalog, pg_temp
+as $$
+  select secret.sealed, secret.hosts from app_private.secrets as secret where secret.tenant_id = tenant and secret.name = find_secret.name
+$$;
+
+comment on function app_private.find_secret(uuid, text) is 'A sealed secret of a tenant, for the worker that is to use it.';
+grant execute on function app_private.find_secret(uuid, text) to agentflow_worker;
+--! EndIncluded app_private/functions/sources/find_secret.sql
+--! Included app_private/functions/sources/read_artifact.sql
+/* No row: there is none, it is another tenant's, or the caller may not read executions. All look the same. */
+create or replace function app_private.read_artifact(id uuid)
+returns table (media_type text, bytes bytea)
+language sql stable security definer
+set search_path = pg_catalog, pg_temp
+as $$
+  select artifact.media_type, artifact.bytes
+    from app_private.artifacts as artifact
+    join app_public.executions as execution on execution.tenant_id = artifact.tenant_id and execution.id = artifact.execution_id
+   where artifact.id = read_artifact.id
+     and artifact.tenant_id = (select app_public.current_tenant_id())
+     and execution.deleted_at is null
+     and (select app_private.may('executions:read'))
+$$;
+
+comment on function app_private.read_artifact(uuid) is 'An artifact of the caller''s tenant: what kind of bytes they are, and the bytes.';
+grant execute on function app_private.read_artifact(uuid) to agentflow_user;
+--! EndIncluded app_private/functions/sources/read_artifact.sql
+--! Included app_private/functions/triggers/demand_admin_to_write.sql
+/* A database source reads only, unless an admin says otherwise. Without a user it is a DBA or an operator who acts. */
+create or replace function app_private.demand_admin_to_write()
+returns trigger
+language plpgsql
+set search_path = pg_catalog, pg_temp
+as $$
+begin
+  if app_public.current_user_id() is not null then
+    perform app_private.demand('admin');
+  end if;
+  return new;
+end $$;
+
+comment on function app_private.demand_admin_to_write() is 'Refuses read_only: false in the configuration of a source to everybody but admins.';
+--! EndIncluded app_private/functions/triggers/demand_admin_to_write.sql
+--! Included app_public/functions/secrets.sql
+create or replace function app_public.secrets()
+returns setof app_public.secret
+language sql stable security definer
+set search_path = pg_catalog, pg_temp
+as $$
+  select row(secret.name, secret.hosts, secret.created_at, secret.updated_at)::app_public.secret
+    from app_private.secrets as secret
+   where secret.tenant_id = (select app_public.current_tenant_id()) and (select app_private.may('sources:read'))
+   order by secret.name
+$$;
+
+comment on function app_public.secrets() is 'The secrets that the tenant has stored: their names and where they may go, never their values.';
+grant execute on function app_public.secrets() to agentflow_user;
+comment on type app_public.secret is 'A stored secret, without its value: that is never shown again. Sources use it as {"secret": "name"}.';
+comment on column app_public.secret.name is 'By which sources name it.';
+comment on column app_public.secret.hosts is 'The hosts that it may be sent to; null: wherever a saved source says.';
+comment on column app_public.secret.created_at is 'When a secret of this name was first stored.';
+comment on column app_public.secret.updated_at is 'When its value was last replaced.';
+--! EndIncluded app_public/functions/secrets.sql
+--! Included app_public/functions/delete_secret.sql
+create or replace function app_public.delete_secret(name text)
+returns app_public.secret
+language plpgsql security definer
+set search_path = pg_catalog, pg_temp
+as $$
+#variable_conflict use_column
+declare
+  gone app_private.secrets;
+begin
+  perform app_private.demand('sources:write');
+  delete from app_private.secrets
+  where secrets.tenant_id = app_public.current_tenant_id() and secrets.name = delete_secret.name
+  returning * into gone;
+  if not found then
+    perform app_private.fail('NOT_FOUND', 'There is no secret of this name.', 'name');
+  end if;
+  perform app_private.record_audit(gone.tenant_id, app_public.current_user_id(), 'delete', 'secret', gone.id, jsonb_build_object('name', gone.name, 'hosts', gone.hosts), null);
+  return row(gone.name, gone.hosts, gone.created_at, gone.updated_at)::app_public.secret;
+end $$;
+
+comment on function app_public.delete_secret(text) is E'@resultFieldName secret\nDeletes a stored secret. Sources that name it fail from then on.';
+grant execute on function app_public.delete_secret(text) to agentflow_user;
+--! EndIncluded app_public/functions/delete_secret.sql
 
 -- versions, the publish gate, sources in use
 --! Included app_private/functions/triggers/number_version.sql
@@ -7692,6 +7853,11 @@ create or replace trigger _500_audit_delete
   referencing old table as old_rows
   for each statement
   execute function app_private.audit_rows('source');
+
+create or replace trigger _360_demand_admin_to_write
+  before insert or update of config on app_public.sources
+  for each row when (new.config -> 'read_only' = 'false'::jsonb)
+  execute function app_private.demand_admin_to_write();
 --! EndIncluded triggers/sources.sql
 --! Included triggers/api_keys.sql
 create or replace trigger _100_fill_owner
@@ -8250,6 +8416,13 @@ alter table app_private.artifacts force row level security;
 drop policy if exists owner_all on app_private.artifacts;
 create policy owner_all on app_private.artifacts to agentflow_owner using (true) with check (true);
 --! EndIncluded policies/artifacts.sql
+--! Included policies/secrets.sql
+alter table app_private.secrets enable row level security;
+alter table app_private.secrets force row level security;
+
+drop policy if exists owner_all on app_private.secrets;
+create policy owner_all on app_private.secrets to agentflow_owner using (true) with check (true);
+--! EndIncluded policies/secrets.sql
 --! Included policies/flow_tasks.sql
 alter table app_private.flow_tasks enable row level security;
 alter table app_private.flow_tasks force row level security;
@@ -9081,6 +9254,14 @@ comment on table app_private.rate_buckets is
 comment on table app_private.artifacts is
   'Bytes that nodes made, such as pictures, kept beside their execution.';
 --! EndIncluded comments/artifacts.sql
+--! Included comments/secrets.sql
+comment on table app_private.secrets is
+  'Secrets that tenants have stored for their sources, sealed by the server (AES-256-GCM) before they come here.';
+comment on column app_private.secrets.sealed is
+  'v1.<key id>.<base64url of nonce, sealed value and tag>; bound to tenant and name.';
+comment on column app_private.secrets.hosts is
+  'The hosts that it may be sent to; null: wherever a saved source says.';
+--! EndIncluded comments/secrets.sql
 --! Included comments/flow_tasks.sql
 comment on table app_private.flow_tasks is
   'The tasks of flows that each worker has registered.';
