@@ -52,8 +52,8 @@ describe('names', () => {
   });
 
   test('what nobody may read has no field', () => {
-    expect(sdl).not.toMatch(/passwordHash|keyHash|tokenHash/);
-    expect(sdl).not.toMatch(/currentTenantId|checkWorkflow|signedInUser/);
+    expect(sdl).not.toMatch(/passwordHash|keyHash|tokenHash|FlowScript|FlowChild/);
+    expect(sdl).not.toMatch(/currentTenantId|checkWorkflow|checkFlow|taskTracebacks|signedInUser/);
   });
 });
 
@@ -63,12 +63,18 @@ test('required arguments are required, others are not', () => {
   expect(input('ExecuteWorkflowInput')).toEqual({ clientMutationId: 'String', workflowId: 'UUID!', initialState: 'JSON!', idempotencyKey: 'String' });
   expect(input('UpdateWorkflowInput')).toEqual({ clientMutationId: 'String', id: 'UUID!', expectedVersion: 'Int', patch: 'WorkflowPatch!' });
   expect(input('WorkflowInput')).toEqual({ name: 'String!', description: 'String', spec: 'JSON!' });
+  expect(input('FlowInput')).toEqual({ id: 'String!', name: 'String!', description: 'String', startTask: 'String!', definition: 'JSON!' });
+  expect(input('UpdateFlowInput')).toEqual({ clientMutationId: 'String', id: 'String!', expectedVersion: 'Int', patch: 'FlowPatch!' });
+  expect(input('ExecuteFlowInput')).toEqual({ clientMutationId: 'String', flowId: 'String!', inputContext: 'JSON!', idempotencyKey: 'String' });
+  expect(input('CancelFlowExecutionInput')).toEqual({ clientMutationId: 'String', id: 'BigInt!' });
   expect(input('DeleteSourceInput')).toEqual({ clientMutationId: 'String', id: 'UUID!', force: 'Boolean' });
 });
 
 test('function mutations name their result after the row', () => {
   const results = { executeWorkflow: 'execution', cancelExecution: 'execution', publishWorkflow: 'workflow', archiveWorkflow: 'workflow',
-    restoreWorkflow: 'workflow', deleteWorkflow: 'workflow', deleteSource: 'source', restoreSource: 'source' };
+    restoreWorkflow: 'workflow', deleteWorkflow: 'workflow', deleteSource: 'source', restoreSource: 'source',
+    createFlow: 'flow', updateFlow: 'flow', activateFlow: 'flow', deactivateFlow: 'flow', deleteFlow: 'flow', restoreFlow: 'flow',
+    executeFlow: 'flowExecution', cancelFlowExecution: 'flowExecution', retryFlowExecution: 'flowExecution' };
   for (const [mutation, result] of Object.entries(results)) {
     expect(fieldsOf(`${mutation[0]!.toUpperCase()}${mutation.slice(1)}Payload`)).toContain(result);
   }

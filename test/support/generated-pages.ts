@@ -1,4 +1,5 @@
 /** The files of docs/ that are made from code, by their names. */
+import { flowSchema } from '../../src/engine/flow-schema.ts';
 import { workflowSchema } from '../../src/engine/workflow-schema.ts';
 import { nodeTypeReference } from '../../src/nodes/docs/reference.ts';
 import { nodeTypes } from '../../src/nodes/index.ts';
@@ -7,5 +8,6 @@ export function generatedPages(): [page: string, content: string][] {
   return [
     ['node-types.md', nodeTypeReference()],
     ['schema/workflow.schema.json', `${JSON.stringify(workflowSchema(nodeTypes), null, 2)}\n`],
+    ['schema/flow.schema.json', `${JSON.stringify(flowSchema(), null, 2)}\n`],
   ];
 }

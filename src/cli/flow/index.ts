@@ -3,6 +3,7 @@ import { applyCommand } from './apply.ts';
 import { diagramCommand } from './diagram.ts';
 import { listCommand, tasksCommand } from './list.ts';
 import { followCommand, runCommand } from './run.ts';
+import { schemaCommand } from './schema.ts';
 import { showCommand } from './show.ts';
 import { validateCommand } from './validate.ts';
 
@@ -16,5 +17,6 @@ export function flowCommands(): Command {
     .addCommand(listCommand())
     .addCommand(showCommand())
     .addCommand(diagramCommand())
-    .addCommand(tasksCommand());
+    .addCommand(tasksCommand())
+    .addCommand(schemaCommand());
 }
