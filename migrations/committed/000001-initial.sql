@@ -1,5 +1,5 @@
 --! Previous: -
---! Hash: sha1:1b40232703c1409823d291d67e8d7e7b3651e896
+--! Hash: sha1:c85927c2d4c226e3976ce804023136092a24f313
 --! Message: initial
 
 --! Included before.sql
@@ -5033,6 +5033,33 @@ $$;
 comment on function app_private.find_secret(uuid, text) is 'A sealed secret of a tenant, for the worker that is to use it.';
 grant execute on function app_private.find_secret(uuid, text) to agentflow_worker;
 --! EndIncluded app_private/functions/sources/find_secret.sql
+--! Included app_private/functions/sources/source_to_test.sql
+/* `secrets`: the sealed ones that its configuration may name, by name. For the server, which tries the source for the caller. */
+create or replace function app_private.source_to_test(id uuid)
+returns table (name text, kind text, config jsonb, tenant_id uuid, tenant_slug text, secrets jsonb)
+language plpgsql stable security definer
+set search_path = pg_catalog, pg_temp
+as $$
+#variable_conflict use_column
+begin
+  perform app_private.demand('sources:write');
+  return query
+    select source.name::text, source.kind::text, source.config, source.tenant_id, tenant.slug::text,
+      coalesce((select jsonb_object_agg(secret.name, jsonb_build_object('sealed', secret.sealed, 'hosts', secret.hosts))
+                  from app_private.secrets as secret
+                 where secret.tenant_id = source.tenant_id
+                   and jsonb_path_exists(source.config, 'strict $.**.secret ? (@ == $name)', jsonb_build_object('name', secret.name), true)), '{}')
+      from app_public.sources as source
+      join app_public.tenants as tenant on tenant.id = source.tenant_id
+     where source.tenant_id = app_public.current_tenant_id() and source.id = source_to_test.id and source.deleted_at is null;
+  if not found then
+    perform app_private.fail('NOT_FOUND', 'There is no such source, or it is not yours to see.', 'id');
+  end if;
+end $$;
+
+comment on function app_private.source_to_test(uuid) is 'A source of the tenant with what is needed to try it.';
+grant execute on function app_private.source_to_test(uuid) to agentflow_user;
+--! EndIncluded app_private/functions/sources/source_to_test.sql
 --! Included app_private/functions/sources/read_artifact.sql
 /* No row: there is none, it is another tenant's, or the caller may not read executions. All look the same. */
 create or replace function app_private.read_artifact(id uuid)
