@@ -641,11 +641,19 @@ create table if not exists app_private.secrets (
   constraint chk_secrets_sealed check (sealed ~ '^v1\.[0-9a-f]{8}\.[A-Za-z0-9_-]+$' and octet_length(sealed) <= 65536)
 );
 
-do $$
-begin
-  create type app_public.secret as (name text, hosts text[], created_at timestamptz, updated_at timestamptz);
-exception when duplicate_object then
-  null;
+do $$ begin
+  if to_regtype('app_public.secret') is null then
+    create type app_public.secret as (name text, hosts text[], created_at timestamptz, updated_at timestamptz);
+  end if;
+end $$;
+
+do $$ begin
+  if to_regtype('app_public.usage_by') is null then
+    create type app_public.usage_by as enum ('DAY', 'WORKFLOW', 'NODE_TYPE');
+  end if;
+  if to_regtype('app_public.usage_line') is null then
+    create type app_public.usage_line as (day date, workflow_id uuid, node_type text, executions bigint, tokens bigint, cost numeric);
+  end if;
 end $$;
 
 -- The tasks of flows that each worker has. `is_pattern`: test tasks answer for every name that matches.

@@ -5,6 +5,7 @@ import { dbCommands } from './db/index.ts';
 import { doctorCommand } from './doctor.ts';
 import { executionCommands } from './execution/index.ts';
 import { flowCommands } from './flow/index.ts';
+import { secretCommands } from './secret/index.ts';
 import { serverCommand } from './server.ts';
 import { startCommand } from './start.ts';
 import { workerCommand } from './worker.ts';
@@ -21,6 +22,7 @@ const program = new Command('agentflow')
   .addCommand(workflowCommands())
   .addCommand(executionCommands())
   .addCommand(flowCommands())
+  .addCommand(secretCommands())
   .addCommand(dbCommands())
   .addCommand(doctorCommand())
   .addCommand(verifyCommand())

@@ -1,6 +1,7 @@
 /** Secrets and artifacts over the API, and a whole run that uses both. */
 import { SecretBox } from '../../src/secrets.ts';
 import { createSources, trySource } from '../../src/sources/index.ts';
+import { resealSecrets, type Resealed } from '../../src/store/sealed-secrets.ts';
 import { useApi } from '../support/api.ts';
 import { useLocalServer } from '../support/sources.ts';
 import { plainSettings, startTestWorker, untilOver } from '../support/worker.ts';
@@ -8,9 +9,11 @@ import { plainSettings, startTestWorker, untilOver } from '../support/worker.ts'
 const service = useLocalServer();
 // The address of the local server is known when it is asked, not before.
 const api = useApi({
-  test(source) {
+  async test(source) {
     const sources = createSources({ ...plainSettings, allowHosts: [service.host()] });
-    return trySource(sources, source).finally(() => sources.close());
+    const trial = await trySource(sources, source);
+    await sources.close();
+    return trial;
   },
 });
 const value = 'the-secret-value-of-acme-7f3a';
@@ -104,6 +107,39 @@ test('a run uses a saved source with a stored secret, and keeps a picture that i
   } finally {
     await worker.close(2_000);
   }
+});
+
+test('usage is summed by day, workflow and node type, for the own tenant alone', async () => {
+  const { rows: [run] } = await api.db.owner.query<{ execution_id: string; execution_created_at: Date; workflow_id: string }>(`
+    select n.execution_id, n.execution_created_at, e.workflow_id from node_executions n join executions e on e.id = n.execution_id where n.node_type = 'image' order by n.execution_created_at desc limit 1`);
+  await api.db.owner.query("update node_executions set tokens_used = 30, cost = 0.0000000025 where execution_id = $1 and node_type = 'image'", [run!.execution_id]);
+  const text = 'query ($from: Datetime!, $to: Datetime!, $by: UsageBy) { usage(from: $from, to: $to, by: $by) { nodes { day workflowId nodeType executions tokens cost } } }';
+  const at = (days: number): string => new Date(run!.execution_created_at.getTime() + days * 86_400_000).toISOString();
+  const usage = async (by: string, caller = 'john'): Promise<object[]> => (await api.data(caller, text, { from: at(-1), to: at(1), by })).usage.nodes;
+  const numbers = { tokens: '30', cost: '0.0000000025' };
+  expect(await usage('DAY')).toEqual([{ day: run!.execution_created_at.toISOString().slice(0, 10), workflowId: null, nodeType: null, executions: '1', ...numbers }]);
+  expect(await usage('WORKFLOW')).toEqual([{ day: null, workflowId: run!.workflow_id, nodeType: null, executions: '1', ...numbers }]);
+  expect(await usage('NODE_TYPE')).toEqual([expect.objectContaining({ nodeType: 'image', ...numbers }), expect.objectContaining({ nodeType: 'api', tokens: '0' })]);
+  expect(await usage('DAY', 'admin@globex.example')).toEqual([]);
+  expect((await api.query('john', text, { from: at(1), to: at(-1) })).errors?.[0]?.extensions).toMatchObject({ code: 'INVALID_VALUE', field: 'to' });
+});
+
+test('all are sealed anew under another key, and those that no key opens are named', async () => {
+  await api.data('john', create, { input: { name: 'turning', value } });
+  const fresh = 'f'.repeat(40);
+  const reseal = async (keys: string[]): Promise<Resealed> => {
+    const client = await api.db.owner.connect();
+    try {
+      return await resealSecrets(client, new SecretBox(keys));
+    } finally {
+      client.release();
+    }
+  };
+  const { rows: [count] } = await api.db.owner.query<{ count: number }>('select count(*)::int as count from app_private.secrets');
+  expect(await reseal([fresh])).toMatchObject({ sealed: 0, kept: 0, lost: expect.arrayContaining([{ tenant: expect.any(String) as string, name: 'turning' }]) as [] });
+  expect(await reseal([fresh, api.db.secretKey])).toEqual({ sealed: count!.count, kept: 0, lost: [] });
+  expect(await reseal([fresh])).toEqual({ sealed: 0, kept: count!.count, lost: [] });
+  expect(await reseal([api.db.secretKey, fresh])).toEqual({ sealed: count!.count, kept: 0, lost: [] });
 });
 
 test('a new key takes the place of the old one without a pause', () => {

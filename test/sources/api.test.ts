@@ -72,7 +72,7 @@ test('what a service says of the key is not handed on', async () => {
 test.each([
   [429, { 'retry-after': '7' }, 7], [429, {}, null], [503, { 'retry-after': '2' }, 2], [500, {}, null], [502, {}, null], [504, {}, null],
 ])('%d with %j passes by itself', async (status, headers, seconds) => {
-  server.json({ error: 'later' }, status, headers as Record<string, string>);
+  server.json({ error: 'later' }, status, headers);
   await expect(ask()).rejects.toMatchObject({ code: 'SOURCE_UNAVAILABLE', transient: true, retryAfterSeconds: seconds });
 });
 

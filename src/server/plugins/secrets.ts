@@ -24,7 +24,7 @@ async function createSecret([withClient, settings, box, tenantId, { name, value,
   if (value === '') throw new AgentFlowError('INVALID_VALUE', 'A secret is not empty.', { details: { field: 'value' } });
   if (Buffer.byteLength(value) > maxValueBytes) throw new AgentFlowError('TOO_LARGE', `A secret has at most ${maxValueBytes} bytes.`, { details: { field: 'value' } });
   const saved = await withClient(settings, async (client) => {
-    await demandRight(client as never, 'sources:write');
+    await demandRight(client, 'sources:write');
     return saveSecret(client, { name, hosts, sealed: box.seal(value, { tenantId, name }) });
   });
   return shown(saved);

@@ -1,6 +1,6 @@
 /** Answers in pages: where the next one is, and how their entries become one list. */
 import { NodeError } from '../../errors.ts';
-import type { ApiAnswer, Json, JsonObject } from '../../engine/types.ts';
+import type { ApiAnswer, Json } from '../../engine/types.ts';
 import { numberOf, objectOf, textOf } from '../binding.ts';
 import { demandBelow } from './request.ts';
 
@@ -59,6 +59,6 @@ export function itemsOf(paging: Paging, body: Json): Json[] {
 function at(value: Json, path: string): Json | undefined {
   return path.split('.').reduce<Json | undefined>((current, key) => {
     if (Array.isArray(current)) return current[Number(key)];
-    return typeof current === 'object' && current !== null && Object.hasOwn(current, key) ? (current as JsonObject)[key] : undefined;
+    return typeof current === 'object' && current !== null && Object.hasOwn(current, key) ? current[key] : undefined;
   }, value);
 }

@@ -83,9 +83,9 @@ export class Pools {
       options: ' ',
       application_name: 'agentflow source', client_encoding: 'UTF8', fallback_application_name: 'agentflow',
       max: connectionsPerSource, idleTimeoutMillis: idleMs, connectionTimeoutMillis: connectMs, allowExitOnIdle: true,
-      types: jsonTypes as pg.CustomTypesConfig,
+      types: jsonTypes,
       stream: () => this.#newSocket(),
-    } as pg.PoolConfig);
+    });
     // Without listeners a connection that breaks would end the process; the statement under way fails with the same error.
     pool.on('error', () => undefined);
     pool.on('connect', (client) => client.on('error', () => undefined));
