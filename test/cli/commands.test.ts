@@ -16,11 +16,15 @@ describe('the command line', () => {
       expect(stdout).toContain(`Usage: agentflow${words.map((word) => ` ${word}`).join('')}`);
       seen.push(words.join(' '));
       const list = /^Commands:\n([^]*?)(?:\n\n|(?![^]))/m.exec(stdout)?.[1] ?? '';
-      for (const [, name] of list.matchAll(/^ {2}(\w+)/gm)) if (name !== 'help') await visit([...words, name!]);
+      const names = [...list.matchAll(/^ {2}(\w+)/gm)].map(([, name]) => name!).filter((name) => name !== 'help');
+      if (words.length === 0) for (const name of names) await visit([name]);
+      else await Promise.all(names.map((name) => visit([...words, name])));
     };
     await visit([]);
-    expect(seen).toEqual(expect.arrayContaining(['start', 'server', 'worker', 'doctor', 'db migrate', 'db status', 'db current', 'db history', 'db watch', 'db commit', 'db uncommit', 'db reset']));
-  });
+    expect(seen).toEqual(expect.arrayContaining(['start', 'server', 'worker', 'doctor', 'db migrate', 'db status', 'db current', 'db history', 'db watch', 'db commit', 'db uncommit', 'db reset',
+      'workflow validate', 'workflow apply', 'workflow pull', 'workflow run', 'workflow list', 'workflow show', 'workflow diagram', 'workflow diff', 'workflow restore',
+      'execution list', 'execution show', 'execution follow', 'execution cancel', 'execution retry', 'execution decide']));
+  }, 180_000);
 
   test.each([
     [['nonsense'], 'unknown command'],

@@ -11,7 +11,7 @@ export function diagramCommand(): Command {
     .argument('<id>', 'id of the execution')
     .description('The graph of the version that ran, coloured by how its nodes fared, with time and tokens on them; as mermaid or as SVG.')
     .action(action<ActingOptions & DiagramOptions>((context, options, id) => actAs(context, options, async (acting) => {
-      const { workflowId, version, nodes } = await demandExecution(acting, id!);
+      const { workflowId, version, nodes } = await demandExecution(acting, id);
       const spec = await acting.transaction((client) => readVersionSpec(client, workflowId, version));
       await tellDiagram(context, options, await loadDrawablePlan(spec), Object.fromEntries(nodes.map(({ nodeId, status, seconds, tokens }) => [nodeId, { status, seconds, tokens }])));
     })));

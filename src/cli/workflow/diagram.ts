@@ -19,7 +19,7 @@ export function diagramCommand(): Command {
     .option('--version <number>', 'an earlier version (of a workflow that is no file)')
     .description('The graph of a workflow, as mermaid or as SVG. It must be valid.')
     .action(action<Options>(async (context, options, given) => {
-      const spec = statSync(given!, { throwIfNoEntry: false })?.isFile() ? specInFile(context, given!) : await storedSpec(context, options, given!);
+      const spec = statSync(given, { throwIfNoEntry: false })?.isFile() ? specInFile(context, given) : await storedSpec(context, options, given);
       if (spec === null) return exitCodes.failure;
       await tellDiagram(context, options, await loadDrawablePlan(spec));
       return exitCodes.ok;

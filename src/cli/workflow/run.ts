@@ -29,7 +29,7 @@ export function runCommand(): Command {
     .description('Execute a workflow. With --follow the exit code is 1 when it did not complete.')
     .action(action<Options>((context, options, given) => {
       const input = inputOf(options.input);
-      return start(context, options, given!, (client, id) => startExecution(client, id, input, options.key ?? null));
+      return start(context, options, given, (client, id) => startExecution(client, id, input, options.key ?? null));
     }));
 }
 
@@ -40,7 +40,7 @@ export function testCommand(): Command {
     .description('Run one node alone, on a given state, and show what becomes of it. Exit code 1 when it fails.')
     .action(action<Options>((context, options, given, node) => {
       const state = inputOf(options.input);
-      return start(context, { ...options, follow: true }, given!, (client, id) => startNodeTest(client, id, node!, state));
+      return start(context, { ...options, follow: true }, given, (client, id) => startNodeTest(client, id, node, state));
     }));
 }
 
