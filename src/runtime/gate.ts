@@ -10,6 +10,8 @@ export interface GateOptions {
   tenantId: string;
   workflowId: string;
   permits: Pick<PermitStore, 'acquire' | 'charge'>;
+  /** Loads what the node will need: between the permit and the call nothing may take long. */
+  prepare(): Promise<void>;
   /** Told when waiting in place begins and ends. */
   onWait(queueId: string | null): void;
 }
@@ -44,16 +46,19 @@ export class Gate {
 
   /** Waits in place as long as that is short; seconds when it is long. */
   async #wait(queue: QueueSpec, signal: AbortSignal): Promise<number | null> {
+    await this.#options.prepare();
     for (let returns = this.#returns; ; returns = true) {
-      const { isGranted, seconds } = await this.#options.permits.acquire({ ...this.#bucket(queue), returns });
+      const { isGranted, seconds, at } = await this.#options.permits.acquire({ ...this.#bucket(queue), returns });
       if (!isGranted && seconds > longestInPlaceSeconds) return seconds;
-      if (seconds > 0) {
+      const left = at - performance.now();
+      if (left > 0) {
         this.#options.onWait(queue.id);
-        await pause(seconds * 1_000, signal);
+        await pause(left, signal);
         this.#options.onWait(null);
       }
       if (signal.aborted) throw signal.reason;
-      if (isGranted) return null;
+      // A process that was busy lets its moment pass: who begins late stands in the moment of others.
+      if (isGranted && performance.now() - at <= toleratedMs(queue)) return null;
     }
   }
 
@@ -61,6 +66,13 @@ export class Gate {
     const { tenantId, workflowId } = this.#options;
     return { tenantId, workflowId, queueId: id, perSecond: maxMessagesPerSecond, perMinute: maxRequestsPerMinute, tokensPerMinute: maxTokensPerMinute, burst: burstSize };
   }
+}
+
+/** How late a node may begin: what the burst leaves room for, a moment at least. */
+function toleratedMs({ maxMessagesPerSecond, maxRequestsPerMinute, burstSize }: QueueSpec): number {
+  const perSecond = Math.min(maxMessagesPerSecond ?? Infinity, (maxRequestsPerMinute ?? Infinity) / 60);
+  const room = perSecond === Infinity ? 1 : ((burstSize ?? Math.max(1, perSecond)) - 1) / perSecond;
+  return Math.min(500, Math.max(50, room * 500));
 }
 
 /** Ends early when the signal is aborted. */

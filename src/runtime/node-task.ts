@@ -37,7 +37,7 @@ export function startedNode(setting: NodeSetting, command: RunNodeCommand, queue
   const idempotencyKey = `${claim.executionId}:${node.id}`;
   const isLimited = stored?.status === 'rate_limited';
   const gate = queues.length === 0 ? null : new Gate({
-    queues, tenantId: claim.tenantId, workflowId: claim.workflowId, permits: world.permits, onWait: (queueId) => record.waitsForQueue(queueId),
+    queues, tenantId: claim.tenantId, workflowId: claim.workflowId, permits: world.permits, prepare: () => world.sources.prepare(), onWait: (queueId) => record.waitsForQueue(queueId),
   }, isLimited);
   const used = { tokens: 0, costUnits: 0 };
   const task: NodeTask = {

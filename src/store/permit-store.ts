@@ -24,6 +24,8 @@ export interface Ask extends Bucket {
 export interface Permit {
   isGranted: boolean;
   seconds: number;
+  /** The same as a moment of this process's monotonic clock, in milliseconds. */
+  at: number;
 }
 
 const maxItems = 500;
@@ -32,6 +34,8 @@ export class PermitStore {
   readonly #closing = new AbortController();
   readonly #query: Query;
   readonly #asks: Lane<Ask, Permit>;
+  /** The database's clock minus ours. An answer is never heard before it is given, so the largest difference seen is the nearest to the truth. */
+  #offsetMs = -Infinity;
   readonly #charges: Lane<{ bucket: Bucket; tokens: number }, undefined>;
 
   constructor(pool: pg.Pool, log: StoreLog) {
@@ -56,10 +60,12 @@ export class PermitStore {
   }
 
   async #acquire(asks: Ask[]): Promise<Permit[]> {
-    const rows = await this.#query<{ place: number; is_granted: boolean; seconds: number }>('select * from app_private.acquire_permits($1)',
+    const rows = await this.#query<{ place: number; is_granted: boolean; seconds: number; at_ms: number }>('select * from app_private.acquire_permits($1)',
       [JSON.stringify(asks.map((ask, place) => ({ ...bucketJson(ask), place, returns: ask.returns })))], 'acquire');
     const permits: Permit[] = Array.from({ length: asks.length });
-    for (const { place, is_granted, seconds } of rows) permits[place] = { isGranted: is_granted, seconds };
+    const heardAt = performance.now();
+    for (const { seconds, at_ms } of rows) this.#offsetMs = Math.max(this.#offsetMs, at_ms - seconds * 1_000 - heardAt);
+    for (const { place, is_granted, seconds, at_ms } of rows) permits[place] = { isGranted: is_granted, seconds, at: at_ms - this.#offsetMs };
     return permits;
   }
 
