@@ -715,22 +715,4 @@ create table if not exists app_private.added_node_types (
   constraint chk_added_node_types_source_required check (source_kind is not null or not source_required)
 );
 
--- Tables that an earlier form of this migration made; to go when it is made anew.
-drop function if exists app_private.spec_problems(jsonb, jsonb);
-drop function if exists app_private.node_problems(jsonb);
-drop function if exists app_private.node_source_problems(jsonb, jsonb, jsonb);
-drop function if exists app_private.node_source_uses(jsonb) cascade;
-alter table app_public.executions add column if not exists retry_from_node_id varchar(100) null;
-alter table app_public.executions add column if not exists only_node_id varchar(100) null;
-alter table app_private.execution_leases add column if not exists waits boolean not null default false;
-drop index if exists app_public.idx_executions_parent_execution_id;
-alter table app_public.flow_executions add column if not exists error_code varchar(50) null;
-alter table app_public.task_executions add column if not exists attempts integer not null default 1;
-alter table app_public.task_executions add column if not exists error_code varchar(50) null;
-alter table app_public.task_executions add column if not exists wait_reason varchar(50) null;
-alter table app_public.task_executions add column if not exists wait_until timestamptz null;
-alter table app_public.task_executions add column if not exists wait_details jsonb null;
-alter table app_public.task_executions add column if not exists logs jsonb null;
-alter table app_private.execution_leases drop constraint if exists fk_execution_leases_execution_id;
-
 --!include after.sql
