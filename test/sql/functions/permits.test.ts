@@ -17,7 +17,7 @@ const newQueue = (): string => `queue ${(queues += 1)}`;
 
 async function ask(queue: string, count: number, bandwidth: Bandwidth, returns = false): Promise<Permit[]> {
   const asks = Array.from({ length: count }, (_, place) => ({ place, tenant_id: sampleTenant, workflow_id: workflowId, queue_id: queue, returns, ...bandwidth }));
-  const { rows } = await db.asRole('agentflow_worker', {}, (client) => client.query<Permit>('select * from app_private.acquire_permits($1)', [JSON.stringify(asks)]), { commit: true });
+  const { rows } = await db.asRole('agentflow_worker', {}, (client) => client.query<Permit>('select place, is_granted, seconds from app_private.acquire_permits($1)', [JSON.stringify(asks)]), { commit: true });
   return rows.sort((a, b) => a.place - b.place);
 }
 
