@@ -14,12 +14,12 @@ export interface SecretRow {
 
 /** @throws PostgreSQL's error: PERMISSION_DENIED, INVALID_VALUE. */
 export async function saveSecret(client: AskingClient, { name, sealed, hosts }: { name: string; sealed: string; hosts: readonly string[] | null }): Promise<SecretRow> {
-  const { rows } = await client.query<SecretRow>({ text: 'select name, hosts, created_at::text, updated_at::text from app_private.save_secret($1, $2, $3)', values: [name, sealed, hosts] });
+  const { rows } = await client.query<SecretRow>({ text: 'select name, hosts, created_at::text, updated_at::text from app_public.save_secret($1, $2, $3)', values: [name, sealed, hosts] });
   return rows[0]!;
 }
 
 export async function readArtifact(client: AskingClient, id: string): Promise<{ mediaType: string; bytes: Buffer } | null> {
-  const { rows } = await client.query<{ media_type: string; bytes: Buffer }>({ text: 'select media_type, bytes from app_private.read_artifact($1)', values: [id] });
+  const { rows } = await client.query<{ media_type: string; bytes: Buffer }>({ text: 'select media_type, bytes from app_public.read_artifact($1)', values: [id] });
   const [row] = rows;
   return row === undefined ? null : { mediaType: row.media_type, bytes: row.bytes };
 }
@@ -35,6 +35,6 @@ export interface SourceToTest {
 
 /** @throws PostgreSQL's error: PERMISSION_DENIED, NOT_FOUND. */
 export async function sourceToTest(client: AskingClient, id: string): Promise<SourceToTest> {
-  const { rows } = await client.query<SourceToTest>({ text: 'select * from app_private.source_to_test($1)', values: [id] });
+  const { rows } = await client.query<SourceToTest>({ text: 'select * from app_public.source_to_test($1)', values: [id] });
   return rows[0]!;
 }

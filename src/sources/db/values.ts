@@ -25,7 +25,7 @@ export const jsonTypes = {
   getTypeParser(oid: number, format?: string): (text: string) => unknown {
     const element = elementOf[oid];
     if (element !== undefined) return (text) => mapped(textArray(text), parsers[element]!);
-    return parsers[oid] ?? (pg.types.getTypeParser(oid as never, format as never) as (text: string) => unknown);
+    return parsers[oid] ?? (pg.types.getTypeParser(oid, format as never) as (text: string) => unknown);
   },
 };
 
