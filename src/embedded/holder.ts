@@ -1,5 +1,5 @@
 /** One AgentFlow a data folder: the file `holder.json` names the process that has it. */
-import { linkSync, mkdirSync, readFileSync, renameSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import { existsSync, linkSync, mkdirSync, readFileSync, renameSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import { AgentFlowError } from '../errors.ts';
 import { identifyProcess, isSameProcess } from './processes.ts';
@@ -17,11 +17,25 @@ const takeOverSeconds = 10;
 /** Takes the folder for this process, making it if need be, and returns the function that gives it back. Throws DATA_DIR_IN_USE, DATA_DIR_UNUSABLE. */
 export function holdFolder(folder: string): () => void {
   try {
-    mkdirSync(folder, { recursive: true, mode: 0o700 });
+    makeFolder(folder);
     return hold(folder);
   } catch (error) {
     if (error instanceof AgentFlowError) throw error;
     throw new AgentFlowError('DATA_DIR_UNUSABLE', `The data folder ${folder} cannot be used: ${(error as Error).message}`, { details: { folder }, cause: error });
+  }
+}
+
+/** Not Node's `recursive`: that one tries for ever where a folder exists and nothing can be made in it, as in /proc. */
+function makeFolder(folder: string): void {
+  try {
+    mkdirSync(folder, { mode: 0o700 });
+  } catch (error) {
+    const { code } = error as NodeJS.ErrnoException;
+    if (code === 'EEXIST' && statSync(folder).isDirectory()) return;
+    const parent = path.dirname(folder);
+    if (code !== 'ENOENT' || existsSync(parent)) throw error;
+    makeFolder(parent);
+    makeFolder(folder);
   }
 }
 

@@ -31,8 +31,14 @@ export class HttpError extends AgentFlowError {
   }
 }
 
+interface ParserFault {
+  code: ErrorCode;
+  message: string;
+  remedy: string;
+}
+
 /** The kinds of errors that express's JSON parser throws. */
-const parserFaults: Record<string, { code: ErrorCode; message: string; remedy: string }> = {
+const parserFaults: Record<string, ParserFault> = {
   'entity.too.large': { code: 'TOO_LARGE', message: 'The request body is larger than 3 MiB.', remedy: 'Send less.' },
   'entity.parse.failed': { code: 'BAD_REQUEST', message: 'The request body is not valid JSON.', remedy: 'Send {"query": "...", "variables": {...}} as JSON.' },
   'encoding.unsupported': { code: 'BAD_REQUEST', message: 'The content encoding is not supported.', remedy: 'Send the body as it is, or with gzip.' },
@@ -41,8 +47,16 @@ const parserFaults: Record<string, { code: ErrorCode; message: string; remedy: s
   'request.size.invalid': { code: 'BAD_REQUEST', message: 'The body is not as long as Content-Length says.', remedy: 'Send it again.' },
 };
 
+const notCompressedAsSaid: ParserFault = { code: 'BAD_REQUEST', message: 'The request body is not compressed as Content-Encoding says.', remedy: 'Send the body as it is, or with gzip.' };
+
 function fromBodyParser(error: unknown): { code: ErrorCode; message: string; extensions: Record<string, unknown> } | undefined {
-  if (!isNativeError(error) || !('type' in error) || typeof error.type !== 'string') return undefined;
-  const fault = parserFaults[error.type];
+  if (!isNativeError(error)) return undefined;
+  const fault = parserFaultOf(error);
   return fault && { code: fault.code, message: fault.message, extensions: { remedy: fault.remedy } };
+}
+
+/** The parser passes on what zlib throws as it is: a code and no type. */
+function parserFaultOf(error: Error): ParserFault | undefined {
+  if ('type' in error && typeof error.type === 'string') return parserFaults[error.type];
+  return 'code' in error && typeof error.code === 'string' && error.code.startsWith('Z_') ? notCompressedAsSaid : undefined;
 }

@@ -27,6 +27,16 @@ describe('a data folder', () => {
     expect(() => holdFolder(path.join(place, 'below'))).toThrow(expect.objectContaining({ code: 'DATA_DIR_UNUSABLE', message: expect.stringContaining('ENOTDIR') }));
   });
 
+  test('is made with the folders above it', () => {
+    const deep = path.join(folder, 'a', 'b');
+    holdFolder(deep);
+    expect(currentHolder(deep)?.pid).toBe(process.pid);
+  });
+
+  test('where nothing can be made is refused, and not tried for ever', () => {
+    expect(() => holdFolder('/proc/agentflow')).toThrow(expect.objectContaining({ code: 'DATA_DIR_UNUSABLE' }));
+  });
+
   test('of a dead process is taken over', () => {
     writeFileSync(file(), JSON.stringify({ pid: 2 ** 22 + 1, born: '1', since: '2020-01-01T00:00:00.000Z' }));
     holdFolder(folder);

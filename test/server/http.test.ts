@@ -87,6 +87,7 @@ describe('a malformed request', () => {
     ['text/plain, as other sites can send it', '{"query":"{ __typename }"}', { 'content-type': 'text/plain' }, 415, 'BAD_REQUEST'],
     ['an answer type that is not JSON', '{"query":"{ __typename }"}', { accept: 'image/png' }, 406, 'BAD_REQUEST'],
     ['an unknown encoding', '{"query":"{ __typename }"}', { 'content-encoding': 'zip' }, 400, 'BAD_REQUEST'],
+    ['a body that is not gzip and says so', '{"query":"{ __typename }"}', { 'content-encoding': 'gzip' }, 400, 'BAD_REQUEST'],
     ['a query of more than 100,000 characters', JSON.stringify({ query: `{ __typename } # ${'x'.repeat(100_000)}` }), {}, 413, 'TOO_LARGE'],
   ];
 
