@@ -1,5 +1,5 @@
 --! Previous: -
---! Hash: sha1:c85927c2d4c226e3976ce804023136092a24f313
+--! Hash: sha1:f68e9b5733677aff984311ad1ee14ced6f5518c0
 --! Message: initial
 
 --! Included before.sql
@@ -709,11 +709,19 @@ create table if not exists app_private.secrets (
   constraint chk_secrets_sealed check (sealed ~ '^v1\.[0-9a-f]{8}\.[A-Za-z0-9_-]+$' and octet_length(sealed) <= 65536)
 );
 
-do $$
-begin
-  create type app_public.secret as (name text, hosts text[], created_at timestamptz, updated_at timestamptz);
-exception when duplicate_object then
-  null;
+do $$ begin
+  if to_regtype('app_public.secret') is null then
+    create type app_public.secret as (name text, hosts text[], created_at timestamptz, updated_at timestamptz);
+  end if;
+end $$;
+
+do $$ begin
+  if to_regtype('app_public.usage_by') is null then
+    create type app_public.usage_by as enum ('DAY', 'WORKFLOW', 'NODE_TYPE');
+  end if;
+  if to_regtype('app_public.usage_line') is null then
+    create type app_public.usage_line as (day date, workflow_id uuid, node_type text, executions bigint, tokens bigint, cost numeric);
+  end if;
 end $$;
 
 -- The tasks of flows that each worker has. `is_pattern`: test tasks answer for every name that matches.
@@ -774,24 +782,6 @@ create table if not exists app_private.added_node_types (
   constraint chk_added_node_types_source_kind check (source_kind in ('llm', 'image', 'db', 'api')),
   constraint chk_added_node_types_source_required check (source_kind is not null or not source_required)
 );
-
--- Tables that an earlier form of this migration made; to go when it is made anew.
-drop function if exists app_private.spec_problems(jsonb, jsonb);
-drop function if exists app_private.node_problems(jsonb);
-drop function if exists app_private.node_source_problems(jsonb, jsonb, jsonb);
-drop function if exists app_private.node_source_uses(jsonb) cascade;
-alter table app_public.executions add column if not exists retry_from_node_id varchar(100) null;
-alter table app_public.executions add column if not exists only_node_id varchar(100) null;
-alter table app_private.execution_leases add column if not exists waits boolean not null default false;
-drop index if exists app_public.idx_executions_parent_execution_id;
-alter table app_public.flow_executions add column if not exists error_code varchar(50) null;
-alter table app_public.task_executions add column if not exists attempts integer not null default 1;
-alter table app_public.task_executions add column if not exists error_code varchar(50) null;
-alter table app_public.task_executions add column if not exists wait_reason varchar(50) null;
-alter table app_public.task_executions add column if not exists wait_until timestamptz null;
-alter table app_public.task_executions add column if not exists wait_details jsonb null;
-alter table app_public.task_executions add column if not exists logs jsonb null;
-alter table app_private.execution_leases drop constraint if exists fk_execution_leases_execution_id;
 
 --! Included after.sql
 -- The order is: functions, triggers, policies, grants, comments. Each file once.
@@ -2740,10 +2730,12 @@ comment on function app_private.refill(double precision, double precision, doubl
  * Each is granted, to begin after `seconds`, or told to come back after them. A grant takes its share at once, so whoever comes next gets
  * a later moment: a bucket is negative by one second's worth at most. Beyond that one waits in line: those who come back find their
  * moments one behind the other, and newcomers do not pass them. Tokens are charged afterwards; a bucket that owes some lets nobody through.
- * Everything goes by the clock of the database, read after the bucket is locked.
+ * Everything goes by the clock of the database, read after the bucket is locked; `at_ms` is the moment that `seconds` lead to.
  */
+drop function if exists app_private.acquire_permits(json);
+
 create or replace function app_private.acquire_permits(asks json)
-returns table (place integer, is_granted boolean, seconds double precision)
+returns table (place integer, is_granted boolean, seconds double precision, at_ms double precision)
 language plpgsql
 volatile
 security definer
@@ -2808,6 +2800,7 @@ begin
       bucket.line_until := greatest(bucket.line_until, moment + make_interval(secs => seconds));
       seconds := greatest(0.05, seconds - comes_ahead);
     end if;
+    at_ms := (extract(epoch from moment)::double precision + seconds) * 1000;
     return next;
 
     if ask.is_last then
@@ -5139,6 +5132,47 @@ end $$;
 comment on function app_public.delete_secret(text) is E'@resultFieldName secret\nDeletes a stored secret. Sources that name it fail from then on.';
 grant execute on function app_public.delete_secret(text) to agentflow_user;
 --! EndIncluded app_public/functions/delete_secret.sql
+--! Included app_public/functions/usage.sql
+/*
+ * Sums of what nodes have used, by the time at which their executions were accepted: of finished and of running ones alike. Costs are summed unrounded.
+ * Partitions outside of the time asked for are not read.
+ */
+create or replace function app_public.usage("from" timestamptz, "to" timestamptz, by app_public.usage_by default 'DAY')
+returns setof app_public.usage_line
+language plpgsql stable security definer
+set search_path = pg_catalog, pg_temp
+as $$
+#variable_conflict use_column
+begin
+  perform app_private.demand('executions:read');
+  if usage."to" <= usage."from" or usage."to" > usage."from" + interval '400 days' then
+    perform app_private.fail('INVALID_VALUE', 'The time ends after it begins, and at most 400 days later.', 'to');
+  end if;
+  return query
+    select (case when usage.by = 'DAY' then (node.execution_created_at at time zone 'UTC')::date end) as day,
+      (case when usage.by = 'WORKFLOW' then execution.workflow_id end) as workflow_id,
+      (case when usage.by = 'NODE_TYPE' then node.node_type::text end) as node_type,
+      count(distinct node.execution_id), sum(node.tokens_used)::bigint, sum(node.cost)
+    from app_public.node_executions as node
+    join app_public.executions as execution on execution.tenant_id = node.tenant_id and execution.id = node.execution_id
+    where node.tenant_id = app_public.current_tenant_id()
+      and node.execution_created_at >= usage."from" and node.execution_created_at < usage."to"
+    group by 1, 2, 3
+    order by 1, 6 desc, 2, 3;
+end $$;
+
+comment on function app_public.usage(timestamptz, timestamptz, app_public.usage_by) is
+  'What the tenant''s executions have used in a time (from included, to excluded; at most 400 days), by day (UTC), by workflow or by node type. Deleted executions count.';
+grant execute on function app_public.usage(timestamptz, timestamptz, app_public.usage_by) to agentflow_user;
+comment on type app_public.usage_by is 'By what usage is summed.';
+comment on type app_public.usage_line is 'What was used on a day, by a workflow, or by nodes of a type.';
+comment on column app_public.usage_line.day is 'By DAY: the day, UTC.';
+comment on column app_public.usage_line.workflow_id is 'By WORKFLOW: its id.';
+comment on column app_public.usage_line.node_type is 'By NODE_TYPE: the type.';
+comment on column app_public.usage_line.executions is 'How many executions took part.';
+comment on column app_public.usage_line.tokens is 'Tokens of all model calls.';
+comment on column app_public.usage_line.cost is 'US dollars, unrounded.';
+--! EndIncluded app_public/functions/usage.sql
 
 -- versions, the publish gate, sources in use
 --! Included app_private/functions/triggers/number_version.sql
