@@ -8,6 +8,8 @@ import { AgentFlowError } from '../errors.ts';
 import { attachEmbedded } from '../embedded/index.ts';
 import { identifyProcess } from '../embedded/processes.ts';
 import { migrateDatabase } from '../schema/migrate.ts';
+import { withClient } from '../schema/connection.ts';
+import { inRegisteredWords } from '../store/refusals.ts';
 import { findActors, inTransactionAs, tenantSlugs, type Actor } from '../store/acting.ts';
 import type { Context } from './context.ts';
 import { openDatabase, openOwnDatabase, type OpenDatabase } from './open-database.ts';
@@ -65,7 +67,7 @@ async function findActor(client: pg.Client, { tenant = null, user = null }: { te
   throw new AgentFlowError('NOT_FOUND', `There is no ${wanted}. Tenants: ${slugs.join(', ') || 'none'}.`, { remedy: 'Choose by --tenant and --user.' });
 }
 
-async function openToAct(context: Context): Promise<{ database: OpenDatabase; isAlone: boolean }> {
+export async function openToAct(context: Context): Promise<{ database: OpenDatabase; isAlone: boolean }> {
   const { config } = context;
   const running = config.databaseUrl === null ? readServerFile(config.dataDir) : null;
   if (running !== null && identifyProcess(running.pid) !== null) return announced(running);
@@ -78,6 +80,18 @@ async function openToAct(context: Context): Promise<{ database: OpenDatabase; is
   } catch (error) {
     await database.close();
     throw error;
+  }
+}
+
+/** Work of the owner's login, over all tenants. Errors of the database come in registered words. */
+export async function asOwner<T>(context: Context, use: (client: pg.Client) => Promise<T>): Promise<T> {
+  const { database } = await openToAct(context);
+  try {
+    return await withClient(database.databaseUrl, use);
+  } catch (error) {
+    throw inRegisteredWords(error);
+  } finally {
+    await database.close();
   }
 }
 

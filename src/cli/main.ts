@@ -6,8 +6,11 @@ import { doctorCommand } from './doctor.ts';
 import { executionCommands } from './execution/index.ts';
 import { flowCommands } from './flow/index.ts';
 import { secretCommands } from './secret/index.ts';
+import { keyCommands } from './key.ts';
 import { serverCommand } from './server.ts';
 import { startCommand } from './start.ts';
+import { tenantCommands } from './tenant.ts';
+import { userCommands } from './user.ts';
 import { workerCommand } from './worker.ts';
 import { workflowCommands } from './workflow/index.ts';
 import { verifyCommand } from './verify.ts';
@@ -23,6 +26,9 @@ const program = new Command('agentflow')
   .addCommand(executionCommands())
   .addCommand(flowCommands())
   .addCommand(secretCommands())
+  .addCommand(tenantCommands())
+  .addCommand(userCommands())
+  .addCommand(keyCommands())
   .addCommand(dbCommands())
   .addCommand(doctorCommand())
   .addCommand(verifyCommand())

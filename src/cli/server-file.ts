@@ -39,3 +39,8 @@ export function readServerFile(dataDir: string): ServerFile | null {
     throw error;
   }
 }
+
+/** Where the server of this configuration is reached, as far as it is known here. */
+export function baseUrl({ dataDir, host, port }: { dataDir: string; host: string; port: number }): string {
+  return readServerFile(dataDir)?.url ?? `http://${host}:${port}`;
+}
