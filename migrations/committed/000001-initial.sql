@@ -1,5 +1,5 @@
 --! Previous: -
---! Hash: sha1:f68e9b5733677aff984311ad1ee14ced6f5518c0
+--! Hash: sha1:4a54b552e3fcc530c79fbbc778bc2d26ea5f3c42
 --! Message: initial
 
 --! Included before.sql
@@ -4935,6 +4935,28 @@ comment on function app_private.use_access_link(text, text, text) is
   'Uses up a one-time link: an invitation makes the user, a reset gives a new password. Answers the user; LINK_INVALID when it cannot be used any more.';
 grant execute on function app_private.use_access_link(text, text, text) to agentflow_authenticator;
 --! EndIncluded app_private/functions/identity/use_access_link.sql
+--! Included app_private/functions/tenants/create_tenant.sql
+-- For the owner alone: the first admin comes by an invitation, whose token the caller has made.
+create or replace function app_private.create_tenant(slug text, name text, admin_email text, token_hash text)
+returns uuid
+language plpgsql
+set search_path = pg_catalog, pg_temp
+as $$
+#variable_conflict use_column
+declare
+  tenant uuid;
+begin
+  if exists (select from app_public.tenants where tenants.slug = create_tenant.slug) then
+    perform app_private.fail('INVALID_VALUE', format('There is a tenant %s already.', create_tenant.slug), 'slug', 'Choose another slug.');
+  end if;
+  insert into app_public.tenants (slug, name) values (create_tenant.slug, coalesce(nullif(btrim(create_tenant.name), ''), create_tenant.slug))
+  returning tenants.id into tenant;
+  perform app_private.make_access_link(tenant, 'invitation', create_tenant.admin_email, null, 'admin', null, create_tenant.token_hash);
+  return tenant;
+end $$;
+
+comment on function app_private.create_tenant(text, text, text, text) is 'Makes a tenant and the invitation of its first admin; answers the tenant. For the owner alone.';
+--! EndIncluded app_private/functions/tenants/create_tenant.sql
 --! Included app_private/functions/identity/identify_api_key.sql
 /*
  * Called for each request by key. The use is noted once a minute at most, by whoever comes first: the others neither write nor wait.
