@@ -9,7 +9,7 @@ export interface ErrorBody {
 
 /** Anything not registered is told to `onUnexpected` and shown as INTERNAL. */
 export function errorBody(error: unknown, onUnexpected: (error: unknown) => void, requestId: string | undefined): ErrorBody {
-  const shown = publicErrorOf(error) ?? fromBodyParser(error);
+  const shown = publicErrorOf(error) ?? fromExpress(error);
   if (shown) return { errors: [{ message: shown.message, extensions: { code: shown.code, ...shown.extensions } }] };
   onUnexpected(error);
   const { summary, remedy } = errorRegistry.INTERNAL;
@@ -47,11 +47,13 @@ const parserFaults: Record<string, ParserFault> = {
   'request.size.invalid': { code: 'BAD_REQUEST', message: 'The body is not as long as Content-Length says.', remedy: 'Send it again.' },
 };
 
+const badAddress: ParserFault = { code: 'BAD_REQUEST', message: 'The address is not percent-encoded UTF-8.', remedy: 'Encode the parts of the address.' };
 const notCompressedAsSaid: ParserFault = { code: 'BAD_REQUEST', message: 'The request body is not compressed as Content-Encoding says.', remedy: 'Send the body as it is, or with gzip.' };
 
-function fromBodyParser(error: unknown): { code: ErrorCode; message: string; extensions: Record<string, unknown> } | undefined {
+/** What express throws when it reads a request. */
+function fromExpress(error: unknown): { code: ErrorCode; message: string; extensions: Record<string, unknown> } | undefined {
   if (!isNativeError(error)) return undefined;
-  const fault = parserFaultOf(error);
+  const fault = error.name === 'URIError' ? badAddress : parserFaultOf(error);
   return fault && { code: fault.code, message: fault.message, extensions: { remedy: fault.remedy } };
 }
 

@@ -98,6 +98,11 @@ describe('a malformed request', () => {
     expect(answer.headers.get('content-type')).toMatch(/json/);
   });
 
+  test('an address that cannot be decoded is refused', async () => {
+    const answer = await get('/artifacts/%ff');
+    expect([answer.status, ((await answer.json()) as { errors: { extensions: { code: string } }[] }).errors[0]!.extensions.code]).toEqual([400, 'BAD_REQUEST']);
+  });
+
   test('GET may ask and may change nothing', async () => {
     const asked = await get('/graphql?query={__typename}');
     expect([asked.status, await asked.json()]).toEqual([200, { data: { __typename: 'Query' } }]);
