@@ -95,10 +95,10 @@ async function limits(bench: Bench): Promise<void> {
 
 function tellLimits(arrivals: readonly number[], { rate, burst }: { rate: number; burst: number }): void {
   const took = (arrivals.at(-1)! - arrivals[0]!) / 1_000;
-  console.table({ [`${rate}/s, burst ${burst}, 4 workers, ${took.toFixed(1)} s`]: {
+  tell(`${rate}/s, burst ${burst}, 4 workers, ${took.toFixed(1)} s`, {
     arrived: arrivals.length, 'most in 1 s': mostWithin(arrivals, 1_000), 'limit + burst': rate + burst, 'most in 5 s': mostWithin(arrivals, 5_000), '5 x limit + burst': 5 * rate + burst,
     utilisation: `${((arrivals.length / (burst + rate * took)) * 100).toFixed(1)} %`,
-  } });
+  });
 }
 
 function mostWithin(arrivals: readonly number[], windowMs: number): number {
@@ -134,7 +134,7 @@ async function approvals(bench: Bench): Promise<void> {
       while (await count(database, `executions where id = $1 and status = 'completed'`, [id]) === 0) await sleep(2);
       took.push(performance.now() - began);
     }
-    console.table({ [`${total} waiting approvals`]: { jobs, 'statements under way': active, 'decision to end, p50 ms': percentile(took, 50), 'p99 ms': percentile(took, 99) } });
+    tell(`${total} waiting approvals`, { jobs, 'statements under way': active, 'decision to end, p50 ms': percentile(took, 50), 'p99 ms': percentile(took, 99) });
   });
 }
 
@@ -155,7 +155,7 @@ async function cancel(bench: Bench): Promise<void> {
       took.push(performance.now() - began);
     }
   });
-  console.table({ 'cancelling 50 running calls': { 'p50 ms': percentile(took, 50), 'p99 ms': percentile(took, 99), 'max ms': percentile(took, 100) } });
+  tell('cancelling 50 running calls', { 'p50 ms': percentile(took, 50), 'p99 ms': percentile(took, 99), 'max ms': percentile(took, 100) });
 }
 
 /** Five nodes without any effect, in one process: what an execution costs beyond its nodes. */
@@ -181,11 +181,15 @@ async function overhead(bench: Bench): Promise<void> {
       while (await count(database, `executions where id = $1 and status = 'completed'`, [id]) === 0) await sleep(1);
       single.push(performance.now() - start);
     }
-    console.table({ 'five nodes without effect': { 'ms each of 5,000 at once': many.toFixed(2), 'one at a time, p50 ms': percentile(single, 50), 'p99 ms': percentile(single, 99) } });
+    tell('five nodes without effect', { 'ms each of 5,000 at once': many.toFixed(2), 'one at a time, p50 ms': percentile(single, 50), 'p99 ms': percentile(single, 99) });
   });
 }
 
 function percentile(values: readonly number[], at: number): string {
   const sorted = [...values].sort((a, b) => a - b);
   return sorted[Math.min(sorted.length - 1, Math.floor((sorted.length * at) / 100))]!.toFixed(1);
+}
+
+function tell(what: string, figures: Record<string, string | number>): void {
+  process.stdout.write(`${what}\n${Object.entries(figures).map(([name, value]) => `  ${name}: ${value}\n`).join('')}`);
 }
