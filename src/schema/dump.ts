@@ -17,9 +17,15 @@ export async function findPgDump(databaseUrl: string, program = 'pg_dump'): Prom
   return major >= server ? { path: program, major } : null;
 }
 
+/** libpq takes a plus sign in a parameter for what it is, not for a space. */
+function forLibpq(url: string): string {
+  const [place, parameters] = url.split('?');
+  return parameters === undefined ? url : `${place}?${parameters.replaceAll('+', '%20')}`;
+}
+
 /** The schema as SQL, without what differs from run to run. */
 export function dumpSchema(program: DumpProgram, databaseUrl: string): string {
-  const result = spawnSync(program.path, ['--schema-only', '--schema=app_public', '--schema=app_private', databaseUrl], { encoding: 'utf8', maxBuffer: 256 * 1024 * 1024 });
+  const result = spawnSync(program.path, ['--schema-only', '--schema=app_public', '--schema=app_private', forLibpq(databaseUrl)], { encoding: 'utf8', maxBuffer: 256 * 1024 * 1024 });
   if (result.status !== 0) throw new Error(`pg_dump failed: ${result.stderr || result.error?.message}`);
   return result.stdout.replace(/^\\(un)?restrict .*\n/gm, '').replace(/^-- Dumped (from|by) .*\n/gm, '');
 }

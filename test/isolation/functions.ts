@@ -25,10 +25,10 @@ export async function tryFunctions(client: pg.ClientBase, garden: Garden): Promi
         const outcome = await call(client, routine, id);
         await client.query('set local role agentflow_owner');
         tally.cases += 1;
-        if (outcome.text.includes(garden.other.id) || outcome.text.includes(garden.other.slug)) tally.problems.push(`${routine.name}, ${asker.who}: told about the other tenant when asked for ${id}`);
+        if ([garden.other.id, garden.other.slug].some((mark) => outcome.told.includes(mark))) tally.problems.push(`${routine.name}, ${asker.who}: told about the other tenant when asked for ${id}`);
         outcomes.push(outcome);
       }
-      const told = outcomes.map(({ text, id }) => text.replaceAll(id, 'ID'));
+      const told = outcomes.map(({ text }) => text);
       const strange = told.slice(0, -1).find((text) => text !== told.at(-1));
       if (routine.arguments.length > 0 && strange !== undefined) tally.problems.push(`${routine.name}, ${asker.who}: a foreign id is answered otherwise than an unknown one (${strange.slice(0, 120)} / ${told.at(-1)!.slice(0, 120)})`);
       record[`${routine.name}, ${asker.who}`] = outcomes.at(-1)!.code;
@@ -37,14 +37,15 @@ export async function tryFunctions(client: pg.ClientBase, garden: Garden): Promi
   return { ...tally, record };
 }
 
-/** Not those of triggers, nor those that tell about the settings of the transaction. */
+/** With those of `app_private` that have the owner's power and a client may call. Not those of triggers, nor those that tell about the settings of the transaction. */
 async function publicRoutines(client: pg.ClientBase): Promise<Routine[]> {
   const { rows } = await client.query<Routine>(`
-    select p.proname as name, p.oid::int as oid,
+    select case when p.pronamespace = 'app_public'::regnamespace then p.proname else 'app_private.' || p.proname end as name, p.oid::int as oid,
       coalesce((select json_agg(json_build_object('name', coalesce(p.proargnames[place], ''), 'type', format_type(type, null)) order by place)
         from unnest(p.proargtypes) with ordinality as argument (type, place)), '[]') as arguments
     from pg_proc p
-    where p.pronamespace = 'app_public'::regnamespace and p.prorettype <> 'trigger'::regtype and p.proname !~ '^current_'
+    where p.prorettype <> 'trigger'::regtype and (p.pronamespace = 'app_public'::regnamespace and p.proname !~ '^current_'
+      or p.pronamespace = 'app_private'::regnamespace and p.prosecdef and has_function_privilege('agentflow_user', p.oid, 'execute'))
     order by 1`);
   return rows;
 }
@@ -53,22 +54,31 @@ function idsOf({ other }: Garden): string[] {
   return [other.id, ...Object.values(other.users).slice(-1), other.workflowId, other.versionId, other.executionId, other.sourceId, other.apiKeyId];
 }
 
-async function call(client: pg.ClientBase, routine: Routine, id: string): Promise<{ id: string; code: string; text: string }> {
+async function call(client: pg.ClientBase, routine: Routine, id: string): Promise<Answer> {
   const values = routine.arguments.map(({ type }) => valueOf(type, id));
   const parameters = routine.arguments.map(({ type }, index) => `$${index + 1}::${type}`).join(', ');
   await client.query('savepoint before_call');
-  const { code, text } = await answer(client, `select to_jsonb(f) as answer from app_public.${routine.name}(${parameters}) f`, values);
+  const found = await answer(client, `select to_jsonb(f) as answer from ${routine.name.includes('.') ? routine.name : `app_public.${routine.name}`}(${parameters}) f`, values);
   await client.query('rollback to savepoint before_call');
-  return { id, code, text };
+  return { code: found.code, text: found.text.replaceAll(id, 'ID'), told: found.told.replaceAll(id, 'ID') };
 }
 
-async function answer(client: pg.ClientBase, sql: string, values: unknown[]): Promise<{ code: string; text: string }> {
+/** The id that was asked for is taken out: to hear it again tells nothing. */
+interface Answer {
+  code: string;
+  /** What an id that exists elsewhere must share with one that exists nowhere. */
+  text: string;
+  /** Everything, with the details of an error, which may hold a row that was about to be written. */
+  told: string;
+}
+
+async function answer(client: pg.ClientBase, sql: string, values: unknown[]): Promise<Answer> {
   try {
     const { rows } = await client.query<{ answer: unknown }>(sql, values);
-    return { code: rows.length === 0 || rows.every((row) => row.answer === null) ? 'nothing' : 'rows', text: JSON.stringify(rows) };
+    return { code: rows.length === 0 || rows.every((row) => row.answer === null) ? 'nothing' : 'rows', text: JSON.stringify(rows), told: JSON.stringify(rows) };
   } catch (error) {
     const { code = 'unknown', message, detail = '' } = error as { code?: string; message: string; detail?: string };
-    return { code, text: `${code} ${message} ${detail}` };
+    return { code, text: `${code} ${message}`, told: `${message} ${detail}` };
   }
 }
 
@@ -80,11 +90,11 @@ function valueOf(type: string, id: string): unknown {
   return type === 'text' ? id : null;
 }
 
-/** No function with the owner's power but those of `app_public` is there for clients. */
+/** No function with the owner's power but those of `app_public` is there for who is not signed in. Those for who is are tried above. */
 export async function tryPower(client: pg.ClientBase): Promise<Tally> {
   const { rows } = await client.query<{ name: string; role: string; may: boolean }>(`
     select p.oid::regprocedure::text as name, role, has_function_privilege(role, p.oid, 'execute') as may
-    from pg_proc p cross join unnest(array['agentflow_visitor', 'agentflow_user', 'agentflow_operator']) role
+    from pg_proc p cross join unnest(array['agentflow_visitor', 'agentflow_operator']) role
     where p.pronamespace = 'app_private'::regnamespace and p.prosecdef`);
   return { cases: rows.length, problems: rows.filter(({ may }) => may).map(({ name, role }) => `${role} may execute ${name}, which has the owner's power`) };
 }

@@ -1,8 +1,9 @@
 import { withClient } from '../../src/schema/connection.ts';
+import { databaseName } from '../../src/schema/databases.ts';
 import { allFixtures, fixtureDrift, fixtureDriftIn, liveDrift } from '../../src/schema/drift.ts';
 import { describeDifference } from '../../src/schema/fingerprint.ts';
 import { migrateDatabase, migrationsFolder, runCurrent } from '../../src/schema/migrate.ts';
-import { useTestDatabase } from '../support/database.ts';
+import { clusterUrl, testCluster, useTestDatabase } from '../support/database.ts';
 import { useScratch, writeHistory } from '../support/migrations.ts';
 
 const scratch = useScratch();
@@ -34,8 +35,8 @@ test('a living database is compared with the migrations that it has, and is not 
 
   await withClient(urls.databaseUrl, (client) => client.query(`
     alter table app_public.things alter column name set default 'x';
-    create table app_public.left_over (id integer primary key);
-    create function public.trap() returns void language sql as ''`));
+    create table app_public.left_over (id integer primary key)`));
+  await withClient(clusterUrl(testCluster(), 'postgres', databaseName(urls.databaseUrl)), (client) => client.query(`create function public.trap() returns void language sql as ''`));
   const { differences } = await liveDrift(urls.databaseUrl, urls);
   expect(differences.map(describeDifference)).toEqual([
     'column app_public.things.name differs\n  expected: text\n  found:    text default \'x\'::text',
