@@ -1,5 +1,5 @@
 --! Previous: -
---! Hash: sha1:4a54b552e3fcc530c79fbbc778bc2d26ea5f3c42
+--! Hash: sha1:120c856425b2bf6bd84ca8f766d32a20b16922e5
 --! Message: initial
 
 --! Included before.sql
@@ -2365,39 +2365,40 @@ declare
   written record;
 begin
   for written in
-  insert into app_public.node_executions as stored (
-    execution_id, node_id, execution_created_at, tenant_id, node_type, sequence_number, finish_order, attempts, status,
-    input, output, writes, route_target, error_code, error_message, tokens_used, cost,
-    wait_time, wait_reason, wait_until, wait_details, logs, started_at, completed_at
-  )
-  select given.execution_id, given.node_id, given.execution_created_at, lease.tenant_id, given.node_type,
-         given.sequence_number, given.finish_order, given.attempts, given.status,
-         given.input, given.output, given.writes, given.route_target, given.error_code, given.error_message,
-         given.tokens_used, given.cost, given.wait_time, given.wait_reason, given.wait_until, given.wait_details, given.logs,
-         to_timestamp(given.started_ms / 1000), to_timestamp(given.completed_ms / 1000)
-    from json_to_recordset(nodes) as given (
-      execution_id uuid, attempt integer, execution_created_at timestamptz, node_id varchar, node_type varchar,
-      sequence_number integer, finish_order integer, attempts integer, status varchar,
-      input jsonb, output jsonb, writes jsonb, route_target varchar, error_code varchar, error_message text,
-      tokens_used integer, cost numeric, wait_time numeric, wait_reason varchar, wait_until timestamptz, wait_details jsonb,
-      logs jsonb, started_ms double precision, completed_ms double precision
+    with stored_now as (
+      insert into app_public.node_executions as stored (
+        execution_id, node_id, execution_created_at, tenant_id, node_type, sequence_number, finish_order, attempts, status,
+        input, output, writes, route_target, error_code, error_message, tokens_used, cost,
+        wait_time, wait_reason, wait_until, wait_details, logs, started_at, completed_at
+      )
+      select given.execution_id, given.node_id, given.execution_created_at, lease.tenant_id, given.node_type,
+             given.sequence_number, given.finish_order, given.attempts, given.status,
+             given.input, given.output, given.writes, given.route_target, given.error_code, given.error_message,
+             given.tokens_used, given.cost, given.wait_time, given.wait_reason, given.wait_until, given.wait_details, given.logs,
+             to_timestamp(given.started_ms / 1000), to_timestamp(given.completed_ms / 1000)
+        from json_to_recordset(nodes) as given (
+          execution_id uuid, attempt integer, execution_created_at timestamptz, node_id varchar, node_type varchar,
+          sequence_number integer, finish_order integer, attempts integer, status varchar,
+          input jsonb, output jsonb, writes jsonb, route_target varchar, error_code varchar, error_message text,
+          tokens_used integer, cost numeric, wait_time numeric, wait_reason varchar, wait_until timestamptz, wait_details jsonb,
+          logs jsonb, started_ms double precision, completed_ms double precision
+        )
+        join app_private.execution_leases as lease
+          on lease.execution_id = given.execution_id and lease.attempt = given.attempt and lease.worker_id = worker
+      on conflict (execution_id, node_id, execution_created_at) do update
+        set sequence_number = excluded.sequence_number, finish_order = excluded.finish_order, attempts = excluded.attempts,
+            status = excluded.status, input = excluded.input, output = excluded.output, writes = excluded.writes,
+            route_target = excluded.route_target, error_code = excluded.error_code, error_message = excluded.error_message,
+            tokens_used = excluded.tokens_used, cost = excluded.cost, wait_time = excluded.wait_time,
+            wait_reason = excluded.wait_reason, wait_until = excluded.wait_until,
+            wait_details = excluded.wait_details, logs = excluded.logs,
+            started_at = excluded.started_at, completed_at = excluded.completed_at
+        where stored.finish_order is null
+      returning stored.tenant_id, stored.execution_id, stored.node_id, stored.node_type, stored.status, stored.finish_order, stored.wait_details
     )
-    join app_private.execution_leases as lease
-      on lease.execution_id = given.execution_id and lease.attempt = given.attempt and lease.worker_id = worker
-  on conflict (execution_id, node_id, execution_created_at) do update
-    set sequence_number = excluded.sequence_number, finish_order = excluded.finish_order, attempts = excluded.attempts,
-        status = excluded.status, input = excluded.input, output = excluded.output, writes = excluded.writes,
-        route_target = excluded.route_target, error_code = excluded.error_code, error_message = excluded.error_message,
-        tokens_used = excluded.tokens_used, cost = excluded.cost, wait_time = excluded.wait_time,
-        wait_reason = excluded.wait_reason, wait_until = excluded.wait_until,
-        wait_details = excluded.wait_details, logs = excluded.logs,
-        started_at = excluded.started_at, completed_at = excluded.completed_at
-    where stored.finish_order is null
-  returning stored.tenant_id, stored.execution_id, stored.node_id, stored.node_type, stored.status, stored.finish_order, stored.wait_details
+    select * from stored_now where stored_now.node_type = 'workflow'
   loop
-    if written.node_type <> 'workflow' then
-      continue;
-    elsif written.status = 'waiting' and not written.wait_details ?| array['execution_id', 'result'] then
+    if written.status = 'waiting' and not written.wait_details ?| array['execution_id', 'result'] then
       perform app_private.start_child(written.tenant_id, written.execution_id, written.node_id, written.wait_details);
     elsif written.finish_order is not null and written.status <> 'completed' then
       perform app_private.end_children(written.tenant_id, array[written.execution_id], written.node_id);
@@ -4998,12 +4999,12 @@ grant execute on function app_private.identify_api_key(text) to agentflow_authen
 --! EndIncluded app_private/functions/identity/identify_api_key.sql
 
 -- secrets and artifacts
---! Included app_private/functions/sources/save_secret.sql
+--! Included app_public/functions/save_secret.sql
 /*
  * Stores a secret of the caller's tenant, or puts another value under its name. `sealed` is what the server has made of the value: the database never
  * sees that. The audit log says that it happened, with nothing of the secret.
  */
-create or replace function app_private.save_secret(name text, sealed text, hosts text[])
+create or replace function app_public.save_secret(name text, sealed text, hosts text[])
 returns app_public.secret
 language plpgsql security definer
 set search_path = pg_catalog, pg_temp
@@ -5033,9 +5034,9 @@ begin
   return row(saved.name, saved.hosts, saved.created_at, saved.updated_at)::app_public.secret;
 end $$;
 
-comment on function app_private.save_secret(text, text, text[]) is 'Stores a sealed secret of the tenant under a name; a second one under the same name takes its place.';
-grant execute on function app_private.save_secret(text, text, text[]) to agentflow_user;
---! EndIncluded app_private/functions/sources/save_secret.sql
+comment on function app_public.save_secret(text, text, text[]) is E'@behavior -*\nStores a sealed secret of the tenant under a name; a second one under the same name takes its place.';
+grant execute on function app_public.save_secret(text, text, text[]) to agentflow_user;
+--! EndIncluded app_public/functions/save_secret.sql
 --! Included app_private/functions/sources/find_secret.sql
 create or replace function app_private.find_secret(tenant uuid, name text)
 returns table (sealed text, hosts text[])
@@ -5048,9 +5049,9 @@ $$;
 comment on function app_private.find_secret(uuid, text) is 'A sealed secret of a tenant, for the worker that is to use it.';
 grant execute on function app_private.find_secret(uuid, text) to agentflow_worker;
 --! EndIncluded app_private/functions/sources/find_secret.sql
---! Included app_private/functions/sources/source_to_test.sql
+--! Included app_public/functions/source_to_test.sql
 /* `secrets`: the sealed ones that its configuration may name, by name. For the server, which tries the source for the caller. */
-create or replace function app_private.source_to_test(id uuid)
+create or replace function app_public.source_to_test(id uuid)
 returns table (name text, kind text, config jsonb, tenant_id uuid, tenant_slug text, secrets jsonb)
 language plpgsql stable security definer
 set search_path = pg_catalog, pg_temp
@@ -5072,12 +5073,12 @@ begin
   end if;
 end $$;
 
-comment on function app_private.source_to_test(uuid) is 'A source of the tenant with what is needed to try it.';
-grant execute on function app_private.source_to_test(uuid) to agentflow_user;
---! EndIncluded app_private/functions/sources/source_to_test.sql
---! Included app_private/functions/sources/read_artifact.sql
+comment on function app_public.source_to_test(uuid) is E'@behavior -*\nA source of the tenant with what is needed to try it.';
+grant execute on function app_public.source_to_test(uuid) to agentflow_user;
+--! EndIncluded app_public/functions/source_to_test.sql
+--! Included app_public/functions/read_artifact.sql
 /* No row: there is none, it is another tenant's, or the caller may not read executions. All look the same. */
-create or replace function app_private.read_artifact(id uuid)
+create or replace function app_public.read_artifact(id uuid)
 returns table (media_type text, bytes bytea)
 language sql stable security definer
 set search_path = pg_catalog, pg_temp
@@ -5091,9 +5092,9 @@ as $$
      and (select app_private.may('executions:read'))
 $$;
 
-comment on function app_private.read_artifact(uuid) is 'An artifact of the caller''s tenant: what kind of bytes they are, and the bytes.';
-grant execute on function app_private.read_artifact(uuid) to agentflow_user;
---! EndIncluded app_private/functions/sources/read_artifact.sql
+comment on function app_public.read_artifact(uuid) is E'@behavior -*\nAn artifact of the caller''s tenant: what kind of bytes they are, and the bytes.';
+grant execute on function app_public.read_artifact(uuid) to agentflow_user;
+--! EndIncluded app_public/functions/read_artifact.sql
 --! Included app_private/functions/triggers/demand_admin_to_write.sql
 /* A database source reads only, unless an admin says otherwise. Without a user it is a DBA or an operator who acts. */
 create or replace function app_private.demand_admin_to_write()
