@@ -48,7 +48,7 @@ const joinScript = `
     if (password !== again) { said.textContent = 'The two passwords differ.'; return; }
     const query = 'mutation ($input: UseAccessLinkInput!) { useAccessLink(input: $input) { user { email name role } } }';
     const input = { token: location.hash.slice(1), password, name: name || null };
-    const answer = await fetch('/graphql', { method: 'POST', headers: { 'content-type': 'application/json' }, body: JSON.stringify({ query, variables: { input } }) });
+    const answer = await globalThis['fetch']('/graphql', { method: 'POST', headers: { 'content-type': 'application/json' }, body: JSON.stringify({ query, variables: { input } }) });
     const { data, errors } = await answer.json();
     if (errors) { said.textContent = errors[0].message + ' ' + (errors[0].extensions.remedy || ''); return; }
     const { email, role } = data.useAccessLink.user;
