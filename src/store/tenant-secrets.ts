@@ -14,7 +14,7 @@ export interface SecretRow {
 
 /** @throws PostgreSQL's error: PERMISSION_DENIED, INVALID_VALUE. */
 export async function saveSecret(client: AskingClient, { name, sealed, hosts }: { name: string; sealed: string; hosts: readonly string[] | null }): Promise<SecretRow> {
-  const { rows } = await client.query<SecretRow>({ text: 'select name, hosts, created_at::text, updated_at::text from app_public.save_secret($1, $2, $3)', values: [name, sealed, hosts] });
+  const { rows } = await client.query<SecretRow>({ text: "select name, hosts, to_json(created_at) #>> '{}' as created_at, to_json(updated_at) #>> '{}' as updated_at from app_public.save_secret($1, $2, $3)", values: [name, sealed, hosts] });
   return rows[0]!;
 }
 

@@ -28,7 +28,7 @@ async function planted(): Promise<string> {
 
 test('a secret is stored, listed without its value, replaced and deleted', async () => {
   const first = await api.data('john', create, { input: { name: 'crm', value, hosts: ['127.0.0.1'] } });
-  expect(first.createSecret.secret).toMatchObject({ name: 'crm', hosts: ['127.0.0.1'] });
+  expect(first.createSecret.secret).toMatchObject({ name: 'crm', hosts: ['127.0.0.1'], createdAt: expect.stringMatching(/^\d{4}-\d\d-\d\dT/) as string });
   await api.data('john', create, { input: { name: 'crm', value: `${value}-2` } });
   expect((await api.data('john', '{ secrets { nodes { name hosts } } }')).secrets.nodes).toEqual([{ name: 'crm', hosts: null }]);
   const { rows } = await api.db.owner.query<{ sealed: string; tenant_id: string }>('select sealed, tenant_id from app_private.secrets');
