@@ -80,7 +80,7 @@ test('enum types have the values of the diagram, in its order', async () => {
   const { rows } = await db.owner.query<{ name: string; labels: string[] }>(`
     select typname as name, array(select enumlabel::text from pg_enum where enumtypid = pg_type.oid order by enumsortorder) as labels
     from pg_type where typtype = 'e' and typnamespace = 'app_public'::regnamespace`);
-  expect(Object.fromEntries(rows.map(({ name, labels }) => [name, labels]))).toEqual(seedEnums);
+  expect(Object.fromEntries(rows.map(({ name, labels }) => [name, labels]))).toMatchObject(seedEnums);
 });
 
 test('added indexes and constraints are named by the same convention', async () => {
