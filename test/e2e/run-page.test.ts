@@ -4,7 +4,6 @@ import os from 'node:os';
 import path from 'node:path';
 import { spawn, type ChildProcess } from 'node:child_process';
 import { readServerFile } from '../../src/cli/server-file.ts';
-import { withClient } from '../../src/schema/connection.ts';
 import { projectFolder } from '../../src/schema/migrate.ts';
 import { finish, type Finished } from '../support/cli.ts';
 import { clusterUrl, testCluster } from '../support/database.ts';
@@ -15,8 +14,7 @@ import { openShell, type Shell } from './support/shell.ts';
 const slow = 90_000;
 const page = readFileSync(path.join(projectFolder, 'docs', 'how-to', 'run.md'), 'utf8');
 const blocks = (language: string): string[] => [...page.matchAll(new RegExp(`^\`\`\`${language}\\n([^]*?)^\`\`\``, 'gm'))].map(([, text]) => text!);
-const [prepare, serve, work, hash] = blocks('sh') as [string, string, string, string];
-const [, firstTenant] = blocks('sql') as [string, string];
+const [prepare, serve, work, firstTenant] = blocks('sh') as [string, string, string, string];
 const [environmentFile] = blocks('ini') as [string];
 
 const project = useProjectCopy();
@@ -70,13 +68,11 @@ test('the database is prepared and migrated, and healthy', async () => {
 test('server and worker run in processes of their own, and the first tenant\'s admin gets a workflow run', async () => {
   await keepRunning(serve);
   await keepRunning(work);
-  const passwordHash = (await shell.run(hash)).trim();
-  await withClient(variables['DATABASE_URL']!, (client) => client.query(firstTenant.replace('$2b$12$…', () => passwordHash)));
-
+  const said = await shell.run(firstTenant);
   const { graphqlUrl } = readServerFile(path.join(project.folder, '.agentflow'))!;
-  const password = /hashSync\('(.*)', 12\)/.exec(hash)![1]!;
-  const { authenticate: { jwt } } = await clientOf(graphqlUrl, {})
-    .data('mutation ($password: String!) { authenticate(input: { email: "ada@acme.example", password: $password }) { jwt } }', { password });
+  const [, token] = /\/join#([\w-]+)/.exec(said)!;
+  const { useAccessLink: { jwt } } = await clientOf(graphqlUrl, {})
+    .data('mutation ($token: String!) { useAccessLink(input: { token: $token, name: "Ada", password: "five rusty anchors sing" }) { jwt } }', { token });
   const ada = clientOf(graphqlUrl, { authorization: `Bearer ${jwt}` });
   expect(await ada.data('{ currentUser { name role tenant { slug } } }')).toEqual({ currentUser: { name: 'Ada', role: 'ADMIN', tenant: { slug: 'acme' } } });
 
