@@ -68,12 +68,14 @@ export async function writesRecord(client: pg.ClientBase, subject: Subject, gard
         lines[`${row.state}: ${column.name} := ${column.values?.includes(String(value)) ? String(value) : 'other'}`] = await effect(client, subject, row.where, sql, [value], admin);
       }
     }
+    for (const { name, value, sql } of endings(subject, row)) lines[`${row.state}: ${name}`] = await effect(client, subject, row.where, sql, [value], admin);
     lines[`${row.state}: delete`] = await effect(client, subject, row.where, `delete from ${subject.name} where ${row.where}`, [], {});
   }
   lines['truncate'] = await outcome(client, `truncate ${subject.name} cascade`);
   for (const { state, values: model } of await rowsInStates(client, subject, garden.own)) {
-    for (const [who, claims] of [['nobody', {}], ['admin', admin]] as const) {
-      const insert = insertLike(subject, model, subject.columns.filter((column) => !isFilledByTrigger(column, who === 'admin')).map(({ name }) => name));
+    const developer = { ...admin, user_id: garden.own.users.developer, role: 'developer' };
+    for (const [who, claims] of [['nobody', {}], ['admin', admin], ['developer', developer]] as const) {
+      const insert = insertLike(subject, model, subject.columns.filter((column) => !isFilledByTrigger(column, who !== 'nobody')).map(({ name }) => name));
       lines[`insert by ${who}, ${state}`] = await effect(client, subject, null, insert.sql, insert.values, claims);
     }
   }
@@ -114,7 +116,8 @@ function unknownId(type: string): unknown {
 
 /** A new row: the rows that there are may be held in their tenant by those that refer to them. */
 async function insertForUnknownTenant(client: pg.ClientBase, subject: Subject, own: string): Promise<string> {
-  const { sql, values } = await insertOf(client, subject, own, subject.columns.map(({ name }) => name).filter((name) => !(subject.key.includes(name) && columnOf(subject, name).filled)));
+  const names = subject.columns.map(({ name }) => name).filter((name) => !(subject.key.includes(name) && columnOf(subject, name).filled));
+  const { sql, values } = await insertOf(client, subject, own, names);
   return outcome(client, sql, values.map((value) => (value === own ? unknownId('uuid') : value)));
 }
 
@@ -137,6 +140,18 @@ async function rowsInStates(client: pg.ClientBase, subject: Subject, own: Plante
     select distinct on (state) * from (select ${state} as state, ${where} as where, to_jsonb(t) as values, t.tableoid as part, t.ctid as place from ${subject.name} t where ${subject.tenantColumn === 'id' ? `slug like $1 || '%'` : `${subject.tenantColumn} = $1`}) rows order by state, part, place`,
   [subject.tenantColumn === 'id' ? own.slug : own.id]);
   return rows;
+}
+
+/** A status that needs a time, and perhaps a reason, beside it. */
+function endings(subject: Subject, row: StateRow): { name: string; value: string; sql: string }[] {
+  const [status, ended] = ['status', 'completed_at'].map((name) => subject.columns.find((column) => column.name === name));
+  if (!status?.values || !ended) return [];
+  const hasCode = subject.columns.some(({ name }) => name === 'error_code');
+  const hasReason = subject.columns.some(({ name }) => name === 'error_message');
+  return status.values.filter((value) => value !== row.values['status']).flatMap((value) => [
+    { name: `status := ${value}, with its time`, value, sql: `update ${subject.name} set status = $1, completed_at = now() where ${row.where}` },
+    ...(hasReason ? [{ name: `status := ${value}, with its time, cancelled`, value, sql: `update ${subject.name} set status = $1, completed_at = now(), error_message = 'cancelled'${hasCode ? `, error_code = 'CANCELLED'` : ''} where ${row.where}` }] : []),
+  ]);
 }
 
 function otherValues(column: Column, present: unknown): unknown[] {
@@ -193,7 +208,7 @@ function changedTables(before: DatabaseState['tables'], after: DatabaseState['ta
 /** Which columns of a new row hold the tenant, the user or the time, without having been given. */
 function filledIn(row: Record<string, unknown>, claims: Record<string, string>): string {
   return Object.entries(row).filter(([, value]) => value !== null).map(([name, value]) =>
-    (value === claims['tenant_id'] ? `${name} = tenant` : value === claims['user_id'] ? `${name} = user` : name)).join(' ');
+    (value === claims['tenant_id'] ? `${name} = tenant` : value === claims['user_id'] ? `${name} = user` : value === 0 ? `${name} = 0` : name)).join(' ');
 }
 
 function isFilledByTrigger({ name, filled, values }: Column, hasClaims: boolean): boolean {
@@ -209,20 +224,24 @@ async function insertOf(client: pg.ClientBase, subject: Subject, tenantId: strin
 /** A row like another one in these columns, with fresh values where they are unique. */
 function insertLike(subject: Subject, model: Record<string, unknown>, names: string[]): { sql: string; values: unknown[] } {
   const columns = names.map((name) => columnOf(subject, name)).filter(({ name, required, values }) => (required || values !== null) && model[name] !== null);
-  const values = columns.map((column) => {
-    const value = model[column.name];
-    if (column.isUnique && column.reference === null && column.name !== subject.tenantColumn) return freshLike(value, column.type);
-    return typeof value === 'object' ? JSON.stringify(value) : value;
+  const isFresh = (column: Column): boolean => column.isUnique && column.reference === null && column.name !== subject.tenantColumn;
+  const fresh = new Map(columns.filter(isFresh).map(({ name, type }) => [name, freshLike(model[name], type)]));
+  const values = columns.map(({ name }) => {
+    if (fresh.has(name)) return fresh.get(name);
+    // Documents and other columns may repeat the key of their row.
+    const repeated = [...fresh].reduce((text, [key, now]) => text.replaceAll(JSON.stringify(model[key]), JSON.stringify(now)), JSON.stringify(model[name]));
+    return typeof model[name] === 'object' ? repeated : JSON.parse(repeated) as unknown;
   });
   if (columns.length === 0) return { sql: `insert into ${subject.name} default values`, values };
   return { sql: `insert into ${subject.name} (${columns.map(({ name }) => name).join(', ')}) values (${columns.map((_, index) => `$${index + 1}`).join(', ')})`, values };
 }
 
+/** Checks too: they are looked at before references. */
 async function dropOtherReferences(client: pg.ClientBase, subject: Subject, column: string): Promise<void> {
   const { rows } = await client.query<{ name: string }>(`
     select k.conname as name from pg_constraint k
-    where k.conrelid = $1::regclass and k.contype = 'f' and k.conparentid = 0
-      and not case when $2 = $3 then k.conkey = array(select attnum from pg_attribute where attrelid = k.conrelid and attname = $2)
+    where k.conrelid = $1::regclass and k.contype in ('f', 'c') and k.conparentid = 0
+      and not case when k.contype = 'c' then false when $2 = $3 then k.conkey = array(select attnum from pg_attribute where attrelid = k.conrelid and attname = $2)
         else exists (select from pg_attribute a where a.attrelid = k.conrelid and a.attname = $2 and a.attnum = any (k.conkey)) end`, [subject.name, column, subject.tenantColumn]);
   for (const { name } of rows) await client.query(`alter table ${subject.name} drop constraint ${name}`);
 }
