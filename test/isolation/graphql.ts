@@ -39,8 +39,8 @@ function selectionOf(type: GraphQLOutputType, depth: number): string {
   const parts = fields.flatMap((field) => {
     const inner = getNamedType(field.type);
     if (isLeafType(inner)) return [field.name];
-    const isWrapper = /(Connection|Edge|Payload)$/.test(named.name) || /Connection$/.test(inner.name);
-    if (depth >= (isWrapper ? 4 : 2) || /Edge$/.test(inner.name) || /Connection$/.test(inner.name) && depth > 0) return [];
+    const isWrapper = /(Connection|Edge|Payload)$/.test(named.name) || inner.name.endsWith('Connection');
+    if (depth >= (isWrapper ? 4 : 2) || inner.name.endsWith('Edge') || (inner.name.endsWith('Connection') && depth > 0)) return [];
     const below = selectionOf(field.type, depth + 1);
     return below === '' || below === '{ }' ? [] : [`${field.name} ${below}`];
   });
@@ -50,7 +50,7 @@ function selectionOf(type: GraphQLOutputType, depth: number): string {
 function mentionsId(type: GraphQLInputType, depth = 0): boolean {
   const named = getNamedType(type);
   if (named.name === 'UUID' || named.name === 'ID') return true;
-  if (!isInputObjectType(named) || depth > 2 || /Filter$/.test(named.name)) return false;
+  if (!isInputObjectType(named) || depth > 2 || named.name.endsWith('Filter')) return false;
   return Object.values(named.getFields()).some((field) => mentionsId(field.type, depth + 1));
 }
 

@@ -28,8 +28,8 @@ describe('of the schema as it stands', () => {
   });
 
   test('who may do what, and what every write is answered with, is as written down', () => {
-    expect(Object.keys(proof.record)).toMatchSnapshot('all'); // one that is new would be written down by itself
-    for (const [name, lines] of Object.entries(proof.record)) expect(Object.fromEntries(Object.entries(lines).sort())).toMatchSnapshot(name);
+    const sorted = Object.entries(proof.record).map(([name, lines]): [string, object] => [name, Object.fromEntries(Object.entries(lines).sort())]);
+    expect(Object.fromEntries(sorted)).toMatchSnapshot();
   });
 });
 

@@ -148,10 +148,10 @@ function endings(subject: Subject, row: StateRow): { name: string; value: string
   if (!status?.values || !ended) return [];
   const hasCode = subject.columns.some(({ name }) => name === 'error_code');
   const hasReason = subject.columns.some(({ name }) => name === 'error_message');
-  return status.values.filter((value) => value !== row.values['status']).flatMap((value) => [
+  return status.values.flatMap((value) => (value === row.values['status'] ? [] : [
     { name: `status := ${value}, with its time`, value, sql: `update ${subject.name} set status = $1, completed_at = now() where ${row.where}` },
     ...(hasReason ? [{ name: `status := ${value}, with its time, cancelled`, value, sql: `update ${subject.name} set status = $1, completed_at = now(), error_message = 'cancelled'${hasCode ? `, error_code = 'CANCELLED'` : ''} where ${row.where}` }] : []),
-  ]);
+  ]));
 }
 
 function otherValues(column: Column, present: unknown): unknown[] {
