@@ -40,7 +40,7 @@ test.each([
   ['a right to call', 'grant execute on function app_private.fail to public', ['different function app_private.fail(text,text,text,text,jsonb)']],
   ['a function', `create or replace function app_private.is_json_object(value jsonb, max_bytes integer) returns boolean language sql immutable parallel safe return true`,
     ['different function app_private.is_json_object(jsonb,integer)']],
-  ['a column\'s type', 'alter table app_public.users alter column name type text', ['different column app_public.users.name']],
+  ['a column\'s type', 'alter table app_private.workers alter column host type varchar(300)', ['different column app_private.workers.host']],
   ['a default', `alter table app_public.users alter column role set default 'admin'`, ['different column app_public.users.role']],
   ['a comment', `comment on table app_public.users is 'other'`, ['different table app_public.users']],
   ['an index', 'drop index app_public.idx_users_status', ['missing index app_public.idx_users_status']],
