@@ -9,6 +9,8 @@ import { Client } from 'pg';
 import type { Log } from './errors.ts';
 
 const channel = 'agentflow';
+/** The DBA's tools say here that the schema has changed. */
+const schemaChannel = 'agentflow_schema';
 const firstRetryMs = 200;
 const lastRetryMs = 5_000;
 
@@ -25,6 +27,8 @@ export class ExecutionEvents {
   #retry: NodeJS.Timeout | null = null;
   #retryMs = firstRetryMs;
   #isClosed = false;
+  /** Called when the schema of the database has changed. */
+  onSchemaChange: () => void = () => undefined;
 
   constructor(connectionString: string, log: Log) {
     this.#connectionString = connectionString;
@@ -36,10 +40,10 @@ export class ExecutionEvents {
     const client = new Client({ connectionString: this.#connectionString, application_name: 'agentflow server events', keepAlive: true });
     client.on('error', () => this.#lost(client));
     client.on('end', () => this.#lost(client));
-    client.on('notification', ({ payload }) => this.#dispatch(payload ?? ''));
+    client.on('notification', ({ channel: heard, payload }) => (heard === schemaChannel ? this.onSchemaChange() : this.#dispatch(payload ?? '')));
     this.#client = client;
     await client.connect();
-    await client.query(`listen ${channel}`);
+    await client.query(`listen ${channel}; listen ${schemaChannel}`);
     this.#retryMs = firstRetryMs;
   }
 

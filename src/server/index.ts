@@ -10,6 +10,7 @@ import { createApp } from './app.ts';
 import { artifactHandler } from './artifacts.ts';
 import { SecretBox } from '../secrets.ts';
 import { readConstraints } from '../store/constraints.ts';
+import type { Services } from './context.ts';
 import { constraintBookOf, isConnectionFailure } from './database-errors.ts';
 import { type Log, makeErrorMask } from './errors.ts';
 import { ExecutionEvents } from './events.ts';
@@ -48,6 +49,8 @@ const statementTimeoutMs = 30_000;
 const connectTimeoutMs = 5_000;
 const poolSize = 20;
 const requestTimeoutMs = 60_000;
+/** Several changes in a row make one reload. */
+const schemaSettleMs = 200;
 
 /** Throws CONFIG_INVALID, DATABASE_UNREACHABLE or PORT_IN_USE; nothing is left running then. */
 export async function startServer(options: ServerOptions): Promise<RunningServer> {
@@ -72,21 +75,14 @@ async function open(options: ServerOptions, keys: IdentityKeys, opened: (() => P
   const signIn = new SignIn(pool, keys);
   const secretBox = new SecretBox([keys.secretKey, ...config.oldSecretKeys ?? []]);
   const services = { signIn, secretKey: keys.secretKey, executionEvents, workflowTools, secretBox, sourceTools: options.sourceTools ?? null, statementTimeoutMs };
-  const maskError = makeErrorMask(log, constraintBookOf(await readConstraints(pool)));
-  const instance = postgraphile(serverPreset(pool, { services, maskError, isDevelopment: config.environment === 'development' }));
-  opened.push(async () => {
-    await instance.release();
-    for (const service of instance.getResolvedPreset().pgServices ?? []) await service.release?.();
-  });
-  const graphql = instance.createServ(grafserv);
-  await instance.getSchema();
-  await graphql.ready();
+  const build = (): Promise<Api> => buildApi(pool, services, config.environment === 'development', log, opened);
+  const api = reloading(await build(), build, executionEvents, log);
   const who = (credentials: Credentials): Promise<Identity> => identify(pool, keys, credentials);
   const readiness = createReadiness(pool, expectedMigration);
-  const app = createApp({ log, identify: who, health: readiness, artifact: artifactHandler(pool, statementTimeoutMs), graphql: await routerOf(graphql) });
+  const app = createApp({ log, identify: who, health: readiness, artifact: artifactHandler(pool, statementTimeoutMs), graphql: (request, response, next) => void api.now.router(request, response, next) });
   const server = http.createServer({ requestTimeout: requestTimeoutMs }, app);
   await listen(server, config.host, config.port);
-  const webSockets = serveWebSockets({ server, graphql, identify: who, maskError, log });
+  const webSockets = serveWebSockets({ server, graphql: api.first.graphql, identify: who, maskError: api.first.maskError, log });
   let closing: Promise<void> | undefined;
   const close = async (graceMs: number): Promise<void> => {
     readiness.stopServing();
@@ -94,6 +90,47 @@ async function open(options: ServerOptions, keys: IdentityKeys, opened: (() => P
     await undoAll(opened, log);
   };
   return { url: urlOf(server, config.host), close: (graceMs) => (closing ??= close(graceMs)) };
+}
+
+/** GraphQL as the schema of the database is at one moment. */
+interface Api {
+  graphql: ExpressGrafserv;
+  router: Router;
+  maskError: ReturnType<typeof makeErrorMask>;
+}
+
+async function buildApi(pool: pg.Pool, services: Services, isDevelopment: boolean, log: Log, opened: (() => Promise<void>)[]): Promise<Api> {
+  const maskError = makeErrorMask(log, constraintBookOf(await readConstraints(pool)));
+  const instance = postgraphile(serverPreset(pool, { services, maskError, isDevelopment }));
+  // Subscriptions may go on upon one that was replaced, so each lives as long as the server.
+  opened.push(async () => {
+    await instance.release();
+    for (const service of instance.getResolvedPreset().pgServices ?? []) await service.release?.();
+  });
+  const graphql = instance.createServ(grafserv);
+  await instance.getSchema();
+  await graphql.ready();
+  return { graphql, router: await routerOf(graphql), maskError };
+}
+
+/** Builds the API anew when the DBA's tools say that the schema has changed. One that cannot be built leaves the old one in its place. */
+function reloading(first: Api, build: () => Promise<Api>, events: ExecutionEvents, log: Log): { first: Api; now: Api } {
+  const api = { first, now: first };
+  let timer: NodeJS.Timeout | undefined;
+  const reload = async (): Promise<void> => {
+    try {
+      api.now = await build();
+      log.info({}, 'The schema has changed: the API shows it');
+    } catch (error) {
+      log.error({ err: error }, 'The schema has changed, and no API can be made of it: the old one stays');
+    }
+  };
+  events.onSchemaChange = () => {
+    clearTimeout(timer);
+    timer = setTimeout(() => void reload(), schemaSettleMs);
+    timer.unref();
+  };
+  return api;
 }
 
 function demandKeys({ jwtSecret, secretKey }: ServerOptions['config']): IdentityKeys {
