@@ -187,4 +187,12 @@ describe('the ready-made task', () => {
     expect(await run('execute_workflow', { workflow: 'Breaks' })).toMatchObject({ status: 'FAILURE', errorMessage: expect.stringMatching(/ended as failed: /) });
     expect(await run('execute_workflow', { workflow: 'Never written' })).toMatchObject({ status: 'FAILURE', errorMessage: expect.stringContaining("There is no published workflow 'Never written'") });
   });
+
+  test('an execution that a task waits for ends with the flow when the task takes too long', async () => {
+    const { id } = await insertWorkflow(api.db.owner, { start_node: 'sleep', nodes: [{ id: 'sleep', type: 'delay', metadata: { seconds: 600 } }], edges: [] });
+    await api.db.owner.query(`update workflows set name = 'Sleeps', status = 'published' where id = $1`, [id]);
+    expect(await run('execute_workflow', { workflow: 'Sleeps', timeout_seconds: 1 })).toMatchObject({ status: 'FAILURE', errorCode: 'NODE_TIMEOUT', errorTask: 'execute_workflow' });
+    expect((await api.db.owner.query('select status, error_message from executions where workflow_id = $1', [id])).rows)
+      .toEqual([{ status: 'cancelled', error_message: 'cancelled with the flow execution that started it' }]);
+  });
 });

@@ -98,6 +98,6 @@ async function runWorkflow(place: TaskPlace, inner: NodeContext, run: (context: 
     if (result.kind === 'done') return told(result, node);
   }
   const deadline = place.run.deadlineOf(node.node);
-  if (place.run.clock.now() >= deadline) throw new NodeError('NODE_TIMEOUT', `Task '${node.node.id}' took longer than its time limit; execution ${child.executionId} goes on.`);
+  if (place.run.clock.now() >= deadline) throw new NodeError('NODE_TIMEOUT', `Task '${node.node.id}' took longer than its time limit; it waited for execution ${child.executionId}.`);
   throw new TaskWaits({ kind: 'wait', reason: 'delay', until: new Date(deadline).toISOString(), afterSeconds: null, details: { execution_id: child.executionId } });
 }
