@@ -1,5 +1,5 @@
 --! Previous: -
---! Hash: sha1:120c856425b2bf6bd84ca8f766d32a20b16922e5
+--! Hash: sha1:2cf2b740f52395f4bda4932ad029589aa204c7e4
 --! Message: initial
 
 --! Included before.sql
@@ -3224,11 +3224,13 @@ security definer
 set search_path = pg_catalog, pg_temp
 as $$
   select exists (
-    select from app_private.flow_children as child
+    select from app_public.flow_executions as flow_execution
+      join app_private.flow_children as child
+        on child.tenant_id = flow_execution.tenant_id and child.flow_execution_id = flow_execution.id
       join app_public.executions as execution on execution.tenant_id = child.tenant_id and execution.id = child.execution_id
       join app_public.task_executions as task
         on task.tenant_id = child.tenant_id and task.flow_execution_id = child.flow_execution_id and task.task_name = child.task_name
-     where child.flow_execution_id = app_private.flow_id_of_run(has_flow_result.run_id)
+     where flow_execution.id = app_private.flow_id_of_run(has_flow_result.run_id)
        and execution.completed_at is not null and task.completed_at is null and task.wait_reason = 'child'
   )
 $$;
@@ -3260,6 +3262,36 @@ comment on function app_private.release_flow_executions(uuid, uuid[], integer[],
 
 grant execute on function app_private.release_flow_executions(uuid, uuid[], integer[], timestamptz[], json) to agentflow_worker;
 --! EndIncluded app_private/functions/flow_engine/release_flow_executions.sql
+--! Included app_private/functions/flow_engine/end_flow_children.sql
+/* Executions that tasks of these flow executions have started and that are still running end with them: a time limit may have come first. */
+create or replace function app_private.end_flow_children(tenant_ids uuid[], run_ids uuid[])
+returns void
+language plpgsql
+volatile
+security definer
+set search_path = pg_catalog, pg_temp
+as $$
+declare
+  living record;
+begin
+  for living in
+    select child.tenant_id, array_agg(child.execution_id order by child.execution_id) as execution_ids
+      from unnest(tenant_ids, run_ids) as run (tenant_id, id)
+      join app_private.flow_children as child
+        on child.tenant_id = run.tenant_id and child.flow_execution_id = app_private.flow_id_of_run(run.id)
+      join app_public.executions as execution on execution.tenant_id = child.tenant_id and execution.id = child.execution_id
+     where execution.completed_at is null
+     group by child.tenant_id
+  loop
+    perform app_private.end_executions(living.tenant_id, living.execution_ids, 'cancelled with the flow execution that started it');
+    perform app_private.end_children(living.tenant_id, living.execution_ids);
+  end loop;
+end
+$$;
+
+comment on function app_private.end_flow_children(uuid[], uuid[]) is
+  'Cancels the living executions that tasks of the given flow executions have started.';
+--! EndIncluded app_private/functions/flow_engine/end_flow_children.sql
 --! Included app_private/functions/flow_engine/finish_flow_executions.sql
 /*
  * As finish_executions, for flow executions.
@@ -3312,6 +3344,7 @@ begin
    where execution.id = app_private.flow_id_of_run(given.execution_id) and given.execution_id = any (held_ids)
      and execution.status = 'RUNNING';
   delete from app_private.execution_leases as lease where lease.execution_id = any (held_ids);
+  perform app_private.end_flow_children(held_tenants, held_ids);
   perform app_private.notify_executions(held_tenants, held_ids);
   return array(select given.id from unnest(given_ids) as given (id) where given.id <> all (held_ids));
 end
