@@ -46,6 +46,7 @@ async function plantStates(client: pg.ClientBase, tenant: PlantedTenant): Promis
     [tenant.id, tenant.flowId, owner]);
   await insert(`insert into app_public.task_executions (tenant_id, flow_execution_id, task_name, sequence_number, status, completed_at) values ($1, $2, 'second', 2, 'SUCCESS', now())`,
     [tenant.id, tenant.flowExecutionId]);
+  await insert(`insert into app_public.access_links (tenant_id, kind, email, role, token_hash, status, expires_at) values ($1, 'invitation', $2 || '@example.com', 'viewer', md5($2), 'withdrawn', now() + interval '1 day')`, [tenant.id, tenant.slug]);
   await insert(`insert into app_private.execution_leases (execution_id, tenant_id) select id, tenant_id from app_public.executions where tenant_id = $1 and status in ('pending', 'running')`, [tenant.id]);
   await insert(`insert into app_private.execution_leases (execution_id, tenant_id) select app_private.flow_run_id(id), tenant_id from app_public.flow_executions where tenant_id = $1 and status in ('PENDING', 'RUNNING')`, [tenant.id]);
   await insert(`insert into app_private.sessions (user_id, tenant_id, expires_at) values ($1, $2, now() + interval '1 hour')`, [tenant.users.viewer, tenant.id]);

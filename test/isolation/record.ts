@@ -69,6 +69,10 @@ export async function writesRecord(client: pg.ClientBase, subject: Subject, gard
       }
     }
     for (const { name, value, sql } of endings(subject, row)) lines[`${row.state}: ${name}`] = await effect(client, subject, row.where, sql, [value], admin);
+    if (subject.columns.some(({ name }) => name === 'config')) {
+      const sql = `update ${subject.name} set config = config || '{"read_only": false}' where ${row.where}`;
+      lines[`${row.state}: config may write, by an architect`] = await effect(client, subject, row.where, sql, [], { ...admin, user_id: garden.own.users.architect, role: 'architect' });
+    }
     lines[`${row.state}: delete`] = await effect(client, subject, row.where, `delete from ${subject.name} where ${row.where}`, [], {});
   }
   lines['truncate'] = await outcome(client, `truncate ${subject.name} cascade`);
@@ -171,8 +175,8 @@ async function effect(client: pg.ClientBase, subject: Subject, where: string | n
     const inserted = where === null ? filledIn(rows[0]!.row, claims) : '';
     return [changedColumns(before.row, after.row), inserted, changedTables(before.tables, after.tables)].filter((text) => text !== '').join('; ') || 'nothing';
   } catch (error) {
-    const { code = 'unknown', constraint } = error as { code?: string; constraint?: string };
-    return `refused ${code}${constraint ? ` ${constraint.replace(/_\d{4}_\d{2}(_|$)/, '$1')}` : ''}`;
+    const { code = 'unknown', constraint, column } = error as { code?: string; constraint?: string; column?: string };
+    return `refused ${code}${column ? ` ${column}` : ''}${constraint ? ` ${constraint.replace(/_\d{4}_\d{2}(_|$)/, '$1')}` : ''}`;
   } finally {
     await client.query('rollback to savepoint effect');
   }
@@ -229,7 +233,7 @@ function insertLike(subject: Subject, model: Record<string, unknown>, names: str
   const values = columns.map(({ name }) => {
     if (fresh.has(name)) return fresh.get(name);
     // Documents and other columns may repeat the key of their row.
-    const repeated = [...fresh].reduce((text, [key, now]) => text.replaceAll(JSON.stringify(model[key]), JSON.stringify(now)), JSON.stringify(model[name]));
+    const repeated = [...fresh].filter(([key]) => typeof model[key] === 'string').reduce((text, [key, now]) => text.replaceAll(JSON.stringify(model[key]), JSON.stringify(now)), JSON.stringify(model[name]));
     return typeof model[name] === 'object' ? repeated : JSON.parse(repeated) as unknown;
   });
   if (columns.length === 0) return { sql: `insert into ${subject.name} default values`, values };
