@@ -103,13 +103,20 @@ function plpgsqlCheck(): Promise<Verdict> {
     if (!await hasExtension(superuserUrl, 'plpgsql_check')) return { findings: null, text: 'the server has no plpgsql_check (Debian: apt-get install postgresql-15-plpgsql-check)' };
     return withClient(superuserUrl, async (client) => {
       await client.query('create extension plpgsql_check');
+      // A trigger function of several tables may have a branch for each: an error counts when every table meets it.
       const { rows } = await client.query<{ line: string }>(`
-        select format('%s line %s: %s: %s', p.oid::regprocedure, c.lineno, c.level, c.message) as line
-        from pg_proc p
-        join pg_language l on l.oid = p.prolang and l.lanname = 'plpgsql'
-        left join lateral (select tgrelid, tgoldtable, tgnewtable from pg_trigger t where t.tgfoid = p.oid and not t.tgisinternal order by (t.tgoldtable is not null)::int + (t.tgnewtable is not null)::int desc limit 1) t on true
-        cross join lateral plpgsql_check_function_tb(p.oid, coalesce(t.tgrelid, 0), oldtable => t.tgoldtable, newtable => t.tgnewtable, extra_warnings => false, performance_warnings => false) c
-        where p.pronamespace in ('app_public'::regnamespace, 'app_private'::regnamespace) and (p.prorettype <> 'trigger'::regtype or t.tgrelid is not null) and c.level = 'error'
+        with checked as (
+          select p.oid, t.tgrelid, t.tgoldtable, t.tgnewtable from pg_proc p
+          join pg_language l on l.oid = p.prolang and l.lanname = 'plpgsql'
+          left join lateral (select distinct on (tgrelid) tgrelid, tgoldtable, tgnewtable from pg_trigger where tgfoid = p.oid and not tgisinternal
+            order by tgrelid, (tgoldtable is not null)::int + (tgnewtable is not null)::int desc) t on true
+          where p.pronamespace in ('app_public'::regnamespace, 'app_private'::regnamespace) and (p.prorettype <> 'trigger'::regtype or t.tgrelid is not null))
+        select format('%s line %s: %s', c.oid::regprocedure, found.lineno, found.message) as line
+        from checked c
+        cross join lateral plpgsql_check_function_tb(c.oid, coalesce(c.tgrelid, 0), oldtable => c.tgoldtable, newtable => c.tgnewtable, extra_warnings => false, performance_warnings => false) found
+        where found.level = 'error'
+        group by c.oid, found.lineno, found.message
+        having count(*) = (select count(*) from checked other where other.oid = c.oid)
         order by 1`);
       return { findings: rows.length, text: rows.map(({ line }) => line).join('\n') };
     });
