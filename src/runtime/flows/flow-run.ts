@@ -22,6 +22,8 @@ export class FlowRun {
   readonly notes: TaskNotes;
   readonly finder: SourceFinder;
   readonly clock: DatabaseClock;
+  /** When tasks began, of those that this claim found stored and of those that it has begun itself. */
+  readonly #startedMs = new Map<string, number>();
 
   constructor(claim: ClaimedFlow, plan: Plan, { registry, store, world }: FlowWorld) {
     this.claim = claim;
@@ -42,7 +44,8 @@ export class FlowRun {
 
   /** When the time of a task is up, or that of the flow: milliseconds since 1970, by the database's clock. */
   deadlineOf(task: PlanNode): number {
-    const startedMs = this.claim.tasks?.find(({ task_name }) => task_name === task.id)?.started_ms ?? this.clock.now();
+    const startedMs = this.#startedMs.get(task.id) ?? this.claim.tasks?.find(({ task_name }) => task_name === task.id)?.started_ms ?? this.clock.now();
+    this.#startedMs.set(task.id, startedMs);
     const flowMs = this.claim.nowMs + (this.plan.document.limits.maxSeconds - this.claim.ageSeconds) * 1_000;
     return Math.min(startedMs + (task.timeoutSeconds ?? 0) * 1_000, flowMs);
   }
