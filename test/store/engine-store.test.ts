@@ -48,6 +48,15 @@ async function nodesOf(id: string): Promise<Record<string, unknown>[]> {
   return rows;
 }
 
+/** Ends the session of a worker, and waits until the server has let its lock go: to others it is dead from then on. */
+async function die(session: pg.PoolClient): Promise<void> {
+  const { rows } = await session.query<{ pid: number }>('select pg_backend_pid() as pid');
+  session.release(true);
+  const isThere = async (): Promise<boolean> =>
+    (await database.owner.query(`select from pg_locks where locktype = 'advisory' and pid = $1`, [rows[0]!.pid])).rows.length > 0;
+  while (await isThere()) await new Promise((resolve) => setTimeout(resolve, 10));
+}
+
 async function claimed(store: EngineStore, id: string): Promise<ClaimedExecution> {
   const claim = await store.claim(id);
   if (claim === null) throw new Error('The execution could not be claimed.');
@@ -102,7 +111,7 @@ test('a finished node is never overwritten', async () => {
 test('a stale attempt writes nothing: no checkpoint, no end, no release', async () => {
   const [stale, fresh] = [await makeWorker(), await makeWorker()];
   const old = await claimed(stale.store, await pendingExecution());
-  stale.session.release(true); // its lock goes free: it looks dead
+  await die(stale.session); // its lock goes free: it looks dead
   await sweep(fresh);
   const taken = await claimed(fresh.store, old.executionId);
   expect(taken.attempt).toBe(2);
@@ -186,14 +195,14 @@ test('a sweep counts the loss, unlocks the jobs of the dead, and leaves the livi
   const [lost, kept] = [await claimed(dead.store, await pendingExecution()), await claimed(living.store, await pendingExecution())];
   const waiting = await pendingExecution();
   await database.owner.query(`update graphile_worker._private_jobs set locked_at = now(), locked_by = $2 where key = $1`, [waiting, `pool-${dead.id}`]);
-  dead.session.release(true);
+  await die(dead.session);
   await sweep(sweeper);
 
   expect((await living.store.look([kept])).lost).toEqual([]);
   const { rows } = await database.owner.query<{ locked_by: string | null }>('select locked_by from graphile_worker.jobs where key = $1', [waiting]);
   expect(rows).toEqual([{ locked_by: null }]);
   expect(await claimed(sweeper.store, lost.executionId)).toMatchObject({ attempt: 2, losses: 1 });
-  living.session.release(true);
+  await die(living.session);
   sweeper.session.release(true);
 });
 
@@ -205,7 +214,7 @@ test('a worker that was taken for dead is told so and can claim nothing', async 
   await expect(paused.store.claim(id)).rejects.toMatchObject({ code: 'AF510' });
   const { rows } = await paused.session.query<{ registered: boolean }>('select registered from app_private.heartbeat($1, $2, $3, $4)', [paused.id, [], [], []]);
   expect(rows).toEqual([{ registered: false }]);
-  paused.session.release(true);
+  await die(paused.session);
   sweeper.session.release(true);
 });
 
