@@ -1,6 +1,6 @@
 /** Runs the command line as people do, in processes of its own. */
 import { spawn, type ChildProcess } from 'node:child_process';
-import { existsSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import os from 'node:os';
 import path from 'node:path';
 import type { ServerFile } from '../../src/cli/server-file.ts';
@@ -53,11 +53,12 @@ export async function startService(words: string[], dataDir: string, extra: Envi
   void finished.then((result) => { over = result; });
   const file = path.join(dataDir, 'server.json');
   // What a killed process left names one that is gone.
-  while (!existsSync(file) || identifyProcess(readServerFile(file).pid) === null) {
+  for (;;) {
+    const info = readServerFile(file);
+    if (info !== null && identifyProcess(info.pid) !== null) return { launcher: child, info, finished };
     if (over) throw new Error(`${words.join(' ')} ended: ${JSON.stringify(over)}`);
     await new Promise((resolve) => setTimeout(resolve, 20));
   }
-  return { launcher: child, info: readServerFile(file), finished };
 }
 
 /** `worker --json`: its first answer comes when it is ready. */
@@ -73,8 +74,14 @@ export function startWorker(dataDir: string, extra: Environment = {}): { process
   return { process: child, firstAnswer, finished };
 }
 
-function readServerFile(file: string): ServerFile {
-  return JSON.parse(readFileSync(file, 'utf8')) as ServerFile;
+/** Null while there is none: a start takes away what a killed process left, at any moment. */
+function readServerFile(file: string): ServerFile | null {
+  try {
+    return JSON.parse(readFileSync(file, 'utf8')) as ServerFile;
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === 'ENOENT') return null;
+    throw error;
+  }
 }
 
 /** A folder for one test, and its end. */
