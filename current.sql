@@ -1,1 +1,718 @@
--- Write the next migration here; see it run with: agentflow db watch
+--!include before.sql
+
+/*
+ * Tables. The seeds' tables stand as the two documents write them; what is added is marked "added".
+ * Keys across tables carry the tenant, so that a reference into another tenant is impossible and not merely invisible.
+ */
+
+-- ---------------------------------------------------------------- tenants
+
+create table if not exists app_public.tenants (
+  id uuid primary key default gen_random_uuid(),
+  slug varchar(63) not null,
+  name varchar(255) not null,
+  status varchar(50) not null default 'active',
+  settings jsonb not null default '{}',
+  quotas jsonb not null default '{}',
+  created_at timestamptz not null default now(),
+  updated_at timestamptz not null default now(),
+  deleted_at timestamptz null,
+  created_by uuid null,
+  updated_by uuid null,
+  deleted_by uuid null,
+  constraint idx_tenants_slug unique (slug),
+  constraint chk_tenants_slug check (slug ~ '^[a-z0-9]([a-z0-9-]*[a-z0-9])?$'),
+  constraint chk_tenants_status check (status in ('active', 'suspended', 'deleted')),
+  constraint chk_tenants_deleted_at check ((status = 'deleted') = (deleted_at is not null)),
+  constraint chk_tenants_settings check (jsonb_typeof(settings) = 'object'),
+  constraint chk_tenants_quotas check (jsonb_typeof(quotas) = 'object')
+);
+
+-- ---------------------------------------------------------------- users
+
+create table if not exists app_public.users (
+  id uuid primary key default gen_random_uuid(),
+  email varchar(255) not null,
+  name varchar(255) not null,
+  password_hash varchar(255) not null,
+  tenant_id uuid not null,
+  status varchar(50) not null default 'active',
+  created_at timestamptz not null default now(),
+  updated_at timestamptz not null default now(),
+  deleted_at timestamptz null,
+  created_by uuid null,
+  updated_by uuid null,
+  deleted_by uuid null,
+  role varchar(50) not null default 'viewer', -- added
+  constraint idx_users_email unique (email),
+  constraint idx_users_tenant_id_id unique (tenant_id, id),
+  constraint fk_users_tenant_id foreign key (tenant_id) references app_public.tenants (id) on delete cascade,
+  constraint chk_users_status check (status in ('active', 'inactive', 'deleted')),
+  constraint chk_users_role check (role in ('admin', 'architect', 'developer', 'operator', 'viewer')),
+  constraint chk_users_email check (email = lower(email) and position('@' in email) > 1),
+  constraint chk_users_deleted_at check ((status = 'deleted') = (deleted_at is not null)),
+  constraint chk_users_name check (btrim(name) <> '')
+);
+
+create index if not exists idx_users_tenant_id on app_public.users (tenant_id);
+create index if not exists idx_users_status on app_public.users (status);
+
+-- ---------------------------------------------------------------- access_links (added)
+
+-- A one-time link: by an invitation a new person gets an account, by a reset a user gets a new password.
+create table if not exists app_public.access_links (
+  id uuid primary key default gen_random_uuid(),
+  tenant_id uuid not null,
+  kind varchar(50) not null,
+  user_id uuid null,
+  email varchar(255) not null,
+  name varchar(255) null,
+  role varchar(50) null,
+  token_hash varchar(64) not null,
+  status varchar(50) not null default 'pending',
+  expires_at timestamptz not null,
+  ended_at timestamptz null,
+  created_at timestamptz not null default now(),
+  updated_at timestamptz not null default now(),
+  created_by uuid null,
+  updated_by uuid null,
+  constraint idx_access_links_token_hash unique (token_hash),
+  constraint idx_access_links_tenant_id_id unique (tenant_id, id),
+  constraint fk_access_links_tenant_id foreign key (tenant_id) references app_public.tenants (id) on delete cascade,
+  constraint fk_access_links_user_id foreign key (tenant_id, user_id)
+    references app_public.users (tenant_id, id) on delete cascade,
+  constraint chk_access_links_kind check (kind in ('invitation', 'reset')),
+  constraint chk_access_links_status check (status in ('pending', 'used', 'withdrawn')),
+  constraint chk_access_links_ended_at check ((status = 'pending') = (ended_at is null)),
+  constraint chk_access_links_role check (role in ('admin', 'architect', 'developer', 'operator', 'viewer')),
+  constraint chk_access_links_invitation check ((kind = 'invitation') = (role is not null)),
+  constraint chk_access_links_user_id check ((kind = 'reset' or status = 'used') = (user_id is not null)),
+  constraint chk_access_links_email check (email = lower(email) and position('@' in email) > 1)
+);
+
+create index if not exists idx_access_links_tenant_id_created_at on app_public.access_links (tenant_id, created_at desc, id desc);
+create index if not exists idx_access_links_tenant_id_user_id on app_public.access_links (tenant_id, user_id);
+
+-- ---------------------------------------------------------------- workflows
+
+create table if not exists app_public.workflows (
+  id uuid primary key default gen_random_uuid(),
+  name varchar(255) not null,
+  description text null,
+  spec jsonb not null,
+  user_id uuid not null,
+  tenant_id uuid not null,
+  status varchar(50) not null default 'draft',
+  version integer not null default 1,
+  created_at timestamptz not null default now(),
+  updated_at timestamptz not null default now(),
+  deleted_at timestamptz null,
+  created_by uuid null,
+  updated_by uuid null,
+  deleted_by uuid null,
+  constraint idx_workflows_tenant_id_id unique (tenant_id, id),
+  constraint fk_workflows_tenant_id foreign key (tenant_id) references app_public.tenants (id) on delete cascade,
+  constraint fk_workflows_user_id foreign key (tenant_id, user_id)
+    references app_public.users (tenant_id, id) on delete cascade,
+  constraint chk_workflows_status check (status in ('draft', 'published', 'archived', 'deleted')),
+  constraint chk_workflows_deleted_at check ((status = 'deleted') = (deleted_at is not null)),
+  constraint chk_workflows_name check (btrim(name) <> ''),
+  constraint chk_workflows_version check (version >= 1),
+  constraint chk_workflows_spec check (app_private.is_json_object(spec, 3145728))
+);
+
+create index if not exists idx_workflows_user_id on app_public.workflows (user_id);
+create index if not exists idx_workflows_tenant_id on app_public.workflows (tenant_id);
+create index if not exists idx_workflows_status on app_public.workflows (status);
+create index if not exists idx_workflows_created_at on app_public.workflows (created_at desc);
+create index if not exists idx_workflows_spec_gin on app_public.workflows using gin (spec);
+-- added: led by the tenant, ended by the key that every order is completed with
+create index if not exists idx_workflows_tenant_id_created_at on app_public.workflows (tenant_id, created_at desc, id desc);
+create index if not exists idx_workflows_tenant_id_status on app_public.workflows (tenant_id, status, id);
+create index if not exists idx_workflows_tenant_id_name on app_public.workflows (tenant_id, name, id);
+create index if not exists idx_workflows_tenant_id_user_id on app_public.workflows (tenant_id, user_id, id);
+
+-- ---------------------------------------------------------------- workflow_versions (added)
+
+create table if not exists app_public.workflow_versions (
+  id uuid primary key default gen_random_uuid(),
+  workflow_id uuid not null,
+  tenant_id uuid not null,
+  version integer not null,
+  spec jsonb not null,
+  created_at timestamptz not null default now(),
+  created_by uuid null,
+  constraint idx_workflow_versions_tenant_id_id unique (tenant_id, id),
+  constraint idx_workflow_versions_workflow_id_version unique (tenant_id, workflow_id, version),
+  constraint fk_workflow_versions_tenant_id foreign key (tenant_id) references app_public.tenants (id) on delete cascade,
+  constraint fk_workflow_versions_workflow_id foreign key (tenant_id, workflow_id)
+    references app_public.workflows (tenant_id, id) on delete cascade,
+  constraint chk_workflow_versions_version check (version >= 1),
+  constraint chk_workflow_versions_spec check (app_private.is_json_object(spec, 3145728))
+);
+
+-- ---------------------------------------------------------------- executions
+
+create table if not exists app_public.executions (
+  id uuid primary key default gen_random_uuid(),
+  workflow_id uuid not null,
+  user_id uuid not null,
+  tenant_id uuid not null,
+  status varchar(50) not null default 'pending',
+  initial_state jsonb not null,
+  final_state jsonb null,
+  error_message text null,
+  metrics jsonb null,
+  tokens_used integer null default 0,
+  cost decimal(10, 4) null default 0,
+  execution_time decimal(10, 3) null,
+  started_at timestamptz not null default now(),
+  completed_at timestamptz null,
+  created_at timestamptz not null default now(),
+  updated_at timestamptz not null default now(),
+  -- added
+  workflow_version_id uuid not null,
+  idempotency_key varchar(255) null,
+  parent_execution_id uuid null,
+  parent_node_id varchar(100) null,
+  retry_of_execution_id uuid null,
+  retry_from_node_id varchar(100) null,
+  only_node_id varchar(100) null,
+  depth integer not null default 0,
+  is_test boolean not null default false,
+  error_code varchar(50) null,
+  error_node_id varchar(100) null,
+  deleted_at timestamptz null,
+  deleted_by uuid null,
+  constraint idx_executions_tenant_id_id unique (tenant_id, id),
+  constraint fk_executions_tenant_id foreign key (tenant_id) references app_public.tenants (id) on delete cascade,
+  constraint fk_executions_workflow_id foreign key (tenant_id, workflow_id)
+    references app_public.workflows (tenant_id, id) on delete cascade,
+  constraint fk_executions_user_id foreign key (tenant_id, user_id)
+    references app_public.users (tenant_id, id) on delete cascade,
+  constraint fk_executions_workflow_version_id foreign key (tenant_id, workflow_version_id)
+    references app_public.workflow_versions (tenant_id, id) on delete cascade,
+  constraint fk_executions_parent_execution_id foreign key (tenant_id, parent_execution_id)
+    references app_public.executions (tenant_id, id) on delete cascade,
+  constraint fk_executions_retry_of_execution_id foreign key (tenant_id, retry_of_execution_id)
+    references app_public.executions (tenant_id, id) on delete cascade,
+  constraint chk_executions_status check (status in ('pending', 'running', 'completed', 'failed', 'cancelled')),
+  constraint chk_executions_completed_at
+    check ((status in ('completed', 'failed', 'cancelled')) = (completed_at is not null)),
+  constraint chk_executions_deleted_at check (deleted_at is null or completed_at is not null),
+  constraint chk_executions_error_message check (error_message is null or status in ('failed', 'cancelled')),
+  constraint chk_executions_failed check (status <> 'failed' or error_message is not null),
+  constraint chk_executions_initial_state check (app_private.is_json_object(initial_state, 1048576)),
+  constraint chk_executions_final_state check (final_state is null or jsonb_typeof(final_state) = 'object'),
+  constraint chk_executions_metrics check (metrics is null or app_private.is_metrics(metrics)),
+  constraint chk_executions_tokens_used check (tokens_used >= 0),
+  constraint chk_executions_cost check (cost >= 0),
+  constraint chk_executions_execution_time check (execution_time >= 0),
+  constraint chk_executions_parent check ((parent_execution_id is null) = (parent_node_id is null)),
+  constraint chk_executions_depth check (depth between 0 and 5)
+);
+
+-- What executeWorkflows takes, one for each execution.
+do $$ begin
+  if to_regtype('app_public.workflow_start') is null then
+    create type app_public.workflow_start as (workflow_id uuid, initial_state jsonb, idempotency_key text);
+  end if;
+end $$;
+
+create index if not exists idx_executions_workflow_id on app_public.executions (workflow_id);
+create index if not exists idx_executions_user_id on app_public.executions (user_id);
+create index if not exists idx_executions_tenant_id on app_public.executions (tenant_id);
+create index if not exists idx_executions_status on app_public.executions (status);
+create index if not exists idx_executions_started_at on app_public.executions (started_at desc);
+create index if not exists idx_executions_completed_at on app_public.executions (completed_at desc nulls last);
+-- added
+create unique index if not exists idx_executions_idempotency_key on app_public.executions (tenant_id, idempotency_key)
+  where idempotency_key is not null;
+create index if not exists idx_executions_tenant_id_created_at on app_public.executions (tenant_id, created_at desc, id desc);
+create index if not exists idx_executions_tenant_id_status on app_public.executions (tenant_id, status, created_at desc, id desc);
+create index if not exists idx_executions_tenant_id_workflow_id on app_public.executions (tenant_id, workflow_id, created_at desc, id desc);
+-- a node starts one child at most, however often it is tried
+create unique index if not exists idx_executions_parent_execution_id_node on app_public.executions (tenant_id, parent_execution_id, parent_node_id)
+  where parent_execution_id is not null;
+create index if not exists idx_executions_retry_of_execution_id on app_public.executions (tenant_id, retry_of_execution_id)
+  where retry_of_execution_id is not null;
+create index if not exists idx_executions_workflow_version_id on app_public.executions (tenant_id, workflow_version_id);
+
+-- ---------------------------------------------------------------- node_executions (added), by month of the execution
+
+create table if not exists app_public.node_executions (
+  execution_id uuid not null,
+  node_id varchar(100) not null,
+  execution_created_at timestamptz not null,
+  tenant_id uuid not null,
+  node_type varchar(50) not null,
+  sequence_number integer null,
+  finish_order integer null,
+  attempts integer not null default 0,
+  status varchar(50) not null,
+  input jsonb null,
+  output jsonb null,
+  writes jsonb null,
+  route_target varchar(100) null,
+  error_code varchar(50) null,
+  error_message text null,
+  tokens_used integer not null default 0,
+  cost numeric(20, 10) not null default 0,
+  wait_time numeric(12, 3) not null default 0,
+  wait_reason varchar(50) null,
+  wait_until timestamptz null,
+  wait_details jsonb null,
+  logs jsonb null,
+  started_at timestamptz null,
+  completed_at timestamptz null,
+  constraint node_executions_pkey primary key (execution_id, node_id, execution_created_at),
+  constraint fk_node_executions_execution_id foreign key (tenant_id, execution_id)
+    references app_public.executions (tenant_id, id) on delete cascade,
+  constraint chk_node_executions_status check (status in ('pending', 'running', 'waiting', 'rate_limited',
+    'completed', 'failed', 'skipped', 'timed_out', 'cancelled')),
+  constraint chk_node_executions_finish_order
+    check ((status in ('completed', 'failed', 'skipped', 'timed_out', 'cancelled')) = (finish_order is not null)),
+  constraint chk_node_executions_sequence_number check (sequence_number >= 1),
+  constraint chk_node_executions_tokens_used check (tokens_used >= 0),
+  constraint chk_node_executions_cost check (cost >= 0)
+) partition by range (execution_created_at);
+
+-- ---------------------------------------------------------------- sources
+
+create table if not exists app_public.sources (
+  id uuid primary key default gen_random_uuid(),
+  name varchar(255) not null,
+  kind varchar(50) not null,
+  config jsonb not null,
+  user_id uuid not null,
+  tenant_id uuid not null,
+  status varchar(50) not null default 'active',
+  created_at timestamptz not null default now(),
+  updated_at timestamptz not null default now(),
+  deleted_at timestamptz null,
+  created_by uuid null,
+  updated_by uuid null,
+  deleted_by uuid null,
+  constraint idx_sources_tenant_id_id unique (tenant_id, id),
+  constraint fk_sources_tenant_id foreign key (tenant_id) references app_public.tenants (id) on delete cascade,
+  constraint fk_sources_user_id foreign key (tenant_id, user_id)
+    references app_public.users (tenant_id, id) on delete cascade,
+  constraint chk_sources_kind check (kind in ('llm', 'image', 'db', 'api')),
+  constraint chk_sources_status check (status in ('active', 'inactive', 'deleted')),
+  constraint chk_sources_deleted_at check ((status = 'deleted') = (deleted_at is not null)),
+  constraint chk_sources_name check (btrim(name) <> ''),
+  constraint chk_sources_config check (app_private.is_json_object(config, 65536)),
+  constraint chk_sources_config_secrets check (not app_private.has_inline_secret(config))
+);
+
+create index if not exists idx_sources_user_id on app_public.sources (user_id);
+create index if not exists idx_sources_tenant_id on app_public.sources (tenant_id);
+create index if not exists idx_sources_kind on app_public.sources (kind);
+create index if not exists idx_sources_status on app_public.sources (status);
+create index if not exists idx_sources_config_gin on app_public.sources using gin (config);
+-- added: a document refers to a source by its name, so living names are unique within a tenant
+create unique index if not exists idx_sources_tenant_id_name on app_public.sources (tenant_id, name) where deleted_at is null;
+create index if not exists idx_sources_tenant_id_created_at on app_public.sources (tenant_id, created_at desc, id desc);
+create index if not exists idx_sources_tenant_id_kind on app_public.sources (tenant_id, kind, id);
+create index if not exists idx_sources_tenant_id_user_id on app_public.sources (tenant_id, user_id, id);
+
+-- ---------------------------------------------------------------- api_keys
+
+create table if not exists app_public.api_keys (
+  id uuid primary key default gen_random_uuid(),
+  user_id uuid not null,
+  tenant_id uuid not null,
+  name varchar(255) not null,
+  key_hash varchar(255) not null,
+  permissions jsonb null,
+  status varchar(50) not null default 'active',
+  last_used_at timestamptz null,
+  expires_at timestamptz null,
+  created_at timestamptz not null default now(),
+  updated_at timestamptz not null default now(),
+  deleted_at timestamptz null,
+  created_by uuid null,
+  deleted_by uuid null,
+  updated_by uuid null, -- added
+  -- added: what people recognise a key by, why it was revoked, and the key that took its place
+  key_prefix varchar(20) null,
+  revoked_reason varchar(255) null,
+  replaced_by_id uuid null,
+  constraint idx_api_keys_key_hash unique (key_hash),
+  constraint idx_api_keys_tenant_id_id unique (tenant_id, id),
+  constraint fk_api_keys_tenant_id foreign key (tenant_id) references app_public.tenants (id) on delete cascade,
+  constraint fk_api_keys_user_id foreign key (tenant_id, user_id)
+    references app_public.users (tenant_id, id) on delete cascade,
+  constraint chk_api_keys_status check (status in ('active', 'revoked', 'expired')),
+  constraint chk_api_keys_deleted_at check (deleted_at is null or status = 'revoked'),
+  constraint fk_api_keys_replaced_by_id foreign key (tenant_id, replaced_by_id)
+    references app_public.api_keys (tenant_id, id) on delete cascade,
+  constraint chk_api_keys_permissions check (permissions is null or app_private.is_permissions(permissions)),
+  constraint chk_api_keys_name check (btrim(name) <> ''),
+  constraint chk_api_keys_revoked_reason check (revoked_reason is null or status = 'revoked')
+);
+
+create index if not exists idx_api_keys_user_id on app_public.api_keys (user_id);
+create index if not exists idx_api_keys_tenant_id on app_public.api_keys (tenant_id);
+create index if not exists idx_api_keys_status on app_public.api_keys (status);
+create index if not exists idx_api_keys_expires_at on app_public.api_keys (expires_at);
+-- added
+create index if not exists idx_api_keys_tenant_id_user_id on app_public.api_keys (tenant_id, user_id, id);
+create index if not exists idx_api_keys_replaced_by_id on app_public.api_keys (tenant_id, replaced_by_id)
+  where replaced_by_id is not null;
+
+-- ---------------------------------------------------------------- audit_logs, by month
+
+create table if not exists app_public.audit_logs (
+  id uuid not null default gen_random_uuid(),
+  user_id uuid null,
+  tenant_id uuid not null,
+  action varchar(100) not null,
+  entity_type varchar(100) not null,
+  entity_id uuid null,
+  old_value jsonb null,
+  new_value jsonb null,
+  ip_address inet null,
+  user_agent text null,
+  created_at timestamptz not null default now(),
+  -- added
+  api_key_id uuid null,
+  request_id varchar(100) null,
+  entity_key varchar(255) null,
+  constraint audit_logs_pkey primary key (id, created_at),
+  constraint fk_audit_logs_user_id foreign key (user_id) references app_public.users (id) on delete set null
+) partition by range (created_at);
+
+create index if not exists idx_audit_logs_user_id on app_public.audit_logs (user_id);
+create index if not exists idx_audit_logs_tenant_id on app_public.audit_logs (tenant_id);
+create index if not exists idx_audit_logs_action on app_public.audit_logs (action);
+create index if not exists idx_audit_logs_entity_type on app_public.audit_logs (entity_type);
+create index if not exists idx_audit_logs_entity_id on app_public.audit_logs (entity_id);
+create index if not exists idx_audit_logs_created_at on app_public.audit_logs (created_at desc);
+
+-- ---------------------------------------------------------------- flows
+
+do $$ begin
+  if to_regtype('app_public.flow_execution_status') is null then
+    create type app_public.flow_execution_status as enum ('PENDING', 'RUNNING', 'SUCCESS', 'FAILURE', 'COMPLETED');
+  end if;
+  if to_regtype('app_public.task_execution_status') is null then
+    create type app_public.task_execution_status as enum ('PENDING', 'RUNNING', 'SUCCESS', 'FAILURE');
+  end if;
+end $$;
+
+create table if not exists app_public.flows (
+  id varchar(100) not null,
+  name varchar(255) not null,
+  description text null,
+  start_task varchar(100) not null,
+  definition jsonb not null,
+  is_active integer not null default 1,
+  version integer not null default 1,
+  created_at timestamptz not null default now(),
+  updated_at timestamptz not null default now(),
+  -- added
+  tenant_id uuid not null,
+  deleted_at timestamptz null,
+  created_by uuid null,
+  updated_by uuid null,
+  deleted_by uuid null,
+  constraint flows_pkey primary key (tenant_id, id),
+  constraint fk_flows_tenant_id foreign key (tenant_id) references app_public.tenants (id) on delete cascade,
+  constraint chk_flows_is_active check (is_active in (0, 1)),
+  constraint chk_flows_version check (version >= 1),
+  constraint chk_flows_definition check (app_private.is_json_object(definition, 1048576))
+);
+
+create index if not exists idx_flows_name on app_public.flows (name);
+create index if not exists idx_flows_tenant_id_name on app_public.flows (tenant_id, name, id);
+create index if not exists idx_flows_tenant_id_created_at on app_public.flows (tenant_id, created_at desc, id desc);
+
+create table if not exists app_public.flow_versions ( -- added
+  id uuid primary key default gen_random_uuid(),
+  flow_id varchar(100) not null,
+  tenant_id uuid not null,
+  version integer not null,
+  definition jsonb not null,
+  created_at timestamptz not null default now(),
+  created_by uuid null,
+  constraint idx_flow_versions_tenant_id_id unique (tenant_id, id),
+  constraint idx_flow_versions_flow_id_version unique (tenant_id, flow_id, version),
+  constraint fk_flow_versions_tenant_id foreign key (tenant_id) references app_public.tenants (id) on delete cascade,
+  constraint fk_flow_versions_flow_id foreign key (tenant_id, flow_id)
+    references app_public.flows (tenant_id, id) on delete cascade,
+  constraint chk_flow_versions_version check (version >= 1),
+  constraint chk_flow_versions_definition check (app_private.is_json_object(definition, 1048576))
+);
+
+create table if not exists app_public.flow_executions (
+  id bigint generated by default as identity primary key,
+  flow_id varchar(100) not null,
+  status app_public.flow_execution_status not null default 'PENDING',
+  input_context jsonb null,
+  output_data jsonb null,
+  error_message text null,
+  error_task varchar(100) null,
+  total_tasks_executed integer not null default 0,
+  started_at timestamptz not null default now(),
+  completed_at timestamptz null,
+  -- added
+  tenant_id uuid not null,
+  user_id uuid null,
+  flow_version integer not null default 1,
+  definition jsonb not null,
+  idempotency_key varchar(255) null,
+  retry_of_flow_execution_id bigint null,
+  created_at timestamptz not null default now(),
+  updated_at timestamptz not null default now(),
+  error_code varchar(50) null,
+  constraint idx_flow_executions_tenant_id_id unique (tenant_id, id),
+  constraint fk_flow_executions_tenant_id foreign key (tenant_id) references app_public.tenants (id) on delete cascade,
+  constraint fk_flow_executions_flow_id foreign key (tenant_id, flow_id)
+    references app_public.flows (tenant_id, id) on delete cascade,
+  constraint fk_flow_executions_user_id foreign key (tenant_id, user_id)
+    references app_public.users (tenant_id, id) on delete cascade,
+  constraint fk_flow_executions_retry_of_flow_execution_id foreign key (tenant_id, retry_of_flow_execution_id)
+    references app_public.flow_executions (tenant_id, id) on delete cascade,
+  constraint chk_flow_executions_completed_at
+    check ((status in ('SUCCESS', 'FAILURE', 'COMPLETED')) = (completed_at is not null)),
+  constraint chk_flow_executions_input_context
+    check (input_context is null or app_private.is_json_object(input_context, 1048576)),
+  constraint chk_flow_executions_output_data check (output_data is null or status in ('SUCCESS', 'COMPLETED')),
+  constraint chk_flow_executions_error_message check ((status = 'FAILURE') = (error_message is not null)),
+  constraint chk_flow_executions_total_tasks_executed check (total_tasks_executed >= 0)
+);
+
+create index if not exists idx_flow_executions_flow_id on app_public.flow_executions (flow_id);
+create index if not exists idx_flow_executions_status on app_public.flow_executions (status);
+create index if not exists idx_flow_executions_started_at on app_public.flow_executions (started_at);
+-- added
+create unique index if not exists idx_flow_executions_idempotency_key on app_public.flow_executions (tenant_id, idempotency_key)
+  where idempotency_key is not null;
+create index if not exists idx_flow_executions_tenant_id_started_at on app_public.flow_executions (tenant_id, started_at desc, id desc);
+create index if not exists idx_flow_executions_tenant_id_flow_id on app_public.flow_executions (tenant_id, flow_id, started_at desc, id desc);
+create index if not exists idx_flow_executions_tenant_id_user_id on app_public.flow_executions (tenant_id, user_id);
+create index if not exists idx_flow_executions_retry_of on app_public.flow_executions (tenant_id, retry_of_flow_execution_id)
+  where retry_of_flow_execution_id is not null;
+
+create table if not exists app_public.task_executions (
+  id bigint generated by default as identity primary key,
+  flow_execution_id bigint not null,
+  task_name varchar(100) not null,
+  task_description varchar(500) null,
+  sequence_number integer not null,
+  status app_public.task_execution_status not null default 'PENDING',
+  input_data jsonb null,
+  output_data jsonb null,
+  error_message text null,
+  error_traceback text null,
+  started_at timestamptz not null default now(),
+  completed_at timestamptz null,
+  -- added
+  tenant_id uuid not null,
+  attempts integer not null default 1,
+  error_code varchar(50) null,
+  wait_reason varchar(50) null,
+  wait_until timestamptz null,
+  wait_details jsonb null,
+  logs jsonb null,
+  constraint idx_task_executions_flow_execution_id_sequence_number unique (tenant_id, flow_execution_id, sequence_number),
+  constraint fk_task_executions_tenant_id foreign key (tenant_id) references app_public.tenants (id) on delete cascade,
+  constraint fk_task_executions_flow_execution_id foreign key (tenant_id, flow_execution_id)
+    references app_public.flow_executions (tenant_id, id) on delete cascade,
+  constraint chk_task_executions_sequence_number check (sequence_number >= 1),
+  constraint chk_task_executions_completed_at check ((status in ('SUCCESS', 'FAILURE')) = (completed_at is not null))
+);
+
+create index if not exists idx_task_executions_flow_execution_id on app_public.task_executions (flow_execution_id);
+create index if not exists idx_task_executions_task_name on app_public.task_executions (task_name);
+create index if not exists idx_task_executions_status on app_public.task_executions (status);
+
+-- ---------------------------------------------------------------- app_private: what the API never shows
+
+-- `generation` counts refreshes: a refresh token names the one it is for, and an older one has been used before.
+create table if not exists app_private.sessions (
+  id uuid primary key default gen_random_uuid(),
+  user_id uuid not null,
+  tenant_id uuid not null,
+  created_at timestamptz not null default now(),
+  expires_at timestamptz not null,
+  revoked_at timestamptz null,
+  generation integer not null default 0,
+  refreshed_at timestamptz null,
+  constraint fk_sessions_user_id foreign key (tenant_id, user_id)
+    references app_public.users (tenant_id, id) on delete cascade
+);
+
+create index if not exists idx_sessions_tenant_id_user_id on app_private.sessions (tenant_id, user_id);
+create index if not exists idx_sessions_expires_at on app_private.sessions (expires_at);
+
+-- Tries at passwords since `started_at`, by account (an address that somebody wrote, known or not) and by the address they came from.
+-- Unlogged: a crash forgets them, and nothing waits for the disk.
+create unlogged table if not exists app_private.sign_in_tries (
+  kind varchar(50) not null,
+  name varchar(255) not null,
+  tries integer not null default 1,
+  started_at timestamptz not null default now(),
+  constraint sign_in_tries_pkey primary key (kind, name),
+  constraint chk_sign_in_tries_kind check (kind in ('account', 'origin'))
+);
+
+create index if not exists idx_sign_in_tries_started_at on app_private.sign_in_tries (started_at);
+
+-- One row a living worker process. `lock_key` is held as a session-level advisory lock: a free lock means a dead process.
+create table if not exists app_private.workers (
+  id uuid primary key,
+  lock_key bigint not null,
+  job_worker_ids text[] not null default '{}',
+  host text not null,
+  process_id integer not null,
+  started_at timestamptz not null default now(),
+  heartbeat_at timestamptz not null default now(),
+  constraint idx_workers_lock_key unique (lock_key)
+);
+
+-- Who drives an execution, or a flow execution (by app_private.flow_run_id of it), now. `attempt` is the fencing token: writes that name an older one are refused.
+-- `losses`: workers that died since the last progress; `driven`: how long it was driven under earlier claims (waits do not count).
+-- `waits`: nothing but an event (a decision, the end of a child) wakes it, and there is no job.
+create table if not exists app_private.execution_leases (
+  execution_id uuid primary key,
+  tenant_id uuid not null,
+  worker_id uuid null,
+  attempt integer not null default 1,
+  claimed_at timestamptz not null default now(),
+  losses integer not null default 0,
+  driven interval not null default '0',
+  waits boolean not null default false
+);
+
+create index if not exists idx_execution_leases_worker_id on app_private.execution_leases (worker_id);
+create index if not exists idx_execution_leases_tenant_id on app_private.execution_leases (tenant_id, execution_id);
+
+-- The token bucket of one queue of one workflow, shared by all workers. Levels may be negative: what was promised or used beforehand.
+-- Null: not used yet, so full. `line_until`: the moment of the last one who was told to come back; `tokens_each`: what a call
+-- took lately; `updated_at` and `tokens_at`: when the levels were worked out.
+create table if not exists app_private.rate_buckets (
+  tenant_id uuid not null,
+  workflow_id uuid not null,
+  queue_id varchar(255) not null,
+  messages double precision null,
+  requests double precision null,
+  tokens double precision null,
+  tokens_each double precision not null default 0,
+  line_until timestamptz not null default now(),
+  updated_at timestamptz not null default now(),
+  tokens_at timestamptz not null default now(),
+  constraint rate_buckets_pkey primary key (tenant_id, workflow_id, queue_id),
+  constraint fk_rate_buckets_workflow_id foreign key (tenant_id, workflow_id)
+    references app_public.workflows (tenant_id, id) on delete cascade
+);
+
+-- Bytes that a node made (pictures), kept beside their execution.
+create table if not exists app_private.artifacts (
+  id uuid primary key default gen_random_uuid(),
+  tenant_id uuid not null,
+  execution_id uuid not null,
+  node_id varchar(100) not null,
+  media_type varchar(100) not null,
+  bytes bytea not null,
+  created_at timestamptz not null default now(),
+  constraint idx_artifacts_tenant_id_id unique (tenant_id, id),
+  constraint fk_artifacts_execution_id foreign key (tenant_id, execution_id)
+    references app_public.executions (tenant_id, id) on delete cascade,
+  constraint chk_artifacts_bytes check (octet_length(bytes) between 1 and 16777216)
+);
+
+create index if not exists idx_artifacts_tenant_id_execution_id on app_private.artifacts (tenant_id, execution_id);
+
+-- Secrets that tenants store for their sources; sealed by the server, so that the database never holds a value.
+create table if not exists app_private.secrets (
+  id uuid primary key default gen_random_uuid(),
+  tenant_id uuid not null,
+  name varchar(100) not null,
+  sealed text not null,
+  hosts text[] null,
+  created_at timestamptz not null default now(),
+  updated_at timestamptz not null default now(),
+  created_by uuid null,
+  updated_by uuid null,
+  constraint idx_secrets_tenant_id_name unique (tenant_id, name),
+  constraint fk_secrets_tenant_id foreign key (tenant_id) references app_public.tenants (id) on delete cascade,
+  constraint chk_secrets_sealed check (sealed ~ '^v1\.[0-9a-f]{8}\.[A-Za-z0-9_-]+$' and octet_length(sealed) <= 65536)
+);
+
+do $$ begin
+  if to_regtype('app_public.secret') is null then
+    create type app_public.secret as (name text, hosts text[], created_at timestamptz, updated_at timestamptz);
+  end if;
+end $$;
+
+do $$ begin
+  if to_regtype('app_public.usage_by') is null then
+    create type app_public.usage_by as enum ('DAY', 'WORKFLOW', 'NODE_TYPE');
+  end if;
+  if to_regtype('app_public.usage_line') is null then
+    create type app_public.usage_line as (day date, workflow_id uuid, node_type text, executions bigint, tokens bigint, cost numeric);
+  end if;
+end $$;
+
+-- The tasks of flows that each worker has. `is_pattern`: test tasks answer for every name that matches.
+create table if not exists app_private.flow_tasks (
+  worker_id uuid not null,
+  name varchar(255) not null,
+  is_pattern boolean not null default false,
+  constraint flow_tasks_pkey primary key (worker_id, name, is_pattern)
+);
+
+create index if not exists idx_flow_tasks_name on app_private.flow_tasks (name);
+
+-- What test tasks answer in one flow execution. Shown nowhere.
+create table if not exists app_private.flow_scripts (
+  flow_execution_id bigint primary key,
+  tenant_id uuid not null,
+  script jsonb not null,
+  constraint fk_flow_scripts_flow_execution_id foreign key (tenant_id, flow_execution_id)
+    references app_public.flow_executions (tenant_id, id) on delete cascade
+);
+
+create index if not exists idx_flow_scripts_tenant_id on app_private.flow_scripts (tenant_id, flow_execution_id);
+
+-- The executions of workflows that tasks of flows have started, one a task.
+create table if not exists app_private.flow_children (
+  execution_id uuid primary key,
+  tenant_id uuid not null,
+  flow_execution_id bigint not null,
+  task_name varchar(100) not null,
+  constraint idx_flow_children_task unique (tenant_id, flow_execution_id, task_name),
+  constraint fk_flow_children_execution_id foreign key (tenant_id, execution_id)
+    references app_public.executions (tenant_id, id) on delete cascade,
+  constraint fk_flow_children_flow_execution_id foreign key (tenant_id, flow_execution_id)
+    references app_public.flow_executions (tenant_id, id) on delete cascade
+);
+
+create index if not exists idx_flow_children_tenant_id_execution_id on app_private.flow_children (tenant_id, execution_id);
+
+-- US dollars per million tokens (or per image), by model, from a day on.
+create table if not exists app_private.model_prices (
+  model varchar(255) not null,
+  valid_from date not null,
+  input_per_million numeric(14, 6) not null default 0,
+  output_per_million numeric(14, 6) not null default 0,
+  per_image numeric(14, 6) not null default 0,
+  constraint model_prices_pkey primary key (model, valid_from),
+  constraint chk_model_prices_values check (input_per_million >= 0 and output_per_million >= 0 and per_image >= 0)
+);
+
+-- Node types that servers and workers of this installation bring beyond those that every one has (app_private.node_types()).
+create table if not exists app_private.added_node_types (
+  type varchar(50) not null,
+  source_kind varchar(50) null,
+  source_required boolean not null default false,
+  registered_at timestamptz not null default now(),
+  constraint added_node_types_pkey primary key (type),
+  constraint chk_added_node_types_type check (type ~ '^[a-z][a-z0-9_]*$'),
+  constraint chk_added_node_types_source_kind check (source_kind in ('llm', 'image', 'db', 'api')),
+  constraint chk_added_node_types_source_required check (source_kind is not null or not source_required)
+);
+
+--!include after.sql
