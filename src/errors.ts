@@ -17,15 +17,16 @@ export interface ErrorEntry {
 const entry = (sqlstate: string | null, httpStatus: number, summary: string, remedy: string, isPublic = true): ErrorEntry =>
   ({ sqlstate, httpStatus, isPublic, summary, remedy });
 
-export const errorRegistry = {
-  // identity
+const identity = {
   UNAUTHENTICATED: entry('AF401', 401, 'No valid identity came with the request.', 'Call authenticate, or send a valid X-API-Key.'),
   INVALID_CREDENTIALS: entry('AF402', 401, 'E-mail or password is wrong.', 'Check both; an admin can issue a reset link.'),
   TOKEN_EXPIRED: entry(null, 401, 'The bearer token has expired.', 'Call authenticate again.'),
   TOKEN_INVALID: entry(null, 401, 'The bearer token or API key is not valid.', 'Call authenticate again, or use another key.'),
   TOO_MANY_ATTEMPTS: entry(null, 429, 'There were too many failed attempts.', 'Wait a quarter of an hour, then try again.'),
   PERMISSION_DENIED: entry('AF403', 403, 'This role or key may not do that.', 'Ask an admin of the tenant for the right named in the message.'),
-  // objects
+} as const satisfies Record<string, ErrorEntry>;
+
+const objects = {
   NOT_FOUND: entry('AF404', 404, 'There is no such object, or it is not yours to see.', 'Check the id.'),
   VERSION_CONFLICT: entry('AF409', 409, 'Somebody changed the object meanwhile.', 'Read it again and repeat the change on the new version.'),
   IDEMPOTENCY_CONFLICT: entry('AF410', 409, 'This idempotency key was used with another input.', 'Use a new key, or send the same input.'),
@@ -43,13 +44,19 @@ export const errorRegistry = {
   WORKFLOW_NOT_RUNNABLE: entry('AF423', 409, 'This workflow cannot be executed in its present status.', 'Publish it, or run a draft as a developer.'),
   INVALID_FLOW: entry('AF424', 422, 'The flow is not valid.', 'validateFlow lists every problem.'),
   FLOW_NOT_RUNNABLE: entry('AF425', 409, 'This flow cannot be executed in its present status.', 'Activate it.'),
-  // API
+} as const satisfies Record<string, ErrorEntry>;
+
+const api = {
   BAD_REQUEST: entry(null, 400, 'The request is not well-formed.', 'See the message.'),
+  RATE_LIMITED: entry(null, 429, 'There were more requests than are allowed.', 'Wait for the seconds that Retry-After names, then go on more slowly.'),
+  DOCUMENT_NOT_TRUSTED: entry(null, 403, 'Only registered operations are served here.', 'Have the operation registered (agentflow documents), or act as an admin.'),
   LIMIT_EXCEEDED: entry(null, 400, 'The request asks for more than is allowed.', 'Ask for less at a time.'),
   TIMEOUT: entry('57014', 504, 'The statement took too long.', 'Ask for less, or try again later.'),
   UNAVAILABLE: entry(null, 503, 'The service is not ready.', 'Try again in a few seconds.'),
   INTERNAL: entry(null, 500, 'Something went wrong on our side.', 'Quote the request id to the operator.', false),
-  // configuration and start
+} as const satisfies Record<string, ErrorEntry>;
+
+const operation = {
   CONFIG_INVALID: entry(null, 500, 'The environment is not acceptable.', 'Correct the variables named.'),
   PORT_IN_USE: entry(null, 500, 'The port is taken.', 'Set PORT to another one, or to 0 for a free one.'),
   EXTENSION_INVALID: entry(null, 500, 'An extension cannot be used.', 'Correct what the message names; docs/how-to/add-a-node.md says what an extension is.'),
@@ -69,7 +76,9 @@ export const errorRegistry = {
   DATA_LOSS: entry(null, 500, 'This loses data.', 'Repeat with --accept-loss if that is what you want; a dump before it is the only way back.'),
   ROLE_MISSING: entry(null, 500, 'A database role is missing.', 'Run the SQL printed, or db migrate as a role with CREATEROLE.'),
   USAGE: entry(null, 400, 'The command was called wrongly.', 'See --help.'),
-  // executions and nodes
+} as const satisfies Record<string, ErrorEntry>;
+
+const running = {
   NODE_FAILED: entry(null, 500, 'A node failed.', 'See its error.'),
   NODE_TIMEOUT: entry(null, 504, 'A node took longer than its timeout.', 'Raise timeout on the node, or make its work smaller.'),
   INPUT_INVALID: entry(null, 400, 'The input breaks the rules of an input node.', 'Send an input that satisfies its validation.'),
@@ -95,6 +104,17 @@ export const errorRegistry = {
   TASK_FAILED: entry(null, 500, 'A task failed.', 'See its error.'),
   NOT_SUPPORTED: entry(null, 501, 'This part is not available in this version.', 'See the documentation.'),
 } as const satisfies Record<string, ErrorEntry>;
+
+export const errorRegistry = { ...identity, ...objects, ...api, ...operation, ...running } as const satisfies Record<string, ErrorEntry>;
+
+/** The same by what they are about, as docs/errors.md lists them. */
+export const errorSections: Readonly<Record<string, Readonly<Record<string, ErrorEntry>>>> = {
+  'Who is asking': identity,
+  'Objects and values': objects,
+  'Requests': api,
+  'Configuration, start and the command line': operation,
+  'Executions, nodes and tasks': running,
+};
 
 export type ErrorCode = keyof typeof errorRegistry;
 
