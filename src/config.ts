@@ -3,7 +3,9 @@
  * What each variable means stands in docs/how-to; here are its shape and its default.
  */
 import path from 'node:path';
-import { AgentFlowError } from './errors.ts';
+import { minSecretLength, parseHostPort, parseOrigin, postgresProtocols, Reader, throwProblems, type RateLimit } from './config-reader.ts';
+
+export type { ConfigProblem, RateLimit } from './config-reader.ts';
 
 export const logLevels = ['fatal', 'error', 'warn', 'info', 'debug', 'trace', 'silent'] as const;
 export type LogLevel = (typeof logLevels)[number];
@@ -17,6 +19,29 @@ export interface SourceVariableRule {
   /** The hosts that the value may be sent to; null: the hosts of the provider whose own variable it is. */
   hosts: string[] | null;
 }
+
+/** How the API meets those who come from outside. */
+export interface FaceConfig {
+  /** Who is not signed in gets no introspection, no suggestions and no GraphiQL. */
+  isClosed: boolean;
+  /** A file or folder of operations: only these are served to those who are no admins. Null: all are. */
+  trustedDocuments: string | null;
+  /** Of a tenant's people and keys together; null: not limited. */
+  tenantRate: RateLimit | null;
+  /** Of an address, for requests of nobody; null: not limited. */
+  addressRate: RateLimit | null;
+  /** How many proxies stand before us, or their addresses: whose X-Forwarded-For is believed. */
+  trustProxy: number | readonly string[];
+  /** Origins of other sites whose pages may call; `*` for all. */
+  corsOrigins: readonly string[];
+  /** After so long a request is answered with TIMEOUT, and begins nothing more. */
+  requestSeconds: number;
+}
+
+/** Of a server that is told nothing. */
+export const openFace: FaceConfig = {
+  isClosed: false, trustedDocuments: null, tenantRate: null, addressRate: null, trustProxy: 0, corsOrigins: [], requestSeconds: 60,
+};
 
 export interface Config {
   /** The owner's. Null: an embedded PostgreSQL in `dataDir`. */
@@ -54,6 +79,7 @@ export interface Config {
   mockLlm: boolean | null;
   /** Names of tasks that are answered from a script, by a regular expression (null: all that are not registered). Null: none is. */
   testTasks: { readonly pattern: string | null } | null;
+  face: FaceConfig;
   /** Not wrong, but worth a line in the log. */
   warnings: readonly string[];
 }
@@ -65,10 +91,9 @@ const ownVariables = [
   'AGENTFLOW_DATA_DIR', 'AGENTFLOW_SOURCE_ENV', 'AGENTFLOW_ALLOW_HOSTS', 'AGENTFLOW_SECRET_KEY', 'AGENTFLOW_SECRET_KEY_OLD',
   'AGENTFLOW_LLM_GATEWAY_URL', 'AGENTFLOW_LLM_GATEWAY_KEY', 'AGENTFLOW_MOCK_LLM', 'AGENTFLOW_TEST_TASKS', 'AGENTFLOW_TEST_TASK_PATTERN',
   'AGENTFLOW_TEST_CLUSTER', 'AGENTFLOW_TEST_POSTGRES',
+  'AGENTFLOW_FACE', 'AGENTFLOW_TRUSTED_DOCUMENTS', 'AGENTFLOW_RATE_TENANT', 'AGENTFLOW_RATE_ADDRESS', 'AGENTFLOW_TRUST_PROXY', 'AGENTFLOW_CORS_ORIGINS',
+  'AGENTFLOW_REQUEST_SECONDS',
 ];
-
-/** HS256 keys shorter than the digest can be guessed (RFC 7518, 3.2). */
-const minSecretLength = 32;
 
 /** Throws CONFIG_INVALID; `details.problems` lists every variable that is wrong. */
 export function readConfig(env: NodeJS.ProcessEnv = process.env, isTerminal: boolean = process.stdout.isTTY): Config {
@@ -104,6 +129,7 @@ export function readConfig(env: NodeJS.ProcessEnv = process.env, isTerminal: boo
     llmGateway: gatewayUrl === null ? null : { url: gatewayUrl, key: gatewayKey },
     mockLlm: read.flag('AGENTFLOW_MOCK_LLM'),
     testTasks: read.flag('AGENTFLOW_TEST_TASKS') === true ? { pattern: read.pattern('AGENTFLOW_TEST_TASK_PATTERN') } : null,
+    face: readFace(read, env),
     warnings: [
       ...unknownVariables(env),
       ...(read.flag('AGENTFLOW_TEST_TASKS') === true ? ['AGENTFLOW_TEST_TASKS is set: tasks of flows are answered from scripts. That is for tests only.'] : []),
@@ -111,6 +137,24 @@ export function readConfig(env: NodeJS.ProcessEnv = process.env, isTerminal: boo
   };
   read.throwIfWrong();
   return deepFreeze(config);
+}
+
+const tenantRate: RateLimit = { perSecond: 2_000, burst: 60_000 };
+const addressRate: RateLimit = { perSecond: 100, burst: 3_000 };
+
+/** Closed wherever it is not said to be a developer's: on a database of one's own, or with GRAPHILE_ENV=production. */
+function readFace(read: Reader, env: NodeJS.ProcessEnv): FaceConfig {
+  const environment = read.text('GRAPHILE_ENV')?.toLowerCase() ?? (env['DATABASE_URL'] ? 'production' : 'development');
+  const documents = read.text('AGENTFLOW_TRUSTED_DOCUMENTS');
+  return {
+    isClosed: read.choice('AGENTFLOW_FACE', ['open', 'closed'] as const, environment === 'production' ? 'closed' : 'open') === 'closed',
+    trustedDocuments: documents === null ? null : path.resolve(documents),
+    tenantRate: read.rate('AGENTFLOW_RATE_TENANT', tenantRate),
+    addressRate: read.rate('AGENTFLOW_RATE_ADDRESS', addressRate),
+    trustProxy: read.proxies('AGENTFLOW_TRUST_PROXY'),
+    corsOrigins: read.list('AGENTFLOW_CORS_ORIGINS', parseOrigin, 'https://host[:port], or *'),
+    requestSeconds: read.integer('AGENTFLOW_REQUEST_SECONDS', openFace.requestSeconds, 1, 3_600),
+  };
 }
 
 /** Libraries of ours read this one variable by themselves, when they are loaded; call it before. */
@@ -125,102 +169,6 @@ export function demandVariables(config: Config, needed: readonly ('authenticator
   throwProblems(needed.filter((what) => !isThere(what)).map((what) => ({ variable: variables[what], message: 'is needed with DATABASE_URL and not set' })));
 }
 
-export interface ConfigProblem {
-  variable: string;
-  message: string;
-}
-
-const postgresProtocols = ['postgres:', 'postgresql:'];
-
-function throwProblems(problems: ConfigProblem[]): void {
-  if (problems.length === 0) return;
-  const lines = problems.map(({ variable, message }) => `  ${variable} ${message}`);
-  throw new AgentFlowError('CONFIG_INVALID', `The environment is not acceptable:\n${lines.join('\n')}`, { details: { problems } });
-}
-
-/** Reads variables and remembers what is wrong with them. Values never get into messages: they may be secrets. */
-class Reader {
-  readonly #env: NodeJS.ProcessEnv;
-  readonly #problems: ConfigProblem[] = [];
-
-  constructor(env: NodeJS.ProcessEnv) {
-    this.#env = env;
-  }
-
-  wrong(variable: string, message: string): null {
-    this.#problems.push({ variable, message });
-    return null;
-  }
-
-  throwIfWrong(): void {
-    throwProblems(this.#problems);
-  }
-
-  /** An empty variable counts as not set. */
-  text(name: string): string | null {
-    const value = this.#env[name]?.trim();
-    return value === undefined || value === '' ? null : value;
-  }
-
-  secret(name: string): string | null {
-    const value = this.text(name);
-    return value !== null && value.length < minSecretLength ? this.wrong(name, `must have at least ${minSecretLength} characters`) : value;
-  }
-
-  url(name: string, protocols: readonly string[]): string | null {
-    const value = this.text(name);
-    if (value === null) return null;
-    const url = URL.parse(value);
-    if (url === null || !protocols.includes(url.protocol)) return this.wrong(name, `must be a URL that starts with ${protocols.map((protocol) => `${protocol}//`).join(' or ')}`);
-    if (protocols === postgresProtocols && url.pathname.length < 2) return this.wrong(name, 'must name a database: postgres://user:password@host:port/database');
-    return value;
-  }
-
-  integer(name: string, otherwise: number, least: number, most: number): number {
-    const value = this.text(name);
-    if (value === null) return otherwise;
-    const number = Number(value);
-    if (/^\d+$/.test(value) && number >= least && number <= most) return number;
-    this.wrong(name, `must be a whole number from ${least} to ${most}`);
-    return otherwise;
-  }
-
-  choice<T extends string>(name: string, choices: readonly T[], otherwise: T): T {
-    const value = this.text(name);
-    if (value === null) return otherwise;
-    const chosen = choices.find((choice) => choice === value.toLowerCase());
-    if (chosen === undefined) this.wrong(name, `must be one of ${choices.join(', ')}`);
-    return chosen ?? otherwise;
-  }
-
-  flag(name: string): boolean | null {
-    const value = this.text(name)?.toLowerCase() ?? null;
-    if (value === null) return null;
-    if (value === '1' || value === 'true') return true;
-    return value === '0' || value === 'false' ? false : this.wrong(name, 'must be 1 or 0');
-  }
-
-  /** A regular expression, as its source. */
-  pattern(name: string): string | null {
-    const value = this.text(name);
-    try {
-      return value === null ? null : new RegExp(value).source;
-    } catch {
-      return this.wrong(name, 'must be a regular expression');
-    }
-  }
-
-  /** Comma-separated. */
-  list<T>(name: string, parse: (entry: string) => T | null, form: string): T[] {
-    const entries = (this.text(name) ?? '').split(',').map((entry) => entry.trim()).filter((entry) => entry !== '');
-    const parsed = entries.map(parse);
-    parsed.forEach((value, index) => {
-      if (value === null) this.wrong(name, `entry ${index + 1} is not of the form ${form}`);
-    });
-    return parsed.filter((value) => value !== null);
-  }
-}
-
 function parseSourceRule(entry: string): SourceVariableRule | null {
   const match = /^(?<name>[A-Za-z_][A-Za-z0-9_]*)(?:@(?<tenant>[a-z0-9][a-z0-9-]*))?(?:=(?<hosts>[^=]+))?$/.exec(entry)?.groups;
   if (!match) return null;
@@ -228,11 +176,6 @@ function parseSourceRule(entry: string): SourceVariableRule | null {
   if (hosts !== null && (hosts.length === 0 || !hosts.every((host) => /^[a-z0-9.*:[\]-]+$/.test(host)))) return null;
   const isProviders = providerVariables.some((name) => name === match['name']);
   return hosts === null && !isProviders ? null : { name: match['name']!, tenant: match['tenant'] ?? null, hosts };
-}
-
-function parseHostPort(entry: string): string | null {
-  const match = /^(?:\[[0-9a-f:]+\]|[a-z0-9.-]+):(\d{1,5})$/i.exec(entry);
-  return match && Number(match[1]) >= 1 && Number(match[1]) <= 65_535 ? entry.toLowerCase() : null;
 }
 
 function valuesOf(env: NodeJS.ProcessEnv, names: readonly string[]): Record<string, string> {

@@ -47,6 +47,28 @@ describe('the environment', () => {
     expect(JSON.stringify(problems)).not.toMatch(/secret-/);
   });
 
+  test('the face is closed in production, and open on the embedded database unless GRAPHILE_ENV says production', () => {
+    const own = { DATABASE_URL: 'postgres://o@db/agentflow' };
+    const isClosed = (env: NodeJS.ProcessEnv): boolean => readConfig(env).face.isClosed;
+    expect([{}, { GRAPHILE_ENV: 'test' }, { ...own, GRAPHILE_ENV: 'development' }, { ...own, AGENTFLOW_FACE: 'open' }].map(isClosed)).toEqual([false, false, false, false]);
+    expect([own, { GRAPHILE_ENV: 'production' }, { AGENTFLOW_FACE: 'closed', GRAPHILE_ENV: 'test' }].map(isClosed)).toEqual([true, true, true]);
+  });
+
+  test('the face is read as it says', () => {
+    expect(readConfig({
+      AGENTFLOW_TRUSTED_DOCUMENTS: 'operations', AGENTFLOW_RATE_TENANT: '50/200', AGENTFLOW_RATE_ADDRESS: '0', AGENTFLOW_TRUST_PROXY: 'loopback, 10.0.0.0/8, ::1',
+      AGENTFLOW_CORS_ORIGINS: 'https://app.example, http://localhost:3000', AGENTFLOW_REQUEST_SECONDS: '5',
+    }).face).toMatchObject({
+      trustedDocuments: `${process.cwd()}/operations`, tenantRate: { perSecond: 50, burst: 200 }, addressRate: null, trustProxy: ['loopback', '10.0.0.0/8', '::1'],
+      corsOrigins: ['https://app.example', 'http://localhost:3000'], requestSeconds: 5,
+    });
+    expect(readConfig({ AGENTFLOW_TRUST_PROXY: '2', AGENTFLOW_RATE_TENANT: '5' }).face).toMatchObject({ trustProxy: 2, tenantRate: { perSecond: 5, burst: 50 } });
+    const wrong = {
+      AGENTFLOW_FACE: 'half', AGENTFLOW_RATE_TENANT: 'many', AGENTFLOW_RATE_ADDRESS: '10/5', AGENTFLOW_TRUST_PROXY: '10.0.0.300', AGENTFLOW_CORS_ORIGINS: 'app.example', AGENTFLOW_REQUEST_SECONDS: '0',
+    };
+    expect(problemsOf(() => readConfig(wrong)).map(({ variable }) => variable).toSorted()).toEqual(Object.keys(wrong).toSorted());
+  });
+
   test('counts an empty variable as not set', () => {
     expect(readConfig({ DATABASE_URL: '', PORT: ' ', JWT_SECRET: '' })).toMatchObject({ databaseUrl: null, port: 5678, jwtSecret: null });
   });
