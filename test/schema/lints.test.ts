@@ -1,9 +1,10 @@
 /** The schema keeps every lint, and every lint notices a change that breaks it: one that could not notice is none. */
 import { writeFileSync } from 'node:fs';
+import { withClient } from '../../src/schema/connection.ts';
 import { applyBaseline, describeFinding, lintNames, readBaseline, runLints, runLintsHere, type Finding } from '../../src/schema/lint.ts';
 import { migrationsFolder } from '../../src/schema/migrate.ts';
 import { runSquawk } from '../../src/schema/squawk.ts';
-import { useTestDatabase } from '../support/database.ts';
+import { clusterUrl, testCluster, useTestDatabase } from '../support/database.ts';
 import { useScratch } from '../support/migrations.ts';
 
 const db = useTestDatabase();
@@ -49,7 +50,10 @@ const breaches: Record<string, [sql: string, object: string][]> = {
   ],
   function_without_search_path: [['create function app_private.open() returns void language sql as \'\'; grant execute on function app_private.open() to agentflow_user', 'app_private.open()']],
   function_for_everybody: [['grant execute on function app_private.may(text) to public', 'app_private.may(text)']],
-  defaults_for_everybody: [['alter default privileges grant execute on functions to public', 'default privileges of agentflow_owner']],
+  defaults_for_everybody: [
+    ['alter default privileges grant execute on functions to public', 'default privileges of agentflow_owner'],
+    ['alter default privileges in schema app_public grant select on tables to agentflow_user', 'default privileges of agentflow_owner'],
+  ],
   check_function_unfit: [
     ['revoke execute on function app_private.is_metrics(jsonb) from agentflow_user', 'app_private.is_metrics(jsonb)'],
     ['alter function app_private.is_metrics(jsonb) stable', 'app_private.is_metrics(jsonb)'],
@@ -90,6 +94,37 @@ const breaches: Record<string, [sql: string, object: string][]> = {
   type_discouraged: [
     ['alter table app_public.flows add column at timestamp', 'app_public.flows.at'],
     ['create table app_public.strays (id serial primary key)', 'app_public.strays.id'],
+    ['alter table app_public.flows add column made_by regproc', 'app_public.flows.made_by'],
+  ],
+  policies_side_by_side: [[
+    'create policy more on app_public.flows for select to agentflow_user using (tenant_id = (select app_public.current_tenant_id()))', 'app_public.flows for select']],
+  policy_passes_without_tenant: [
+    ['create policy open on app_public.flows for select to agentflow_user using ((select app_public.current_tenant_id()) is null or tenant_id = (select app_public.current_tenant_id()))', 'open on app_public.flows'],
+    ['create policy open on app_public.flows for select to agentflow_user using (tenant_id = (select app_public.current_tenant_id()) or true)', 'open on app_public.flows'],
+    ['create policy open on app_public.flows for select to agentflow_user using (tenant_id is not distinct from (select app_public.current_tenant_id()))', 'open on app_public.flows'],
+  ],
+  right_without_policy: [
+    ['grant delete on app_public.flows to agentflow_user', 'app_public.flows for delete'],
+    ['drop policy update_tenant on app_public.sources', 'app_public.sources for update'],
+  ],
+  object_elsewhere: [
+    ['create schema reports', 'schema reports'],
+    ['create schema reports; create table reports.users as select * from app_public.users', 'reports.users'],
+    ['create schema reports; create function reports.peek() returns void language sql as \'\'', 'reports.peek()'],
+  ],
+  jobs_reachable: [['grant usage on schema graphile_migrate to agentflow_user', 'schema graphile_migrate']],
+  foreign_table_there: [],
+  rule_there: [['create rule silent as on delete to app_public.flows do instead nothing', 'silent on app_public.flows']],
+  definer_for_visitors: [['grant execute on function app_private.may(text) to agentflow_visitor; alter function app_private.may(text) security definer', 'app_private.may(text)']],
+  extension_in_reach: [
+    ['create extension citext schema app_public', 'extension citext'],
+    ['create schema extensions; create extension citext schema extensions version "1.4"', 'extension citext'],
+  ],
+  reference_types_differ: [[
+    'create table app_private.strays (id bigint primary key); alter table app_private.strays add column other_id integer constraint fk_strays_other_id references app_private.strays (id)', 'fk_strays_other_id on app_private.strays']],
+  storage_unsafe: [
+    ['create unlogged table app_public.strays (id uuid primary key)', 'app_public.strays'],
+    ['alter table app_public.flows set (autovacuum_enabled = off)', 'app_public.flows'],
   ],
 };
 
@@ -125,6 +160,15 @@ test.each(Object.entries(breaches).flatMap(([lint, list]) => list.map(([sql, obj
     expect(['error', 'warning']).toContain(level);
     expect([message, remedy].every((text) => text.length > 5)).toBe(true);
   }
+});
+
+test('foreign_table_there notices a table of another server, which only a superuser can bring', async () => {
+  await withClient(clusterUrl(testCluster(), 'postgres', db.name), async (client) => {
+    await client.query('begin');
+    await client.query('create foreign data wrapper nowhere; create server nowhere foreign data wrapper nowhere; create foreign table app_public.strays (id uuid) server nowhere');
+    expect(await runLintsHere(client, ['foreign_table_there'])).toMatchObject([{ level: 'error', object: 'app_public.strays' }]);
+    await client.query('rollback');
+  });
 });
 
 test('index_not_valid notices what a broken CREATE INDEX CONCURRENTLY leaves', async () => {
