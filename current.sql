@@ -184,6 +184,8 @@ create table if not exists app_public.executions (
   error_node_id varchar(100) null,
   deleted_at timestamptz null,
   deleted_by uuid null,
+  -- The key by which it was started, kept as a fact even when the key is gone: no reference.
+  api_key_id uuid null default app_private.current_api_key_id(),
   constraint idx_executions_tenant_id_id unique (tenant_id, id),
   constraint fk_executions_tenant_id foreign key (tenant_id) references app_public.tenants (id) on delete cascade,
   constraint fk_executions_workflow_id foreign key (tenant_id, workflow_id)
@@ -265,6 +267,11 @@ create table if not exists app_public.node_executions (
   logs jsonb null,
   started_at timestamptz null,
   completed_at timestamptz null,
+  -- what was asked outside, and how the answer grows while it is streamed
+  source_name varchar(255) null,
+  model varchar(255) null,
+  is_cached boolean not null default false,
+  partial_output text null,
   constraint node_executions_pkey primary key (execution_id, node_id, execution_created_at),
   constraint fk_node_executions_execution_id foreign key (tenant_id, execution_id)
     references app_public.executions (tenant_id, id) on delete cascade,
@@ -466,6 +473,7 @@ create table if not exists app_public.flow_executions (
   created_at timestamptz not null default now(),
   updated_at timestamptz not null default now(),
   error_code varchar(50) null,
+  api_key_id uuid null default app_private.current_api_key_id(),
   constraint idx_flow_executions_tenant_id_id unique (tenant_id, id),
   constraint fk_flow_executions_tenant_id foreign key (tenant_id) references app_public.tenants (id) on delete cascade,
   constraint fk_flow_executions_flow_id foreign key (tenant_id, flow_id)
@@ -649,12 +657,90 @@ end $$;
 
 do $$ begin
   if to_regtype('app_public.usage_by') is null then
-    create type app_public.usage_by as enum ('DAY', 'WORKFLOW', 'NODE_TYPE');
+    create type app_public.usage_by as enum ('DAY', 'WORKFLOW', 'NODE_TYPE', 'MODEL', 'SOURCE');
   end if;
   if to_regtype('app_public.usage_line') is null then
-    create type app_public.usage_line as (day date, workflow_id uuid, node_type text, executions bigint, tokens bigint, cost numeric);
+    create type app_public.usage_line as (day date, workflow_id uuid, node_type text, executions bigint, tokens bigint, cost numeric,
+      model text, source_name text, cache_hits bigint);
+  end if;
+  if to_regtype('app_public.budget_state') is null then
+    create type app_public.budget_state as enum ('OK', 'WARNED', 'STOPPED');
+    create type app_public.circuit_state as enum ('CLOSED', 'OPEN', 'HALF_OPEN');
+  end if;
+  if to_regtype('app_public.budget') is null then
+    create type app_public.budget as (id uuid, api_key_id uuid, monthly_limit numeric, warn_at numeric, spent numeric, tokens bigint,
+      state app_public.budget_state, warned_at timestamptz, stopped_at timestamptz, created_at timestamptz, updated_at timestamptz);
   end if;
 end $$;
+
+-- What a tenant lets itself, or one of its API keys, spend on models in a month (UTC). `api_key_id` null: the whole tenant.
+create table if not exists app_private.budgets (
+  id uuid primary key default gen_random_uuid(),
+  tenant_id uuid not null,
+  api_key_id uuid null,
+  monthly_limit numeric(14, 4) not null,
+  warn_at numeric(3, 2) not null default 0.8,
+  created_at timestamptz not null default now(),
+  updated_at timestamptz not null default now(),
+  created_by uuid null,
+  updated_by uuid null,
+  constraint idx_budgets_tenant_id_api_key_id unique (tenant_id, api_key_id),
+  constraint fk_budgets_tenant_id foreign key (tenant_id) references app_public.tenants (id) on delete cascade,
+  constraint fk_budgets_api_key_id foreign key (tenant_id, api_key_id)
+    references app_public.api_keys (tenant_id, id) on delete cascade,
+  constraint chk_budgets_monthly_limit check (monthly_limit >= 0),
+  constraint chk_budgets_warn_at check (warn_at between 0 and 1)
+);
+
+create unique index if not exists idx_budgets_tenant_id on app_private.budgets (tenant_id) where api_key_id is null;
+
+-- What calls of models have cost in a month (UTC): one row for the tenant (`spender_id` is its own id) and one for each API key that
+-- started executions. Written when a call ends, whatever becomes of its execution.
+create table if not exists app_private.spending (
+  tenant_id uuid not null,
+  month date not null,
+  spender_id uuid not null,
+  calls bigint not null default 0,
+  tokens bigint not null default 0,
+  cost numeric(20, 10) not null default 0,
+  warned_at timestamptz null,
+  stopped_at timestamptz null,
+  constraint spending_pkey primary key (tenant_id, month, spender_id),
+  constraint fk_spending_tenant_id foreign key (tenant_id) references app_public.tenants (id) on delete cascade
+);
+
+-- Sources that have failed lately, seen by all workers alike. No row: it works. `retry_at`: open until then; `probe_until`: somebody
+-- is trying it out. Unlogged: a crash forgets it, and nothing waits for the disk.
+create unlogged table if not exists app_private.source_circuits (
+  tenant_id uuid not null,
+  source_key varchar(255) not null,
+  failures integer not null default 0,
+  openings integer not null default 0,
+  opened_at timestamptz null,
+  retry_at timestamptz null,
+  probe_until timestamptz null,
+  error_code varchar(50) null,
+  updated_at timestamptz not null default now(),
+  constraint source_circuits_pkey primary key (tenant_id, source_key),
+  constraint fk_source_circuits_tenant_id foreign key (tenant_id) references app_public.tenants (id) on delete cascade
+);
+
+-- Answers of sources that ask for it, by a digest of tenant, source, configuration and request. Unlogged: it can be asked for again.
+create unlogged table if not exists app_private.response_cache (
+  tenant_id uuid not null,
+  cache_key varchar(64) not null,
+  source_name varchar(255) null,
+  answer jsonb not null,
+  bytes bytea null,
+  hits integer not null default 0,
+  created_at timestamptz not null default now(),
+  expires_at timestamptz not null,
+  constraint response_cache_pkey primary key (tenant_id, cache_key),
+  constraint fk_response_cache_tenant_id foreign key (tenant_id) references app_public.tenants (id) on delete cascade,
+  constraint chk_response_cache_bytes check (octet_length(bytes) <= 16777216)
+);
+
+create index if not exists idx_response_cache_tenant_id_expires_at on app_private.response_cache (tenant_id, expires_at);
 
 -- The tasks of flows that each worker has. `is_pattern`: test tasks answer for every name that matches.
 create table if not exists app_private.flow_tasks (
@@ -699,6 +785,8 @@ create table if not exists app_private.model_prices (
   input_per_million numeric(14, 6) not null default 0,
   output_per_million numeric(14, 6) not null default 0,
   per_image numeric(14, 6) not null default 0,
+  changed_at timestamptz not null default now(),
+  changed_by varchar(255) null,
   constraint model_prices_pkey primary key (model, valid_from),
   constraint chk_model_prices_values check (input_per_million >= 0 and output_per_million >= 0 and per_image >= 0)
 );
@@ -714,5 +802,25 @@ create table if not exists app_private.added_node_types (
   constraint chk_added_node_types_source_kind check (source_kind in ('llm', 'image', 'db', 'api')),
   constraint chk_added_node_types_source_required check (source_kind is not null or not source_required)
 );
+
+-- ---------------------------------------------------------------- Tables that an earlier form of this file made
+
+alter table app_public.executions add column if not exists api_key_id uuid null default app_private.current_api_key_id();
+alter table app_public.flow_executions add column if not exists api_key_id uuid null default app_private.current_api_key_id();
+alter table app_public.node_executions
+  add column if not exists source_name varchar(255) null,
+  add column if not exists model varchar(255) null,
+  add column if not exists is_cached boolean not null default false,
+  add column if not exists partial_output text null;
+alter table app_private.model_prices
+  add column if not exists changed_at timestamptz not null default now(),
+  add column if not exists changed_by varchar(255) null;
+alter type app_public.usage_by add value if not exists 'MODEL';
+alter type app_public.usage_by add value if not exists 'SOURCE';
+do $$ begin
+  if not exists (select from pg_catalog.pg_attribute where attrelid = to_regclass('app_public.usage_line') and attname = 'cache_hits') then
+    alter type app_public.usage_line add attribute model text, add attribute source_name text, add attribute cache_hits bigint;
+  end if;
+end $$;
 
 --!include after.sql
