@@ -274,6 +274,13 @@ export interface NodeContext {
   log(level: 'info' | 'warn' | 'error', message: string): void;
   /** Present when the node type says it needs a source (and for nodes with an optional one). */
   source: SourcePort | null;
+  /**
+   * Where queues stand in front of the node: its turn for a further call within the same run. Null: go on. Otherwise return the wait; the node is then
+   * run again with `kept`. Absent without queues.
+   */
+  nextTurn?(keep: JsonObject): Promise<NodeWaits | null>;
+  /** What the node kept when it began to wait for its next turn; null otherwise. */
+  kept?: JsonObject | null;
   /** Keeps bytes beside the execution and gives the id under which they are served. Absent where nothing is kept. */
   saveArtifact?(bytes: Uint8Array, mediaType: string): Promise<string>;
   /**
@@ -298,7 +305,7 @@ export interface NodeDone {
 /** "Later": holds no worker until `until`, a decision or a child's end. */
 export interface NodeWaits {
   kind: 'wait';
-  reason: 'delay' | 'approval' | 'child' | 'rate_limit';
+  reason: 'delay' | 'approval' | 'child' | 'rate_limit' | 'retry';
   /** ISO time after which the node is run again even if nothing else wakes it; null waits for the event alone. */
   until: string | null;
   /** The same as a span from now, in seconds, on the database's clock; at most one of the two is set. */

@@ -4,7 +4,10 @@ import { samplingProperties } from '../engine/document-schemas.ts';
 import { isObject } from '../engine/json.ts';
 import { schemaFault, schemaProblems } from '../engine/schema.ts';
 import { filled, inlineSourceProperties, llmRequest, promptOf, sourceOf, textParameter, tokensOf } from './shared.ts';
-import type { Json, JsonObject, LlmAnswer, LlmRequest, NodeContext, NodeDone, NodeSpec, NodeType, Problem } from '../engine/types.ts';
+import type { Json, JsonObject, LlmAnswer, LlmRequest, NodeContext, NodeDone, NodeResult, NodeSpec, NodeType, Problem } from '../engine/types.ts';
+
+/** Characters of an answer that a model is shown again to repair it. */
+const longestRepaired = 200_000;
 
 export const llm: NodeType = {
   type: 'llm',
@@ -32,6 +35,7 @@ export const llm: NodeType = {
     const system = template === null ? null : filled(template, context);
     const request = llmRequest(context, prompt.text, system?.text ?? null, jsonForm(context.parameters));
     const done = await ask(request, context);
+    if (done.kind === 'wait') return done;
     return { ...done, input: { prompt: prompt.text, ...(system ? { system: system.text } : {}) }, warnings: [...prompt.warnings, ...(system?.warnings ?? []), ...(done.warnings ?? [])] };
   },
 };
@@ -41,16 +45,27 @@ function jsonForm({ response_format: format, schema }: JsonObject): LlmRequest['
   return format === 'json' ? { schema: null } : null;
 }
 
-async function ask(request: LlmRequest, context: NodeContext): Promise<NodeDone> {
-  const source = sourceOf(context);
-  const first = await source.llm(request);
+/** Waits for its turn before the repair too; the answer to be repaired is kept meanwhile. */
+async function ask(request: LlmRequest, context: NodeContext): Promise<NodeResult> {
+  const kept = context.kept?.answer;
+  if (typeof kept === 'string') return repair(request, kept, [], context);
+  const first = await sourceOf(context).llm(request);
   if (request.json === null) return done(first.text, [first]);
   const parsed = parse(first.text, request.json.schema);
   if ('value' in parsed) return done(parsed.value, [first]);
   context.log('warn', `the answer is not as asked (${parsed.fault}); asking for a repair`);
-  const second = await source.llm({ ...request, prompt: repairPrompt(request.prompt, first.text, parsed.fault) });
-  const repaired = parse(second.text, request.json.schema);
-  if ('value' in repaired) return { ...done(repaired.value, [first, second]), warnings: [`the model's first answer was not as asked: ${parsed.fault}`] };
+  const wait = await context.nextTurn?.({ answer: first.text.slice(0, longestRepaired) }) ?? null;
+  return wait ?? repair(request, first.text, [first], context);
+}
+
+/** `answers`: those before it, for what they cost. @throws NodeError ANSWER_INVALID */
+async function repair(request: LlmRequest, answer: string, answers: LlmAnswer[], context: NodeContext): Promise<NodeDone> {
+  const schema = request.json?.schema ?? null;
+  const first = parse(answer, schema);
+  const fault = 'fault' in first ? first.fault : 'it is not as asked';
+  const second = await sourceOf(context).llm({ ...request, prompt: repairPrompt(request.prompt, answer.slice(0, longestRepaired), fault) });
+  const repaired = parse(second.text, schema);
+  if ('value' in repaired) return { ...done(repaired.value, [...answers, second]), warnings: [`the model's first answer was not as asked: ${fault}`] };
   throw new NodeError('ANSWER_INVALID', `the model's answer is not as asked, after one repair: ${repaired.fault}`);
 }
 

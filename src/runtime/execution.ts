@@ -12,7 +12,7 @@ import { clockFrom, type DatabaseClock } from './clock.ts';
 import { endingOf } from './ending.ts';
 import { skippedRow } from './node-record.ts';
 import { runEffectNode, runPureNode, type RunEnd } from './node-run.ts';
-import { leftOverWait, startedNode, type NodeSetting, type RunNodeCommand, type StartedNode } from './node-task.ts';
+import { endsWithATry, leftOverWait, startedNode, type NodeSetting, type RunNodeCommand, type StartedNode } from './node-task.ts';
 import { storedOutcomes, storedSeconds, unfinished } from './stored-nodes.ts';
 import { takenOver } from './taken-over.ts';
 import { Waits } from './waits.ts';
@@ -59,7 +59,7 @@ export class Execution implements NodeSetting {
     const stored = claim.nodes ?? [];
     this.#leftOver = unfinished(stored);
     this.#seconds = storedSeconds(stored);
-    this.#waits = new Waits(this.clock, (started, reason) => this.#guarded(() => this.#resume(started, reason === 'rate_limit' ? undefined : null)));
+    this.#waits = new Waits(this.clock, (started, reason) => this.#guarded(() => this.#resume(started, endsWithATry(reason) ? undefined : null)));
     this.#state = initialRun(this.plan, claim.initialState);
   }
 
@@ -67,7 +67,7 @@ export class Execution implements NodeSetting {
     return this.#abort.signal;
   }
 
-  /** Resolves when the execution has ended, waits, or was let go. Never rejects. */
+  /** Resolves when the execution has ended, waits, or was let go. Rejects when even its failure cannot be written. */
   async drive(): Promise<void> {
     this.#guarded(() => {
       this.#limitTime();
@@ -192,12 +192,12 @@ export class Execution implements NodeSetting {
 
   #wait(started: StartedNode, result: Extract<RunEnd, { kind: 'wait' }>): void {
     const wait = this.#waits.begin(started, result);
-    this.#rows.push(started.record.waiting(wait));
+    this.#rows.push(started.record.waiting(wait, started.task.used));
     this.#suspendIfIdle();
     if (!this.#isOver) this.#save().catch((error: unknown) => this.#fail(error));
   }
 
-  /** `result`: null when the time of the wait is up, undefined when it is the node's turn in its queue. */
+  /** `result`: null when the time of the wait is up, undefined when the node is tried (again). */
   #resume(started: StartedNode, result: Json | undefined): void {
     if (this.#isOver) return;
     started.task.resumedWith = result;
@@ -220,7 +220,7 @@ export class Execution implements NodeSetting {
 
   #cutWaits(work: Work[]): void {
     const error = { code: this.#state.failure?.code ?? 'NODE_FAILED', message: 'The execution ended while the node waited.' };
-    for (const started of this.#waits.clear()) work.push({ started, end: { status: 'cancelled', error } });
+    for (const started of this.#waits.clear()) work.push({ started, end: { status: 'cancelled', error, ...started.task.used } });
   }
 
   #limitTime(): void {
@@ -287,8 +287,6 @@ export class Execution implements NodeSetting {
     this.world.log.error({ err: error, executionId }, 'an execution could not go on');
     const failure = { code: 'INTERNAL', message: 'Something went wrong inside AgentFlow; the server log says what.', nodeId: null };
     const ending = endingOf({ ...this.#state, data: this.claim.initialState }, { status: 'failed', error: failure }, {});
-    this.world.store.finish(this.claim, [], ending)
-      .catch((last: unknown) => this.world.log.error({ err: last, executionId }, 'the failure of an execution could not be written'))
-      .finally(() => this.#over.resolve());
+    this.world.store.finish(this.claim, [], ending).then(() => this.#over.resolve(), (last: unknown) => this.#over.reject(last));
   }
 }

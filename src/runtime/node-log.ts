@@ -1,6 +1,7 @@
 /** The log lines of one node: few, short, and without the values of secrets. */
 import type { JsonObject } from '../engine/types.ts';
 import type { DatabaseClock } from './clock.ts';
+import { storable } from './storable.ts';
 
 const maxLines = 100;
 const maxCharacters = 2_000;
@@ -11,9 +12,11 @@ export class NodeLog {
   readonly #lines: JsonObject[] = [];
   #dropped = 0;
 
-  constructor(clock: DatabaseClock, redact: (text: string) => string) {
+  /** `earlier`: the lines that an earlier claim of the execution left. */
+  constructor(clock: DatabaseClock, redact: (text: string) => string, earlier: readonly JsonObject[] = []) {
     this.#clock = clock;
     this.#redact = redact;
+    this.#lines.push(...earlier.slice(0, maxLines));
   }
 
   add(level: 'info' | 'warn' | 'error', message: string): void {
@@ -21,7 +24,7 @@ export class NodeLog {
       this.#dropped += 1;
       return;
     }
-    this.#lines.push({ at: new Date(this.#clock.now()).toISOString(), level, message: this.#redact(message).slice(0, maxCharacters) });
+    this.#lines.push({ at: new Date(this.#clock.now()).toISOString(), level, message: storable(this.#redact(message), maxCharacters) });
   }
 
   /** What is stored in `node_executions.logs`; null when nothing was said. */

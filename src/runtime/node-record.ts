@@ -1,4 +1,5 @@
 /** What is known of one node while it runs, and the row that is made of it. */
+import { normalise } from '../engine/normalise.ts';
 import type { Json, JsonObject, NodeOutcome, NodeStatus, PlanNode } from '../engine/types.ts';
 import type { NodeRow, StoredNode } from '../store/rows.ts';
 import type { DatabaseClock } from './clock.ts';
@@ -32,7 +33,8 @@ export class NodeRecord {
     this.#clock = clock;
     this.sequence = sequence;
     this.#startedMs = stored?.started_ms ?? clock.now();
-    this.#waitingSinceMs = stored?.status === 'waiting' || stored?.status === 'rate_limited' ? this.#startedMs : null;
+    this.#waitedSeconds = stored?.wait_time ?? 0;
+    this.#waitingSinceMs = stored?.status === 'waiting' || stored?.status === 'rate_limited' ? sinceMs(stored) ?? this.#startedMs : null;
     this.attempts = stored?.attempts ?? 0;
   }
 
@@ -58,13 +60,14 @@ export class NodeRecord {
     return this.#row('rate_limited', { wait: { reason: 'rate_limit', until: null, details: { queue: this.#queue } } });
   }
 
-  waiting(wait: Wait): NodeRow {
-    return this.#row(wait.reason === 'rate_limit' ? 'rate_limited' : 'waiting', { wait });
+  /** `used`: by tries that are over. */
+  waiting(wait: Wait, used: { tokens: number; costUnits: number }): NodeRow {
+    return this.#row(wait.reason === 'rate_limit' ? 'rate_limited' : 'waiting', { wait, tokens: used.tokens, costUnits: used.costUnits });
   }
 
   finished(outcome: NodeOutcome, input: Json | undefined): NodeRow {
     return this.#row(outcome.status, {
-      finishOrder: outcome.finishOrder, input, output: outcome.output, writes: outcome.writes, routeTarget: outcome.routeTarget,
+      finishOrder: outcome.finishOrder, input: this.#storable(input), output: outcome.output, writes: outcome.writes, routeTarget: outcome.routeTarget,
       error: outcome.error, tokens: outcome.tokens, costUnits: outcome.costUnits, completedMs: this.#clock.now(),
     });
   }
@@ -72,6 +75,17 @@ export class NodeRecord {
   /** Seconds since it started, waits included. */
   seconds(): number {
     return Math.max(0, this.#clock.now() - this.#startedMs) / 1_000;
+  }
+
+  /** What nodes without effect were given comes from the state, which is clean. */
+  #storable(input: Json | undefined): Json | undefined {
+    if (input === undefined || !this.node.hasEffect) return input;
+    try {
+      return normalise(input).value;
+    } catch (error) {
+      this.log.add('warn', `the input is not kept: ${(error as Error).message}`);
+      return undefined;
+    }
   }
 
   #row(status: NodeStatus, over: Partial<NodeRow>): NodeRow {
@@ -82,6 +96,12 @@ export class NodeRecord {
       ...over,
     };
   }
+}
+
+/** When its wait began, where that was not when it started. */
+function sinceMs({ wait_details: details }: StoredNode): number | null {
+  const since = details?.['since'];
+  return typeof since === 'string' ? Date.parse(since) : null;
 }
 
 /** A node that can no longer be reached never started. */

@@ -1,10 +1,12 @@
 /** Runs one node: its tries, its time, its failure in registered words. Decides nothing about what comes next. */
 import { AgentFlowError, NodeError } from '../errors.ts';
 import type { NodeEnd } from '../engine/index.ts';
+import { isObject } from '../engine/json.ts';
 import type { Json, JsonObject, NodeContext, NodeResult, NodeType, NodeWaits, PlanNode, SourcePort } from '../engine/types.ts';
 import type { WorkerLog } from './log.ts';
 import { pause, type Gate } from './gate.ts';
 import type { NodeLog } from './node-log.ts';
+import { storable } from './storable.ts';
 
 export interface NodeTask {
   node: PlanNode;
@@ -16,12 +18,16 @@ export interface NodeTask {
   place: { executionId: string; nodeId: string };
   /** Tries of this node that earlier claims of the execution began. */
   earlierAttempts: number;
-  /** Tries of this round that are behind it: it waited for a queue between two of them. */
+  /** Tries of this round that are behind it: it waited for long between two of them. */
   triesBefore: number;
+  /** What the node kept when it had to wait in the middle of a try; null otherwise. */
+  kept: JsonObject | null;
   /** The queues in front of it; null when there are none. */
   gate: Gate | null;
   /** What its calls have used so far, those of failed tries included. */
   used: { tokens: number; costUnits: number };
+  /** Tokens of it that its queues know of. */
+  chargedTokens: number;
   resumedWith: Json | undefined;
   source(signal: AbortSignal): SourcePort | null;
   saveArtifact(bytes: Uint8Array, mediaType: string): Promise<string>;
@@ -39,8 +45,11 @@ export type RunEnd = NodeEnd | NodeWaits;
 
 /** Seconds that a try of a node with an effect may take when its document says nothing. */
 const defaultTimeoutSeconds = 300;
+const maxMessageCharacters = 5_000;
 /** Longest wait that a server's Retry-After is granted. */
-const longestRetryAfterSeconds = 300;
+const longestRetryAfterSeconds = 3_600;
+/** A longer pause between two tries gives the worker back. */
+const longestPauseSeconds = 2;
 
 /** A node without effect: runs at once; only a node type that answers with a promise makes it wait. */
 export function runPureNode(task: NodeTask): RunEnd | Promise<RunEnd> {
@@ -57,35 +66,58 @@ export function runPureNode(task: NodeTask): RunEnd | Promise<RunEnd> {
 /** Tries until it succeeds, fails for good, or has used up its tries. Never rejects. */
 export async function runEffectNode(task: NodeTask): Promise<RunEnd> {
   const { retry } = task.node;
+  // Going on after a wait is no new try.
+  const goesOn = task.resumedWith !== undefined || task.kept !== null;
+  const attemptsBefore = task.earlierAttempts - task.triesBefore - (goesOn ? 1 : 0);
   for (let tries = task.triesBefore + 1; ; tries += 1) {
-    // Going on after a wait is no new try.
-    const attempt = task.earlierAttempts + tries - task.triesBefore - (task.resumedWith === undefined ? 0 : 1);
-    const before = task.used.tokens;
+    const attempt = attemptsBefore + tries;
     try {
-      const long = await turnOf(task, tries - 1);
-      if (long !== null) return long;
+      const long = await turnOf(task, task.signal);
+      if (long !== null) return waitBetweenTries(task, tries - 1, long);
       task.onAttempt(attempt);
       const result = ended(await runOnce(task, attempt));
-      await task.gate?.charge(task.used.tokens - before);
-      return withUsed(result, task);
+      await charge(task);
+      return 'kind' in result && result.reason === 'rate_limit' ? waitBetweenTries(task, tries - 1, result) : withUsed(result, task);
     } catch (error) {
-      await task.gate?.charge(task.used.tokens - before);
+      await charge(task);
+      task.kept = null;
       const isLast = tries >= retry.maxAttempts || task.signal.aborted;
       if (isLast || !(error instanceof NodeError) || !error.transient) return failureOf(error, task);
       const seconds = pauseSeconds(retry, tries, error.retryAfterSeconds);
-      task.log.add('warn', `try ${attempt} failed (${error.message}); next one in ${seconds.toFixed(1)} s`);
+      const said = `try ${attempt} failed (${task.redact(error.message)}); next one in ${seconds.toFixed(1)} s`;
+      task.log.add('warn', said);
+      if (seconds > longestPauseSeconds) {
+        return waitBetweenTries(task, tries, { kind: 'wait', reason: 'retry', until: null, afterSeconds: seconds, details: { message: said } });
+      }
       await pause(seconds * 1_000, task.signal);
     }
   }
 }
 
 /** Null when the node may begin; a long wait for its queues otherwise. What was waited for before needs no turn. */
-async function turnOf(task: NodeTask, tries: number): Promise<NodeWaits | null> {
-  if (task.gate === null || task.resumedWith !== undefined) return null;
-  const long = await task.gate.pass(task.signal);
-  if (long === null) return null;
+async function turnOf(task: NodeTask, signal: AbortSignal): Promise<NodeWaits | null> {
+  return task.gate === null || task.resumedWith !== undefined ? null : task.gate.pass(signal);
+}
+
+/** A wait after which the node is tried (again), with what must not be forgotten meanwhile. `tries`: those of this round that are over. */
+function waitBetweenTries(task: NodeTask, tries: number, wait: NodeWaits): NodeWaits {
   task.triesBefore = tries;
-  return { ...long, details: { ...long.details, tries } };
+  task.kept = isObject(wait.details.kept) ? wait.details.kept : null;
+  return { ...wait, details: { ...wait.details, tries, ...(task.used.tokens + task.used.costUnits > 0 ? { used: { tokens: task.used.tokens, cost_units: task.used.costUnits } } : {}) } };
+}
+
+/** Tells its queues what its calls have used since they were last told. */
+async function charge(task: NodeTask): Promise<void> {
+  const open = task.used.tokens - task.chargedTokens;
+  task.chargedTokens = task.used.tokens;
+  await task.gate?.charge(open);
+}
+
+/** A further call of the same try stands in its queues as the first one did. */
+async function nextTurn(task: NodeTask, signal: AbortSignal, keep: JsonObject): Promise<NodeWaits | null> {
+  await charge(task);
+  const long = await task.gate!.pass(signal);
+  return long === null ? null : { ...long, details: { ...long.details, kept: keep } };
 }
 
 async function runOnce(task: NodeTask, attempt: number): Promise<NodeResult> {
@@ -125,6 +157,8 @@ function contextOf(task: NodeTask, attempt: number, signal: AbortSignal): NodeCo
     source: task.source(signal),
     saveArtifact: (bytes, mediaType) => task.saveArtifact(bytes, mediaType),
     resumedWith: task.resumedWith,
+    kept: task.kept,
+    ...(task.gate === null ? {} : { nextTurn: (keep: JsonObject) => nextTurn(task, signal, keep) }),
   };
 }
 
@@ -149,7 +183,7 @@ function failedEnd(error: unknown, task: NodeTask): { status: 'failed' | 'timed_
     return { status: 'cancelled', error: { code, message } };
   }
   if (error instanceof AgentFlowError) {
-    return { status: error.code === 'NODE_TIMEOUT' ? 'timed_out' : 'failed', error: { code: error.code, message: task.redact(error.message) } };
+    return { status: error.code === 'NODE_TIMEOUT' ? 'timed_out' : 'failed', error: { code: error.code, message: storable(task.redact(error.message), maxMessageCharacters) } };
   }
   // What was not foreseen may hold anything: people get the place, the server's log the rest.
   task.serverLog.error({ err: error, ...task.place }, 'a node failed in a way that was not foreseen');

@@ -1,5 +1,6 @@
 /** One node of an execution, made ready to run. */
 import { tokenCostUnits, unitsPerDollar } from '../engine/index.ts';
+import { isObject } from '../engine/json.ts';
 import type { Json, Plan, QueueSpec, RunCommand } from '../engine/types.ts';
 import { AgentFlowError } from '../errors.ts';
 import type { ClaimedExecution, StoredNode } from '../store/rows.ts';
@@ -32,21 +33,21 @@ export interface StartedNode {
 export function startedNode(setting: NodeSetting, command: RunNodeCommand, queues: readonly QueueSpec[], stored: StoredNode | null): StartedNode {
   const { claim, plan, world, clock } = setting;
   const node = plan.nodes.get(command.nodeId)!;
-  const log = new NodeLog(clock, world.redact);
+  const log = new NodeLog(clock, world.redact, stored?.logs ?? []);
   const record = new NodeRecord(node, command.sequence, { clock, log, stored });
   const idempotencyKey = `${claim.executionId}:${node.id}`;
-  const isLimited = stored?.status === 'rate_limited';
+  const left = leftBetweenTries(stored);
   const gate = queues.length === 0 ? null : new Gate({
     queues, tenantId: claim.tenantId, workflowId: claim.workflowId, permits: world.permits, prepare: () => world.sources.prepare(), onWait: (queueId) => record.waitsForQueue(queueId),
-  }, isLimited);
-  const used = { tokens: 0, costUnits: 0 };
+  }, stored?.status === 'rate_limited');
+  const { used } = left;
   const task: NodeTask = {
-    node, log, idempotencyKey, gate, used,
+    node, log, idempotencyKey, gate, used, chargedTokens: used.tokens, kept: left.kept,
     type: world.nodeTypes.get(node.type)!,
     state: command.data,
     outputs: command.outputs,
     earlierAttempts: record.attempts,
-    triesBefore: isLimited ? Number(stored.wait_details?.['tries'] ?? 0) : 0,
+    triesBefore: left.tries,
     resumedWith: undefined,
     signal: setting.signal,
     serverLog: world.log,
@@ -77,13 +78,25 @@ function costOf(world: ExecutionWorld, model: string, inputTokens: number, outpu
   return price === null ? 0 : tokenCostUnits(price, inputTokens, outputTokens);
 }
 
+/** Waits after which a node is tried (again): nothing comes of them but its turn. */
+export function endsWithATry(reason: string | null): boolean {
+  return reason === 'rate_limit' || reason === 'retry';
+}
+
+/** What an earlier claim kept of a node that waits between two tries or in the middle of one. */
+function leftBetweenTries(stored: StoredNode | null): Pick<NodeTask, 'used' | 'kept'> & { tries: number } {
+  const details = stored !== null && endsWithATry(stored.wait_reason) ? stored.wait_details ?? {} : {};
+  const used = isObject(details.used) ? details.used : {};
+  return { tries: Number(details.tries ?? 0), kept: isObject(details.kept) ? details.kept : null, used: { tokens: Number(used.tokens ?? 0), costUnits: Number(used.cost_units ?? 0) } };
+}
+
 /** What an earlier claim left of a wait: still waiting, or what it is to be run again with. Null when it did not wait, or may try its queue again. */
 export function leftOverWait(stored: StoredNode | null, clock: DatabaseClock): { wait: Wait } | { result: Json } | null {
   if (stored === null || (stored.status !== 'waiting' && stored.status !== 'rate_limited')) return null;
   const { result, ...details } = stored.wait_details ?? {};
   if (result !== undefined) return { result };
   const isOver = stored.wait_until !== null && Date.parse(stored.wait_until) <= clock.now();
-  if (stored.status === 'rate_limited' && (isOver || stored.wait_until === null)) return null;
+  if (endsWithATry(stored.wait_reason) && (isOver || stored.wait_until === null)) return null;
   if (isOver) return { result: null };
   return { wait: { reason: stored.wait_reason ?? 'delay', until: stored.wait_until, details } };
 }

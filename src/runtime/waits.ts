@@ -1,9 +1,10 @@
 /** The nodes of one execution that wait, while its worker still has other things to do for it. */
-import type { NodeWaits } from '../engine/types.ts';
+import { normalise } from '../engine/normalise.ts';
+import type { JsonObject, NodeWaits } from '../engine/types.ts';
 import type { DatabaseClock } from './clock.ts';
 import { longestInPlaceSeconds } from './gate.ts';
 import type { Wait } from './node-record.ts';
-import type { StartedNode } from './node-task.ts';
+import { endsWithATry, type StartedNode } from './node-task.ts';
 
 interface Waiting { started: StartedNode; untilMs: number | null; timer: NodeJS.Timeout | null }
 
@@ -22,7 +23,8 @@ export class Waits {
 
   /** A new wait; returns it with its time made absolute. */
   begin(started: StartedNode, { reason, until, afterSeconds, details }: NodeWaits): Wait {
-    const wait = { reason, details, until: afterSeconds === null ? until : new Date(this.#clock.now() + afterSeconds * 1_000).toISOString() };
+    const since = endsWithATry(reason) ? { since: new Date(this.#clock.now()).toISOString() } : {};
+    const wait = { reason, details: normalise({ ...details, ...since }).value as JsonObject, until: afterSeconds === null ? until : new Date(this.#clock.now() + afterSeconds * 1_000).toISOString() };
     started.record.waitBegins();
     this.add(started, wait);
     return wait;

@@ -33,6 +33,8 @@ export interface StoredTask {
   wait_reason: string | null;
   wait_until: string | null;
   wait_details: JsonObject | null;
+  /** Of tasks that have not finished only. */
+  logs: JsonObject[] | null;
   started_ms: number;
 }
 

@@ -42,6 +42,9 @@ export interface StoredNode {
   wait_reason: string | null;
   wait_until: string | null;
   wait_details: JsonObject | null;
+  /** Of nodes that have not finished only: seconds waited before the present wait, and log lines. */
+  wait_time?: number | null;
+  logs?: JsonObject[] | null;
   started_ms: number | null;
   completed_ms: number | null;
   /** Of executions that are tried again only. */

@@ -51,6 +51,34 @@ test('every try goes through the queue', async () => {
   expect(Number(nodeOf(over, 'a').waitTime)).toBeGreaterThan(0);
 });
 
+test('the repair of an answer goes through the queue as well, and a long wait before it gives the worker back', async () => {
+  platform.reply = () => (platform.models.requests.length === 1 ? 'no JSON, with a NUL: \0' : '{"fine": true}');
+  const spec = limited({ max_requests_per_minute: 30 }) as { nodes: { metadata?: object }[] };
+  Object.assign(spec.nodes[1]!.metadata!, { response_format: 'json' });
+  const [id] = await startMany(spec, 1);
+  const waiting = await platform.until(id!, (execution) => nodeOf(execution, 'a')?.status === 'RATE_LIMITED' && nodeOf(execution, 'a').waitUntil !== null);
+  expect(nodeOf(waiting, 'a').waitDetails).toMatchObject({ queue: 'q', kept: { answer: 'no JSON, with a NUL: \uFFFD' } });
+  const over = await platform.until(id!, isOver);
+  expect(over).toMatchObject({ status: 'COMPLETED', finalState: { text_result: { fine: true } } });
+  expect(platform.models.requests.map(({ prompt }) => prompt.includes('no JSON'))).toEqual([false, true]);
+  expect(nodeOf(over, 'a')).toMatchObject({ attempts: 1, tokensUsed: over.tokensUsed });
+  expect(over.tokensUsed).toBeGreaterThan(platform.models.requests.length);
+  expect(nodeOf(over, 'a').logs.map(({ message }: Data) => message)).toEqual([expect.stringContaining('asking for a repair'), expect.stringContaining('first answer was not as asked')]);
+  expect(Number(nodeOf(over, 'a').waitTime)).toBeGreaterThan(1);
+});
+
+test('a long Retry-After gives the worker back; the next try is counted, and the lines of the first stay', async () => {
+  platform.reply = () => (platform.models.requests.length === 1 ? { status: 429, text: 'slow down', headers: { 'retry-after': '3' } } : 'fine');
+  const [id] = await startMany({ ...limited({ max_messages_per_second: 100 }), queues: [], edges: [{ from: 'input', to: 'a' }] }, 1);
+  const waiting = await platform.until(id!, (execution) => nodeOf(execution, 'a')?.status === 'WAITING');
+  expect(nodeOf(waiting, 'a')).toMatchObject({ attempts: 1, waitReason: 'retry', waitDetails: { tries: 1, message: expect.stringContaining('429') } });
+  const free = async (): Promise<boolean> => (await platform.db.owner.query('select from app_private.execution_leases where execution_id = $1 and worker_id is null', [id])).rowCount === 1;
+  while (!await free()) await new Promise((resolve) => setTimeout(resolve, 20));
+  const over = await platform.until(id!, isOver);
+  expect(nodeOf(over, 'a')).toMatchObject({ status: 'COMPLETED', attempts: 2, output: 'fine', logs: [expect.objectContaining({ message: expect.stringContaining('try 1 failed') })] });
+  expect(platform.models.requests).toHaveLength(2);
+});
+
 test('a node on a path that the queue does not stand on is not held up', async () => {
   const spec = {
     nodes: [

@@ -12,7 +12,7 @@ export function storedNodes(tasks: readonly StoredTask[]): StoredNode[] {
     tokens_used: 0, cost: '0', wait_reason: task.wait_reason, wait_until: task.wait_until,
     // Whether the execution is over that a task waits for, the task finds out by itself when it is run again.
     wait_details: task.wait_reason === 'child' ? { ...task.wait_details, result: null } : task.wait_details,
-    started_ms: task.started_ms, completed_ms: null,
+    logs: task.logs, started_ms: task.started_ms, completed_ms: null,
   }));
 }
 

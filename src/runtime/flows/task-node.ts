@@ -6,7 +6,7 @@ import { AgentFlowError, NodeError } from '../../errors.ts';
 import type { FlowTaskTools } from '../flow-task.ts';
 import type { FlowRun } from './flow-run.ts';
 import { runNodeInTask, sourceOfTask, TaskWaits, type TaskPlace } from './node-in-task.ts';
-import { storable } from './task-notes.ts';
+import { storable } from '../storable.ts';
 
 const maxMessageCharacters = 5_000;
 

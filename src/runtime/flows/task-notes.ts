@@ -1,6 +1,7 @@
 /** What is known of the tasks of one flow execution beside what the engine keeps: what they were given, and where they failed. */
 import { isNativeError } from 'node:util/types';
 import type { JsonObject } from '../../engine/types.ts';
+import { storable } from '../storable.ts';
 
 const maxTraceCharacters = 20_000;
 
@@ -29,9 +30,4 @@ export class TaskNotes {
   traceOf(task: string): string | null {
     return this.#traces.get(task) ?? null;
   }
-}
-
-/** As PostgreSQL can hold it: without NUL and lone surrogates, and no longer than that. */
-export function storable(text: string, maxCharacters: number): string {
-  return text.slice(0, maxCharacters).toWellFormed().replaceAll('\0', '\uFFFD');
 }
