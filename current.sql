@@ -696,7 +696,7 @@ create unique index if not exists idx_budgets_tenant_id on app_private.budgets (
 
 -- What calls of models have cost in a month (UTC): one row for the tenant (`spender_id` is its own id) and one for each API key that
 -- started executions. Written when a call ends, whatever becomes of its execution.
-create table if not exists app_private.spending (
+create table if not exists app_private.monthly_expenses (
   tenant_id uuid not null,
   month date not null,
   spender_id uuid not null,
@@ -705,8 +705,8 @@ create table if not exists app_private.spending (
   cost numeric(20, 10) not null default 0,
   warned_at timestamptz null,
   stopped_at timestamptz null,
-  constraint spending_pkey primary key (tenant_id, month, spender_id),
-  constraint fk_spending_tenant_id foreign key (tenant_id) references app_public.tenants (id) on delete cascade
+  constraint monthly_expenses_pkey primary key (tenant_id, month, spender_id),
+  constraint fk_monthly_expenses_tenant_id foreign key (tenant_id) references app_public.tenants (id) on delete cascade
 );
 
 -- Sources that have failed lately, seen by all workers alike. No row: it works. `retry_at`: open until then; `probe_until`: somebody
@@ -726,7 +726,7 @@ create unlogged table if not exists app_private.source_circuits (
 );
 
 -- Answers of sources that ask for it, by a digest of tenant, source, configuration and request. Unlogged: it can be asked for again.
-create unlogged table if not exists app_private.response_cache (
+create unlogged table if not exists app_private.kept_answers (
   tenant_id uuid not null,
   cache_key varchar(64) not null,
   source_name varchar(255) null,
@@ -735,12 +735,12 @@ create unlogged table if not exists app_private.response_cache (
   hits integer not null default 0,
   created_at timestamptz not null default now(),
   expires_at timestamptz not null,
-  constraint response_cache_pkey primary key (tenant_id, cache_key),
-  constraint fk_response_cache_tenant_id foreign key (tenant_id) references app_public.tenants (id) on delete cascade,
-  constraint chk_response_cache_bytes check (octet_length(bytes) <= 16777216)
+  constraint kept_answers_pkey primary key (tenant_id, cache_key),
+  constraint fk_kept_answers_tenant_id foreign key (tenant_id) references app_public.tenants (id) on delete cascade,
+  constraint chk_kept_answers_bytes check (octet_length(bytes) <= 16777216)
 );
 
-create index if not exists idx_response_cache_tenant_id_expires_at on app_private.response_cache (tenant_id, expires_at);
+create index if not exists idx_kept_answers_tenant_id_expires_at on app_private.kept_answers (tenant_id, expires_at);
 
 -- The tasks of flows that each worker has. `is_pattern`: test tasks answer for every name that matches.
 create table if not exists app_private.flow_tasks (
@@ -805,8 +805,10 @@ create table if not exists app_private.added_node_types (
 
 -- ---------------------------------------------------------------- Tables that an earlier form of this file made
 
-alter table app_public.executions add column if not exists api_key_id uuid null default app_private.current_api_key_id();
-alter table app_public.flow_executions add column if not exists api_key_id uuid null default app_private.current_api_key_id();
+alter table app_public.executions add column if not exists api_key_id uuid null;
+alter table app_public.executions alter column api_key_id set default app_private.current_api_key_id();
+alter table app_public.flow_executions add column if not exists api_key_id uuid null;
+alter table app_public.flow_executions alter column api_key_id set default app_private.current_api_key_id();
 alter table app_public.node_executions
   add column if not exists source_name varchar(255) null,
   add column if not exists model varchar(255) null,
@@ -815,8 +817,8 @@ alter table app_public.node_executions
 alter table app_private.model_prices
   add column if not exists changed_at timestamptz not null default now(),
   add column if not exists changed_by varchar(255) null;
-alter type app_public.usage_by add value if not exists 'MODEL';
-alter type app_public.usage_by add value if not exists 'SOURCE';
+alter type app_public.usage_by add value if not exists 'MODEL' after 'NODE_TYPE';
+alter type app_public.usage_by add value if not exists 'SOURCE' after 'MODEL';
 do $$ begin
   if not exists (select from pg_catalog.pg_attribute where attrelid = to_regclass('app_public.usage_line') and attname = 'cache_hits') then
     alter type app_public.usage_line add attribute model text, add attribute source_name text, add attribute cache_hits bigint;
