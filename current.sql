@@ -370,6 +370,9 @@ create index if not exists idx_api_keys_replaced_by_id on app_public.api_keys (t
 
 -- ---------------------------------------------------------------- audit_logs, by month
 
+-- Counts the rows of the audit log, so that none can be sealed twice or passed over.
+create sequence if not exists app_private.audit_sequence;
+
 create table if not exists app_public.audit_logs (
   id uuid not null default gen_random_uuid(),
   user_id uuid null,
@@ -386,6 +389,8 @@ create table if not exists app_public.audit_logs (
   api_key_id uuid null,
   request_id varchar(100) null,
   entity_key varchar(255) null,
+  -- the transaction has its number before the row has one: sealing waits for all transactions up to a number
+  sequence_number bigint not null default case when pg_current_xact_id() is not null then nextval('app_private.audit_sequence') end,
   constraint audit_logs_pkey primary key (id, created_at),
   constraint fk_audit_logs_user_id foreign key (user_id) references app_public.users (id) on delete set null
 ) partition by range (created_at);
@@ -396,6 +401,8 @@ create index if not exists idx_audit_logs_action on app_public.audit_logs (actio
 create index if not exists idx_audit_logs_entity_type on app_public.audit_logs (entity_type);
 create index if not exists idx_audit_logs_entity_id on app_public.audit_logs (entity_id);
 create index if not exists idx_audit_logs_created_at on app_public.audit_logs (created_at desc);
+-- added
+create index if not exists idx_audit_logs_tenant_id_created_at on app_public.audit_logs (tenant_id, created_at desc, id desc);
 
 -- ---------------------------------------------------------------- flows
 
@@ -791,6 +798,37 @@ create table if not exists app_private.model_prices (
   constraint chk_model_prices_values check (input_per_million >= 0 and output_per_million >= 0 and per_image >= 0)
 );
 
+-- The chain over a tenant's audit rows: each seal holds the hashes of some rows of one month, and the hash of the seal before it is in its own.
+-- Null rows: retention has dropped that month; the digest still says what they were.
+create table if not exists app_private.audit_seals (
+  tenant_id uuid not null,
+  number bigint not null,
+  month date not null,
+  row_count integer not null,
+  row_ids uuid[] null,
+  row_hashes bytea[] null,
+  digest bytea not null,
+  hash bytea not null,
+  sealed_at timestamptz not null default now(),
+  constraint audit_seals_pkey primary key (tenant_id, number),
+  constraint chk_audit_seals_number check (number >= 1),
+  constraint chk_audit_seals_rows check ((row_ids is null) = (row_hashes is null) and cardinality(row_ids) = row_count and cardinality(row_hashes) = row_count)
+);
+
+create index if not exists idx_audit_seals_month on app_private.audit_seals (month) where row_ids is not null;
+
+-- How far the audit log is sealed. Rows up to `next_to` are sealed once every transaction before `next_after` is over.
+create table if not exists app_private.audit_sealing (
+  only_one boolean primary key default true,
+  sealed_to bigint not null default 0,
+  next_to bigint null,
+  next_after xid8 null,
+  kept_from date not null default '-infinity',
+  constraint chk_audit_sealing_only_one check (only_one)
+);
+
+insert into app_private.audit_sealing default values on conflict do nothing;
+
 -- Node types that servers and workers of this installation bring beyond those that every one has (app_private.node_types()).
 create table if not exists app_private.added_node_types (
   type varchar(50) not null,
@@ -818,6 +856,11 @@ alter table app_private.model_prices
   add column if not exists changed_at timestamptz not null default now(),
   add column if not exists changed_by varchar(255) null;
 alter type app_public.usage_by add value if not exists 'MODEL' after 'NODE_TYPE';
+alter table app_public.audit_logs add column if not exists sequence_number bigint not null
+  default case when pg_current_xact_id() is not null then nextval('app_private.audit_sequence') end;
+create index if not exists idx_audit_logs_sequence_number on app_public.audit_logs
+  using brin (sequence_number) with (pages_per_range = 32, autosummarize = on);
+
 alter type app_public.usage_by add value if not exists 'SOURCE' after 'MODEL';
 do $$ begin
   if not exists (select from pg_catalog.pg_attribute where attrelid = to_regclass('app_public.usage_line') and attname = 'cache_hits') then

@@ -1,7 +1,8 @@
-/** Does a database hold together: migrations, roles, settings, the lints' errors, every reference and check, and what no constraint can say? Writes nothing. */
+/** Does a database hold together: migrations, roles, settings, the lints' errors, the audit chain, every reference and check, and what no constraint can say? Writes nothing but seals. */
 import { readdirSync, readFileSync } from 'node:fs';
 import path from 'node:path';
 import type pg from 'pg';
+import { auditChain, type AuditHead } from './audit-chain.ts';
 import { inReadOnly } from './fingerprint.ts';
 import { migrationHistory } from './history.ts';
 import { applyBaseline, readBaseline, runLints } from './lint.ts';
@@ -11,6 +12,9 @@ export interface Check {
   name: string;
   /** A sentence each; none when it holds. */
   problems: string[];
+  /** Of the audit chain: the last seal of each tenant, and how many rows wait for one. */
+  heads?: AuditHead[];
+  unsealed?: number;
 }
 
 /** At most so many of one kind are named. */
@@ -25,6 +29,7 @@ export async function verifyDatabase(client: pg.Client, migrationsFolder: string
     { name: 'roles', problems: await roleProblems(client) },
     { name: 'settings of the database', problems: await settingProblems(client) },
     { name: 'lints', problems: lints.map(({ object, message }) => `${object}: ${message}`) },
+    { name: 'audit chain', ...await auditChain(client, mostNamed) },
     ...await inReadOnly(client, async () => [await brokenReferences(client), await brokenChecks(client), ...await invariants(client)]),
   ];
 }

@@ -5,7 +5,7 @@
 import { randomUUID } from 'node:crypto';
 import os from 'node:os';
 import pg from 'pg';
-import { pause } from './retry.ts';
+import { isPassing, pause } from './retry.ts';
 import type { StoreLog } from './pool.ts';
 import type { LeaseRef } from './rows.ts';
 
@@ -140,10 +140,22 @@ export class WorkerSession {
   }
 
   async #sweep(): Promise<void> {
-    const { rows } = await this.#current().query<{ dead: number }>('select app_private.sweep_workers($1) as dead', [this.#id]);
-    const { dead } = rows[0]!;
+    const { rows } = await this.#current().query<{ dead: number; unsealed: boolean }>(
+      'select app_private.sweep_workers($1) as dead, app_private.has_unsealed_audit() as unsealed', [this.#id]);
+    const { dead, unsealed } = rows[0]!;
     if (dead > 0) this.#options.log.info({ dead }, 'took over from workers that died');
+    if (unsealed) await this.#sealAudit();
     if (this.#tasksOf !== this.#id) await this.#registerTasks();
+  }
+
+  /** No more at a time than a beat can wait for; the rest comes with the next. What is wrong with the log must not keep a worker from living. */
+  async #sealAudit(): Promise<void> {
+    try {
+      await this.#current().query('select app_private.seal_audit(20000)');
+    } catch (error) {
+      if (isPassing(error)) throw error;
+      this.#options.log.warn({ error: (error as Error).message }, 'the audit log cannot be sealed');
+    }
   }
 
   /** After a sweep: what dead workers had is forgotten with it. */
