@@ -575,6 +575,19 @@ create unlogged table if not exists app_private.sign_in_tries (
 
 create index if not exists idx_sign_in_tries_started_at on app_private.sign_in_tries (started_at);
 
+-- How many requests a tenant, or an address, may still send. Servers take leases from it (app_private.take_requests) and refill it on the way.
+-- Unlogged: a crash fills all buckets.
+create unlogged table if not exists app_private.request_buckets (
+  kind varchar(50) not null,
+  name varchar(255) not null,
+  level double precision not null,
+  refilled_at timestamptz not null default now(),
+  constraint request_buckets_pkey primary key (kind, name),
+  constraint chk_request_buckets_kind check (kind in ('tenant', 'address'))
+);
+
+create index if not exists idx_request_buckets_refilled_at on app_private.request_buckets (refilled_at);
+
 -- One row a living worker process. `lock_key` is held as a session-level advisory lock: a free lock means a dead process.
 create table if not exists app_private.workers (
   id uuid primary key,
