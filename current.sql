@@ -389,8 +389,7 @@ create table if not exists app_public.audit_logs (
   api_key_id uuid null,
   request_id varchar(100) null,
   entity_key varchar(255) null,
-  -- the transaction has its number before the row has one: sealing waits for all transactions up to a number
-  sequence_number bigint not null default case when pg_current_xact_id() is not null then nextval('app_private.audit_sequence') end,
+  sequence_number bigint not null default nextval('app_private.audit_sequence'),
   constraint audit_logs_pkey primary key (id, created_at),
   constraint fk_audit_logs_user_id foreign key (user_id) references app_public.users (id) on delete set null
 ) partition by range (created_at);
@@ -830,12 +829,12 @@ create table if not exists app_private.audit_seals (
 
 create index if not exists idx_audit_seals_month on app_private.audit_seals (month) where row_ids is not null;
 
--- How far the audit log is sealed. Rows up to `next_to` are sealed once every transaction before `next_after` is over.
+-- How far the audit log is sealed. Rows up to `next_to` are sealed once the transactions that it waits for are over.
 create table if not exists app_private.audit_sealing (
   only_one boolean primary key default true,
   sealed_to bigint not null default 0,
   next_to bigint null,
-  next_after xid8 null,
+  waits_for text[] not null default '{}',
   kept_from date not null default '-infinity',
   constraint chk_audit_sealing_only_one check (only_one)
 );
@@ -860,6 +859,10 @@ alter table app_public.executions add column if not exists api_key_id uuid null;
 alter table app_public.executions alter column api_key_id set default app_private.current_api_key_id();
 alter table app_public.flow_executions add column if not exists api_key_id uuid null;
 alter table app_public.flow_executions alter column api_key_id set default app_private.current_api_key_id();
+alter table app_public.audit_logs add column if not exists sequence_number bigint not null default nextval('app_private.audit_sequence');
+create index if not exists idx_audit_logs_sequence_number on app_public.audit_logs
+  using brin (sequence_number) with (pages_per_range = 32, autosummarize = on);
+
 alter table app_public.node_executions
   add column if not exists source_name varchar(255) null,
   add column if not exists model varchar(255) null,
@@ -869,11 +872,6 @@ alter table app_private.model_prices
   add column if not exists changed_at timestamptz not null default now(),
   add column if not exists changed_by varchar(255) null;
 alter type app_public.usage_by add value if not exists 'MODEL' after 'NODE_TYPE';
-alter table app_public.audit_logs add column if not exists sequence_number bigint not null
-  default case when pg_current_xact_id() is not null then nextval('app_private.audit_sequence') end;
-create index if not exists idx_audit_logs_sequence_number on app_public.audit_logs
-  using brin (sequence_number) with (pages_per_range = 32, autosummarize = on);
-
 alter type app_public.usage_by add value if not exists 'SOURCE' after 'MODEL';
 do $$ begin
   if not exists (select from pg_catalog.pg_attribute where attrelid = to_regclass('app_public.usage_line') and attname = 'cache_hits') then

@@ -1,4 +1,5 @@
 /** The sealed chain over the audit log: seals what is there, then compares every row with its seal. */
+import { setTimeout as pause } from 'node:timers/promises';
 import type pg from 'pg';
 
 export interface AuditHead {
@@ -34,12 +35,16 @@ export async function auditChain(client: pg.Client, mostNamed: number): Promise<
   };
 }
 
-/** Each call is a transaction of its own: one sets a limit, the next seals up to it. Ends when a call seals nothing and sets none. */
+/** In portions. Transactions that write at the moment get two chances to end. */
 async function sealAll(client: pg.Client): Promise<void> {
   const { rows: [server] } = await client.query<{ standby: boolean }>('select pg_is_in_recovery() as standby');
   if (server!.standby) return;
-  for (let idle = 0; idle < 2;) {
-    const { rows: [answer] } = await client.query<{ sealed: number }>('select app_private.seal_audit() as sealed');
-    idle = answer!.sealed === 0 ? idle + 1 : 0;
+  for (let idle = 0, sealedTo = ''; idle < 3;) {
+    await client.query('select app_private.seal_audit()');
+    const { rows: [state] } = await client.query<{ sealed_to: string; waiting: boolean }>('select sealed_to, app_private.has_unsealed_audit() as waiting from app_private.audit_sealing');
+    if (!state!.waiting) return;
+    idle = state!.sealed_to === sealedTo ? idle + 1 : 0;
+    sealedTo = state!.sealed_to;
+    if (idle > 0) await pause(100);
   }
 }
