@@ -17,8 +17,10 @@ export interface Difference {
   found: string[];
 }
 
-/** `public` too: what lies there is found by names that our statements do not qualify. */
-export const ourSchemas = ['app_public', 'app_private', 'public'] as const;
+/** `public` too: what lies there is found by names that our statements do not qualify. And whatever else a role of ours has made a schema of. */
+const schemasOfInterest = `
+  select nspname as name from pg_catalog.pg_namespace
+  where nspname in ('app_public', 'app_private', 'public') or nspname !~ '^(pg_|graphile_)' and pg_catalog.pg_get_userbyid(nspowner) like 'agentflow\\_%'`;
 
 const queries = readdirSync(path.join(import.meta.dirname, 'catalog')).filter((name) => name.endsWith('.sql')).sort()
   .map((name) => readFileSync(path.join(import.meta.dirname, 'catalog', name), 'utf8'));
@@ -33,8 +35,9 @@ export async function readCatalog(client: pg.ClientBase): Promise<Catalog> {
 /** The same within a transaction that is open already, seeing what it has done so far. Leaves its search_path empty. */
 export async function readCatalogHere(client: pg.ClientBase): Promise<Catalog> {
   await client.query(`set local search_path = ''`); // so that everything the catalog prints is written with its schema
+  const schemas = (await client.query<{ name: string }>(schemasOfInterest)).rows.map(({ name }) => name);
   const facts: Fact[] = [];
-  for (const query of queries) facts.push(...(await client.query<Fact>(query, [ourSchemas])).rows);
+  for (const query of queries) facts.push(...(await client.query<Fact>(query, [schemas])).rows);
   const objects = Map.groupBy(facts, ({ kind, name }) => `${kind} ${name}`);
   return new Map([...objects].sort(([a], [b]) => byBytes(a, b)).map(([object, lines]) => [object, textOf(lines)]));
 }

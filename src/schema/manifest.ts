@@ -3,6 +3,7 @@ import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import path from 'node:path';
 import { AgentFlowError } from '../errors.ts';
 import { committedMigrations } from './history.ts';
+import { transactionStatements } from './statements.ts';
 
 export interface ManifestProblem {
   /** Relative to the migrations folder. */
@@ -25,7 +26,7 @@ export function manifestProblems(migrationsFolder: string): ManifestProblem[] {
     .filter((name) => name.endsWith('.sql')).map((name) => name.split(path.sep).join('/')).sort();
   const files = ['current.sql', ...fixtures.map((name) => `fixtures/${name}`)].filter((file) => existsSync(path.join(migrationsFolder, file)));
   return [
-    ...files.flatMap((file) => includeProblems(migrationsFolder, file)),
+    ...files.flatMap((file) => [...includeProblems(migrationsFolder, file), ...transactionProblems(migrationsFolder, file)]),
     ...listingProblems(migrationsFolder, fixtures),
     ...rollbackProblems(migrationsFolder),
   ];
@@ -56,6 +57,14 @@ function includeProblems(folder: string, file: string): ManifestProblem[] {
     }
     return [];
   });
+}
+
+/** A migration is one transaction: what ends it would leave a half-done one behind when a later statement fails. */
+function transactionProblems(folder: string, file: string): ManifestProblem[] {
+  const sql = readFileSync(path.join(folder, file), 'utf8');
+  return transactionStatements(sql).map(({ start, text }) => ({
+    file, line: sql.slice(0, start).split('\n').length, message: `"${text}" ends or divides the transaction of the migration`, remedy: 'Remove it: a migration runs as a whole or not at all.',
+  }));
 }
 
 function listingProblems(folder: string, fixtures: string[]): ManifestProblem[] {

@@ -10,8 +10,10 @@ import { actingAs, withClient, withSchemaLock } from './connection.ts';
 import { compareCatalogs, describeDifference, readCatalog, readCatalogHere, summarise, type Catalog, type Difference } from './fingerprint.ts';
 import { committedMigrations, demandNotAhead, demandUnedited, migrationHistory } from './history.ts';
 import { migrateDatabase, migrationsFolder as projectMigrations, runCurrent, type DatabaseUrls } from './migrate.ts';
+import { countRows, foreseenLosses, lossesIn, rowLosses } from './losses.ts';
 import { locateFailure } from './place.ts';
 import { partOfHistory, withShadow, type Shadow } from './shadow.ts';
+import { rowStatements, transactionStatements } from './statements.ts';
 
 export interface Rollback {
   /** `000002.sql` */
@@ -45,24 +47,25 @@ export async function rollbackLast(urls: DatabaseUrls, options: { acceptLoss: bo
     if (filename === undefined) throw noMigration();
     await demandNoCurrent(client);
     const proof = await prove(urls, filename, false);
-    const losses = await lossesIn(client, proof);
-    if (losses.length > 0 && !options.acceptLoss) {
-      throw new AgentFlowError('DATA_LOSS', `Taking ${filename} back loses data that no migration brings back:\n${losses.join('\n')}`, { details: { losses } });
-    }
-    await runRollback(client, urls, folder, filename, proof);
-    return { ...proof.rollback, losses };
+    const losses = await lossesIn(client, proof.before, proof.after, proof.rewritten);
+    const ofRows = await runRollback(client, urls, filename, proof, options.acceptLoss, losses);
+    return { ...proof.rollback, losses: [...losses, ...ofRows] };
   }));
 }
 
 interface Proof {
   before: Catalog;
   after: Catalog;
+  /** Columns whose values the migration changed, as its header says. */
+  rewritten: string[];
   rollback: Rollback;
 }
 
 async function prove(urls: DatabaseUrls, filename: string, isCurrent: boolean): Promise<Proof> {
   const folder = urls.migrationsFolder ?? projectMigrations;
   const sql = rollbackText(folder, filename);
+  demandOneTransaction(filename, sql);
+  const rewritten = rewrittenBy(folder, filename, isCurrent);
   const previous = committedMigrations(folder).findLast((migration) => migration.filename < filename)?.filename ?? null;
   return withShadow(urls, { upTo: previous, current: false }, async (shadow) => {
     const before = await readCatalog(shadow.client);
@@ -73,7 +76,7 @@ async function prove(urls: DatabaseUrls, filename: string, isCurrent: boolean): 
     });
     const { differences, reordered } = compare(before, await readCatalog(shadow.client));
     if (differences.length > 0) throw refusal(filename, differences);
-    return { before, after, rollback: { filename, losses: lossesBetween(before, after), reordered } };
+    return { before, after, rewritten, rollback: { filename, losses: foreseenLosses(before, after, sql, rewritten), reordered } };
   });
 }
 
@@ -87,18 +90,43 @@ async function runForward(shadow: Shadow, folder: string, filename: string, isCu
   }
 }
 
-/** In one transaction: the statements, the migration's row, and a last look at what has come of it. */
-async function runRollback(client: pg.Client, urls: DatabaseUrls, folder: string, filename: string, proof: Proof): Promise<void> {
+/** Otherwise it could not be taken back when the last look finds something. */
+function demandOneTransaction(filename: string, sql: string): void {
+  const [first] = transactionStatements(sql);
+  if (first === undefined) return;
+  throw new AgentFlowError('ROLLBACK_REFUSED', `migrations/rollback/${filename}:${sql.slice(0, first.start).split('\n').length}: ${first.text} ends or divides the transaction that the rollback runs in.`, {
+    remedy: 'Remove it: the statements run as a whole or not at all.',
+  });
+}
+
+function rewrittenBy(folder: string, filename: string, isCurrent: boolean): string[] {
+  const file = isCurrent ? 'current.sql' : path.join('committed', committedMigrations(folder).find((migration) => migration.filename === filename)!.file);
+  const text = /^--! Rewrites:(.*)$/m.exec(readFileSync(path.join(folder, file), 'utf8'))?.[1] ?? '';
+  return text.split(/[\s,]+/).filter((name) => name !== '');
+}
+
+/**
+ * In one transaction: the statements, the migration's row, a last look at what has come of it, and at the rows of every table. Returns
+ * what it did to rows. Throws DATA_LOSS, with nothing done, unless losses are accepted.
+ */
+async function runRollback(client: pg.Client, urls: DatabaseUrls, filename: string, proof: Proof, acceptLoss: boolean, losses: string[]): Promise<string[]> {
+  const folder = urls.migrationsFolder ?? projectMigrations;
   const sql = rollbackText(folder, filename);
   const drift = compare(proof.after, await readCatalog(client)).differences.map(({ object }) => object);
+  if (losses.length > 0 && !acceptLoss) throw lossOf(filename, [...losses, ...rowStatements(sql)]);
   await client.query('begin');
   try {
+    await client.query(`set local lock_timeout = '5s'`); // as migrations do
+    const rows = await countRows(client);
     await client.query(sql);
+    const ofRows = rowLosses(rows, await countRows(client));
+    if (ofRows.length > 0 && !acceptLoss) throw lossOf(filename, ofRows);
     await client.query('delete from graphile_migrate.migrations where filename = $1', [filename]);
     const { differences } = compare(proof.before, await readCatalogHere(client));
     const ofTheRollback = differences.filter(({ object }) => !drift.includes(object));
     if (ofTheRollback.length > 0) throw refusal(filename, ofTheRollback);
     await client.query('commit');
+    return ofRows;
   } catch (error) {
     await client.query('rollback');
     throw await located(error, sql, folder, filename, actingAs(urls.databaseUrl, 'agentflow_owner'));
@@ -134,6 +162,10 @@ function refusal(filename: string, differences: Difference[]): AgentFlowError {
   return new AgentFlowError('ROLLBACK_REFUSED', `migrations/rollback/${filename} is not the exact inverse of ${filename}. After it, compared with before the migration:\n${lines}`, { details: { differences } });
 }
 
+function lossOf(filename: string, losses: string[]): AgentFlowError {
+  return new AgentFlowError('DATA_LOSS', `Taking ${filename} back loses data that no migration brings back:\n${losses.join('\n')}`, { details: { losses } });
+}
+
 function noMigration(): AgentFlowError {
   return new AgentFlowError('NOT_FOUND', 'There is no migration to take back.', { remedy: 'agentflow db history lists what the database has.' });
 }
@@ -145,34 +177,4 @@ async function demandNoCurrent(client: pg.Client): Promise<void> {
   throw new AgentFlowError('ROLLBACK_REFUSED', 'current.sql was run on this database, and what it did would be mixed up with the migration.', {
     remedy: 'Empty current.sql and make the database anew (agentflow db reset --erase), or commit it first.',
   });
-}
-
-/** Tables and columns that the rollback drops, and those that the migration dropped: they come back empty. */
-function lossesBetween(before: Catalog, after: Catalog): string[] {
-  const only = (one: Catalog, other: Catalog): string[] => [...one.keys()].filter((object) => !other.has(object));
-  return [
-    ...dataObjects(only(after, before)).map((object) => `${object} is dropped with what is in it`),
-    ...dataObjects(only(before, after)).map((object) => `${object} comes back without what was in it`),
-  ];
-}
-
-/** The same with the number of rows that there are. */
-async function lossesIn(client: pg.Client, { before, after }: Proof): Promise<string[]> {
-  const dropped = dataObjects([...after.keys()].filter((object) => !before.has(object)));
-  const counted: string[] = [];
-  for (const object of dropped) {
-    const [kind, name] = object.split(' ') as ['table' | 'column', string];
-    const parts = name.split('.');
-    const table = parts.slice(0, 2).map((part) => client.escapeIdentifier(part)).join('.');
-    const what = kind === 'table' ? 'count(*)' : `count(${client.escapeIdentifier(parts[2]!)})`;
-    const { rows: [row] } = await client.query<{ count: string }>(`select ${what} as count from ${table}`);
-    counted.push(`${object} is dropped with ${row!.count} ${kind === 'table' ? 'rows' : 'values'} in it`);
-  }
-  return [...counted, ...lossesBetween(before, after).filter((line) => line.includes(' comes back '))];
-}
-
-function dataObjects(objects: string[]): string[] {
-  const tables = objects.filter((object) => object.startsWith('table '));
-  const isOfTable = (column: string): boolean => tables.some((table) => column.startsWith(`column ${table.slice('table '.length)}.`));
-  return [...tables, ...objects.filter((object) => object.startsWith('column ') && !object.startsWith('column order of') && !isOfTable(object))];
 }

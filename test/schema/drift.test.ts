@@ -19,6 +19,67 @@ describe('of the project', () => {
     client.release();
     expect(drift.map(describeDifference)).toEqual([]);
   });
+
+  /** Statements that somebody ran by hand, and what must be named for each. */
+  const byHand: Record<string, [sql: string, named: string[]][]> = {
+    table: [
+      ['create table app_public.left_over (id integer)', ['unexpected table app_public.left_over']],
+      ['alter table app_public.flows no force row level security', ['different table app_public.flows']],
+      ['create table public.copies as select * from app_public.users', ['unexpected table public.copies']],
+      ['create schema elsewhere; create table elsewhere.copies (id integer)', ['unexpected schema elsewhere', 'unexpected table elsewhere.copies']],
+    ],
+    column: [
+      ['alter table app_public.workflows add column colour text', ['unexpected column app_public.workflows.colour', 'different column order of app_public.workflows']],
+      ['alter table app_public.users alter column name type varchar(300)', ['different column app_public.users.name']],
+      [`alter table app_public.users alter column role set default 'admin'`, ['different column app_public.users.role']],
+    ],
+    constraint: [
+      ['alter table app_public.users drop constraint chk_users_role', ['missing constraint chk_users_role on app_public.users']],
+      [`alter table app_public.sources add constraint chk_sources_more check (name <> 'x') not valid`, ['unexpected constraint chk_sources_more on app_public.sources']],
+      ['alter table app_public.executions drop constraint fk_executions_user_id', ['missing constraint fk_executions_user_id on app_public.executions']],
+    ],
+    index: [
+      ['drop index app_public.idx_users_status', ['missing index app_public.idx_users_status']],
+      ['create index idx_users_name on app_public.users (name)', ['unexpected index app_public.idx_users_name']],
+    ],
+    policy: [
+      ['drop policy select_tenant on app_public.workflows', ['missing policy select_tenant on app_public.workflows']],
+      ['alter policy select_tenant on app_public.sources using (true)', ['different policy select_tenant on app_public.sources']],
+      ['create policy everybody on app_public.executions for select using (true)', ['unexpected policy everybody on app_public.executions']],
+    ],
+    grant: [
+      ['grant delete on app_public.sources to agentflow_user', ['different table app_public.sources']],
+      ['grant select (key_hash) on app_public.api_keys to agentflow_user', ['different column app_public.api_keys.key_hash']],
+      ['grant execute on function app_private.may(text) to public', ['different function app_private.may(text)']],
+      ['grant usage on schema app_private to agentflow_visitor', ['different schema app_private']],
+      ['alter default privileges in schema app_public grant select on tables to public', ['unexpected default privileges tables of agentflow_owner in app_public']],
+    ],
+    'function body': [
+      [`create or replace function app_private.is_json_object(value jsonb, max_bytes integer) returns boolean language sql immutable parallel safe return true`, ['different function app_private.is_json_object(jsonb,integer)']],
+      [`alter function app_public.current_tenant_id() volatile`, ['different function app_public.current_tenant_id()']],
+    ],
+    trigger: [
+      ['drop trigger _200_keep_identity on app_public.workflows', ['missing trigger _200_keep_identity on app_public.workflows']],
+      ['alter table app_public.sources disable trigger _200_keep_identity', ['different trigger _200_keep_identity on app_public.sources']],
+    ],
+    comment: [
+      [`comment on column app_public.executions.status is 'other'`, ['different column app_public.executions.status']],
+      [`comment on table app_public.tenants is null`, ['different table app_public.tenants']],
+    ],
+    enum: [
+      [`alter type app_public.flow_execution_status add value 'PAUSED'`, ['different type app_public.flow_execution_status']],
+      [`alter type app_public.task_execution_status rename value 'PENDING' to 'WAITING'`, ['different type app_public.task_execution_status', 'different column app_public.task_executions.status']],
+    ],
+  };
+
+  test('what somebody did by hand to a living database is named, object by object, and nothing else', async () => {
+    const urls = await scratch.make();
+    const statements = Object.values(byHand).flat();
+    for (const [sql] of statements) await db.owner.query(sql); // not in one transaction: an enum's new value wants its own
+    const { differences, roles } = await liveDrift(db.url('agentflow_owner'), { databaseUrl: db.url('agentflow_owner'), shadowUrl: urls.shadowUrl, rootUrl: urls.rootUrl });
+    expect(differences.map(({ change, object }) => `${change} ${object}`).sort()).toEqual([...new Set(statements.flatMap(([, named]) => named))].sort());
+    expect(roles).toEqual([]);
+  }, 60_000);
 });
 
 test('a fixture that was edited and that no migration includes is named', async () => {

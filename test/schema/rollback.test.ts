@@ -64,6 +64,37 @@ test('data of a dropped column does not come back, and that is said', async () =
   await expect(rollbackLast(urls, { acceptLoss: false })).rejects.toMatchObject({ details: { losses: ['column app_public.things.name comes back without what was in it'] } });
 });
 
+test('a rollback whose catalog is the right one, but which writes rows, is stopped with their number, and nothing is done', async () => {
+  const history = { committed: [first, `comment on table app_public.things is 'Things.';`] };
+  const urls = await migrated(history);
+  const rows = () => withClient(urls.databaseUrl, async (client) => (await client.query('select * from app_public.things order by id')).rows);
+  const [before, hash] = [await rows(), await hashOf(urls)];
+  const refusalOf = async (rollback: string): Promise<unknown> => {
+    writeHistory(urls.migrationsFolder, { ...history, rollback: { 2: `${rollback}; comment on table app_public.things is null;` } });
+    return rollbackLast(urls, { acceptLoss: false }).catch((error: unknown) => error);
+  };
+  for (const [statement, loss] of [
+    ['do $$ begin delete from app_public.things where id = 1; end $$', '1 rows of app_public.things are deleted'],
+    ['truncate app_public.things', '2 rows of app_public.things are deleted'],
+    [`update app_public.things set name = 'other'`, '2 rows of app_public.things are changed'],
+  ] as const) {
+    expect([statement, await refusalOf(statement)]).toEqual([statement, expect.objectContaining({ code: 'DATA_LOSS', details: { losses: [loss] } })]);
+  }
+  expect([await rows(), await hashOf(urls)]).toEqual([before, hash]);
+}, 60_000);
+
+test('what the migration did to values is said, and what a conversion took; a "commit" in a rollback is refused at its line', async () => {
+  const committed = [first, { body: 'update app_public.things set name = upper(name); alter table app_public.things alter column name type varchar(2) using left(name, 2);', headers: ['--! Rewrites: app_public.things.name'] }];
+  const urls = await scratch.make({ committed, rollback: { 2: 'alter table app_public.things alter column name type text; delete from app_public.things where false;' } });
+  expect((await proveRollback(urls)).losses).toEqual([
+    'column app_public.things.name goes back from character varying(2) to text: what the first conversion took from its values does not come back',
+    'column app_public.things.name keeps the values that the migration gave it',
+    'it deletes rows of app_public.things',
+  ]);
+  writeHistory(urls.migrationsFolder, { committed, rollback: { 2: '-- back\nalter table app_public.things alter column name type text;\ncommit;\n' } });
+  await expect(proveRollback(urls)).rejects.toMatchObject({ code: 'ROLLBACK_REFUSED', message: expect.stringContaining('rollback/000002.sql:3: commit ') });
+});
+
 test('a column that comes back at another place is told and no reason to refuse', async () => {
   const history = { committed: [first, 'alter table app_public.things add column size integer;\nalter table app_public.things drop column name;'], rollback: { 2: 'alter table app_public.things add column name text;\nalter table app_public.things drop column size;' } };
   const urls = await scratch.make({ ...history, committed: ['create schema app_public;\ncreate table app_public.things (name text, id integer primary key);', history.committed[1]!] });

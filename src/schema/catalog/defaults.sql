@@ -14,3 +14,10 @@ from pg_db_role_setting s
 join pg_database d on d.oid = s.setdatabase
 cross join lateral unnest(s.setconfig) setting
 where d.datname = current_database() and s.setrole = 0 and setting like 'search_path=%'
+union all
+select 'setting', format('%s of %s in the database', split_part(setting, '=', 1), r.rolname), 0, setting
+from pg_db_role_setting s
+join pg_database d on d.oid = s.setdatabase
+join pg_roles r on r.oid = s.setrole
+cross join lateral unnest(s.setconfig) setting
+where d.datname = current_database() and r.rolname like 'agentflow\_%'

@@ -13,3 +13,13 @@ from (
 join pg_namespace n on n.oid = o.namespace
 where n.nspname = any ($1)
   and not exists (select from pg_depend d where d.classid = o.classid and d.objid = o.objid and d.deptype = 'e')
+union all
+select 'extension', e.extname, 0, format('in %I', n.nspname)
+from pg_extension e
+join pg_namespace n on n.oid = e.extnamespace
+where e.extname <> 'plpgsql'
+union all
+select 'publication', p.pubname, 0, concat_ws(', ', case when p.puballtables then 'all tables' end,
+  (select 'of ' || string_agg(r.prrelid::regclass::text, ', ' order by r.prrelid::regclass::text) from pg_publication_rel r where r.prpubid = p.oid), 'owner ' || pg_get_userbyid(p.pubowner))
+from pg_publication p
+where pg_get_userbyid(p.pubowner) like 'agentflow\_%'

@@ -14,6 +14,7 @@ select kind, name, 0 as place, concat_ws(', ',
     case when relkind = 'p' then format('partition by %s', pg_get_partkeydef(oid)) end,
     case when relkind in ('r', 'p') then format('row security %s%s', case when relrowsecurity then 'on' else 'off' end,
       case when relforcerowsecurity then ', forced' else ', not forced' end) end,
+    (select 'inherits ' || string_agg(inhparent::regclass::text, ', ' order by inhseqno) from pg_inherits where inhrelid = oid),
     case when relreplident <> 'd' and relkind in ('r', 'p') then format('replica identity %s', relreplident) end,
     case when reloptions is not null then format('with (%s)', array_to_string(reloptions, ', ')) end) as text
 from relation
@@ -31,7 +32,9 @@ union all
 select kind, name, 2, pg_get_viewdef(oid) from relation where relkind in ('v', 'm')
 union all
 select kind, name, 2, format('as %s start %s minvalue %s maxvalue %s increment %s%s', format_type(s.seqtypid, null), s.seqstart, s.seqmin, s.seqmax,
-    s.seqincrement, case when s.seqcycle then ' cycle' else '' end)
+    s.seqincrement, case when s.seqcycle then ' cycle' else '' end) || coalesce((select format(', owned by %s.%s', d.refobjid::regclass, a.attname)
+      from pg_depend d join pg_attribute a on a.attrelid = d.refobjid and a.attnum = d.refobjsubid
+      where d.classid = 'pg_class'::regclass and d.objid = relation.oid and d.refclassid = 'pg_class'::regclass and d.deptype in ('a', 'i')), '')
 from relation
 join pg_sequence s on s.seqrelid = relation.oid
 union all
