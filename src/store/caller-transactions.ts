@@ -1,9 +1,11 @@
 /**
- * Transactions as a caller: role and claims are set before the first statement, in one way to the server and back with it. `begin`,
- * the settings and the first statement are written without waiting for each other; when the settings fail, PostgreSQL refuses what
- * follows them in the same transaction, so nothing ever runs without them. The pool's clients must be made with `pipeline: true`.
+ * Transactions as a caller: role and claims are set before the first statement, in one way to the server and back with it. When the
+ * settings fail, PostgreSQL refuses what follows them in the same transaction, so nothing ever runs without them. A read of the API's
+ * (see `isLoneRead`) goes with its settings as one message and is a transaction of its own; otherwise `begin`, the settings and the first
+ * statement are written without waiting for each other. The pool's clients must be made with `pipeline: true`.
  */
 import type { Pool, PoolClient, QueryArrayConfig, QueryConfig } from 'pg';
+import { querySettled, settingsStatement, type SettingsStatement } from './settled-query.ts';
 
 export interface Statement {
   text: string;
@@ -34,16 +36,14 @@ const noNotices: readonly never[] = Object.freeze([]);
 export function makeWithCallerClient(pool: Pool): WithCallerClient {
   return async (settings, use) => {
     const client = await pool.connect();
+    const transaction = settings === null ? null : new CallerTransaction(client, settingsStatement(settings));
     let failure: Error | undefined;
     try {
-      if (settings === null) return await use(callerClient(client, Promise.resolve(), 0));
-      const begun = begin(client, settings);
-      const result = await use(callerClient(client, begun, 1));
-      await begun;
-      await client.query('commit');
+      const result = await use(transaction === null ? callerClient(client, null, 0) : callerClient(client, transaction, 1));
+      await transaction?.commit();
       return result;
     } catch (error) {
-      failure = await rollback(client);
+      failure = await transaction?.rollback();
       throw error;
     } finally {
       // A client whose transaction could not be ended is not given to anybody else.
@@ -52,15 +52,58 @@ export function makeWithCallerClient(pool: Pool): WithCallerClient {
   };
 }
 
-function begin(client: PoolClient, settings: Record<string, string | undefined>): Promise<void> {
-  const entries = Object.entries(settings).filter(([, value]) => value !== undefined);
-  const begun = Promise.all([
-    client.query('begin'),
-    client.query({ name: 'caller_settings', text: 'select set_config(entry->>0, entry->>1, true) from json_array_elements($1::json) as entry', values: [JSON.stringify(entries)] }),
-  ]).then(() => undefined);
+/** Begins with the first statement. */
+class CallerTransaction {
+  readonly #client: PoolClient;
+  readonly #settings: SettingsStatement;
+  #begun: Promise<void> | null = null;
+  #hasRead = false;
+
+  constructor(client: PoolClient, settings: SettingsStatement) {
+    this.#client = client;
+    this.#settings = settings;
+  }
+
+  /** True when nothing ran in it yet, so that a lone read can be the whole of it. */
+  get isFresh(): boolean {
+    return this.#begun === null && !this.#hasRead;
+  }
+
+  async read<Row>(statement: Statement): Promise<StatementResult<Row>> {
+    this.#hasRead = true;
+    const { rows, rowCount } = await querySettled(this.#client, this.#settings, configOf(this.#client, statement));
+    return { rows: rows as Row[], rowCount, notices: noNotices };
+  }
+
+  begin(): Promise<void> {
+    if (this.#hasRead) throw new Error('A statement follows a lone read, whose transaction has ended');
+    this.#begun ??= begin(this.#client, this.#settings);
+    return this.#begun;
+  }
+
+  /** Settings that are refused are told even when no statement followed. */
+  async commit(): Promise<void> {
+    if (this.#hasRead) return;
+    await this.begin();
+    await this.#client.query('commit');
+  }
+
+  /** Returns what keeps the connection from being used again. */
+  async rollback(): Promise<Error | undefined> {
+    return this.#begun === null ? undefined : await rollback(this.#client);
+  }
+}
+
+function begin(client: PoolClient, { name, text, values }: SettingsStatement): Promise<void> {
+  const begun = Promise.all([client.query('begin'), client.query({ name, text, values: [...values] })]).then(() => undefined);
   // Whoever waits for a statement is told first; this keeps the same failure from ending the process.
   begun.catch(() => undefined);
   return begun;
+}
+
+/** PostGraphile names the statements of its reads, takes their rows as arrays, and gives a client to each of them alone; what changes something has no name. */
+function isLoneRead({ name, arrayMode }: Statement): boolean {
+  return name !== undefined && arrayMode === true;
 }
 
 async function rollback(client: PoolClient): Promise<Error | undefined> {
@@ -73,9 +116,11 @@ async function rollback(client: PoolClient): Promise<Error | undefined> {
 }
 
 /** `depth`: how many transactions stand around it; the inner ones are savepoints. */
-function callerClient(client: PoolClient, begun: Promise<void>, depth: number): CallerClient {
+function callerClient(client: PoolClient, transaction: CallerTransaction | null, depth: number): CallerClient {
   return {
     async query<Row>(statement: Statement) {
+      if (transaction?.isFresh && isLoneRead(statement)) return await transaction.read<Row>(statement);
+      const begun = transaction?.begin();
       const answered = send<Row>(client, statement);
       answered.catch(() => undefined);
       // Why it was refused stands in the settings' error, not in that of the statement behind them.
@@ -84,10 +129,10 @@ function callerClient(client: PoolClient, begun: Promise<void>, depth: number): 
     },
     async withTransaction(use) {
       const savepoint = `caller_${depth}`;
-      await begun;
+      await transaction?.begin();
       await client.query(depth === 0 ? 'begin' : `savepoint ${savepoint}`);
       try {
-        const result = await use(callerClient(client, begun, depth + 1));
+        const result = await use(callerClient(client, transaction, depth + 1));
         await client.query(depth === 0 ? 'commit' : `release savepoint ${savepoint}`);
         return result;
       } catch (error) {
@@ -98,12 +143,13 @@ function callerClient(client: PoolClient, begun: Promise<void>, depth: number): 
   };
 }
 
-async function send<Row>(client: PoolClient, { text, values, arrayMode, name }: Statement): Promise<StatementResult<Row>> {
-  const config: QueryConfig = { text, ...(values ? { values } : null), ...(name && isPreparable(client, name) ? { name } : null) };
-  const { rows, rowCount } = arrayMode
-    ? await client.query({ ...config, rowMode: 'array' } as QueryArrayConfig)
-    : await client.query(config);
+async function send<Row>(client: PoolClient, statement: Statement): Promise<StatementResult<Row>> {
+  const { rows, rowCount } = await client.query(configOf(client, statement));
   return { rows: rows as Row[], rowCount, notices: noNotices };
+}
+
+function configOf(client: PoolClient, { text, values, arrayMode, name }: Statement): QueryConfig | QueryArrayConfig {
+  return { text, ...(values ? { values } : null), ...(name && isPreparable(client, name) ? { name } : null), ...(arrayMode ? { rowMode: 'array' } : null) };
 }
 
 /** Clients decide which statements there are, so their number on a connection has a bound: what comes later is not prepared. */

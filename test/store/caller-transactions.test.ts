@@ -83,6 +83,38 @@ test('named statements are prepared, up to a bound', async () => {
   expect(count).toBe(100);
 });
 
+const read = { ...whoami, text: `select current_user::text, current_setting('jwt.claims.tenant_id', true)`, name: 'read', arrayMode: true };
+
+test('a lone read runs under the role and the settings given, and the connection forgets them', async () => {
+  for (let round = 0; round < 2; round += 1) {
+    expect(await asCaller(user, async (client) => (await client.query(read)).rows)).toEqual([['agentflow_user', user['jwt.claims.tenant_id']]]);
+    const { rows: [outside] } = await pool.query(whoami);
+    expect(outside).toMatchObject({ role: 'agentflow_authenticator', tenant: '' });
+  }
+});
+
+test('a lone read does not run when its settings are refused, and the connection serves the next', async () => {
+  await expect(asCaller({ ...user, role: 'no_such_role' }, (client) => client.query(read))).rejects.toThrow(/no_such_role/);
+  await expect(asCaller(user, (client) => client.query({ ...read, name: 'failing', text: 'select 1 / 0' }))).rejects.toMatchObject({ code: '22012' });
+  expect(await asCaller({ role: 'agentflow_visitor' }, async (client) => (await client.query(read)).rows)).toEqual([['agentflow_visitor', '']]);
+});
+
+test('nothing follows a lone read in what would look like its transaction', async () => {
+  await expect(asCaller(user, async (client) => {
+    await client.query(read);
+    await client.query(whoami);
+  })).rejects.toThrow('follows a lone read');
+  expect(await asCaller(user, async (client) => (await client.query<{ role: string }>(whoami)).rows[0]!.role)).toBe('agentflow_user');
+});
+
+test('a named read within a transaction sees what the transaction wrote', async () => {
+  expect(await asCaller(user, async (client) => {
+    await client.query({ text: 'create temporary table written (n int) on commit drop' });
+    await client.query({ text: 'insert into written values (7)' });
+    return (await client.query({ text: 'select n from written', name: 'within', arrayMode: true })).rows;
+  })).toEqual([[7]]);
+});
+
 test('without settings there is no transaction', async () => {
   expect(await asCaller(null, async (client) => {
     await client.query({ text: `set application_name = 'no transaction'` });
