@@ -91,6 +91,8 @@ const running = {
   SOURCE_FAILED: entry(null, 502, 'A source answered with an error.', 'See the message; try again if it is passing.'),
   SOURCE_UNAVAILABLE: entry(null, 503, 'A source did not answer, or asked to try later.', 'It is tried again by itself as the retry policy says.'),
   SOURCE_PAUSED: entry(null, 503, 'A source failed several times in a row and is not called for a while.', 'It is tried out again by itself; testSource says what is wrong with it. A fallback takes its place meanwhile.'),
+  BUDGET_EXHAUSTED: entry(null, 429, 'A monthly budget for models is used up.', 'Let an admin of the tenant raise it (saveBudget), or wait for the next month.'),
+  SOURCE_PAUSED: entry(null, 503, 'A source failed several times in a row and is not called for a while.', 'It is tried out again by itself; testSource says what is wrong with it. A fallback takes its place meanwhile.'),
   QUOTA_EXCEEDED: entry('AF429', 429, 'The tenant has used up one of its quotas.', 'The message names the quota. Wait until there is room again, or ask who runs the platform for more.'),
   BUDGET_EXHAUSTED: entry(null, 429, 'A monthly budget for models is used up.', 'Let an admin of the tenant raise it (saveBudget), or wait for the next month.'),
   ANSWER_INVALID: entry(null, 502, 'A model answered in another form than asked.', 'Make the prompt or the schema clearer.'),

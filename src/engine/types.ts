@@ -230,6 +230,8 @@ export interface LlmRequest {
   topP: number | null;
   /** Ask for a JSON answer; the schema, when given, is a JSON Schema that the answer must satisfy. */
   json: { schema: JsonObject | null } | null;
+  /** Told what the answer is so far, while it grows; asks for a streamed answer. */
+  onText?(text: string): void;
 }
 
 export interface LlmAnswer {
@@ -242,21 +244,23 @@ export interface LlmAnswer {
   costUnits: number;
   /** Built-in deterministic answer (AGENTFLOW_MOCK_LLM=1). */
   mock: boolean;
+  /** It came from the cache of the source: nothing was asked, nothing cost. */
+  isCached?: boolean;
 }
 
 export interface ImageRequest { prompt: string; size: string | null; quality: string | null; style: string | null }
-export interface ImageAnswer { url: string | null; bytes: Uint8Array | null; mediaType: string | null; model: string; size?: string | null; costUnits: number; mock?: boolean }
+export interface ImageAnswer { url: string | null; bytes: Uint8Array | null; mediaType: string | null; model: string; size?: string | null; costUnits: number; mock?: boolean; isCached?: boolean }
 
 export interface DbRequest { text: string; values: Json[]; limit: number; timeoutSeconds: number }
 export interface ApiRequest { method: string; path: string; query: JsonObject; headers: Record<string, string>; body: Json | undefined; pagination?: Json }
 /** `pages`: how many were read, where there are pages; `truncated`: there are more. */
-export interface ApiAnswer { status: number; headers: Record<string, string>; body: Json; pages?: number; truncated?: boolean }
+export interface ApiAnswer { status: number; headers: Record<string, string>; body: Json; pages?: number; truncated?: boolean; isCached?: boolean }
 
 /** The guarded way to the outside, already bound to this node's source, abort signal and idempotency key. */
 export interface SourcePort {
   llm(request: LlmRequest): Promise<LlmAnswer>;
   image(request: ImageRequest): Promise<ImageAnswer>;
-  db(request: DbRequest): Promise<{ rows: JsonObject[]; truncated: boolean }>;
+  db(request: DbRequest): Promise<{ rows: JsonObject[]; truncated: boolean; isCached?: boolean }>;
   api(request: ApiRequest): Promise<ApiAnswer>;
 }
 

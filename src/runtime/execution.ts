@@ -25,6 +25,8 @@ type Work = { event: RunEvent } | { started: StartedNode; end: NodeEnd };
 
 /** A node that takes longer gets a row that says so. */
 const showRunningAfterMs = 500;
+/** How often what a model has said so far is written. */
+const showTextEveryMs = 500;
 
 export class Execution implements NodeSetting {
   readonly claim: ClaimedExecution;
@@ -40,6 +42,8 @@ export class Execution implements NodeSetting {
   readonly #leftOver: Map<string, StoredNode>;
   readonly #seconds: Map<string, number>;
   readonly #running = new Map<string, StartedNode>();
+  /** Nodes whose answer has grown since it was last shown. */
+  readonly #growing = new Set<string>();
   readonly #waits: Waits;
   #state: RunState;
   #rows: NodeRow[] = [];
@@ -188,6 +192,17 @@ export class Execution implements NodeSetting {
     if (this.#isOver) return;
     this.#rows.push(record.running());
     this.#save().catch((error: unknown) => this.#fail(error));
+  }
+
+  /** Answers that grow are shown twice a second at most, together with whatever else is written. */
+  onText(nodeId: string): void {
+    if (this.#growing.has(nodeId)) return;
+    this.#growing.add(nodeId);
+    setTimeout(() => {
+      this.#growing.delete(nodeId);
+      const started = this.#running.get(nodeId);
+      if (started !== undefined) this.#show(started);
+    }, showTextEveryMs).unref();
   }
 
   #wait(started: StartedNode, result: Extract<RunEnd, { kind: 'wait' }>): void {

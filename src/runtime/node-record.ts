@@ -12,6 +12,16 @@ export interface Wait {
   details: JsonObject;
 }
 
+/** Of an answer that grows: what is shown of it. */
+const maxPartialCharacters = 65_536;
+const maxNameCharacters = 255;
+
+export interface Asked {
+  sourceName: string | null;
+  model: string | null;
+  isCached: boolean;
+}
+
 export class NodeRecord {
   readonly node: PlanNode;
   readonly log: NodeLog;
@@ -24,6 +34,9 @@ export class NodeRecord {
   #waitingSinceMs: number | null;
   /** The queue whose turn it waits for in place. */
   #queue: string | null = null;
+  /** What answered it, and whether all of that was kept from before. */
+  #asked: Asked | null = null;
+  #partial: string | null = null;
 
   /** `stored`: what an earlier claim of the execution left of this node. */
   constructor(node: PlanNode, sequence: number, options: { clock: DatabaseClock; log: NodeLog; stored: StoredNode | null }) {
@@ -36,6 +49,16 @@ export class NodeRecord {
     this.#waitedSeconds = stored?.wait_time ?? 0;
     this.#waitingSinceMs = stored?.status === 'waiting' || stored?.status === 'rate_limited' ? sinceMs(stored) ?? this.#startedMs : null;
     this.attempts = stored?.attempts ?? 0;
+  }
+
+  /** A source has answered a call of the node. */
+  answeredBy(asked: Asked): void {
+    this.#asked = { sourceName: named(asked.sourceName), model: named(asked.model), isCached: asked.isCached && (this.#asked?.isCached ?? true) };
+  }
+
+  /** What a model has said so far; null when it has ended. */
+  says(text: string | null): void {
+    this.#partial = text === null ? null : text.slice(0, maxPartialCharacters).toWellFormed().replaceAll('\0', '\uFFFD');
   }
 
   waitBegins(): void {
@@ -56,7 +79,7 @@ export class NodeRecord {
   }
 
   running(): NodeRow {
-    if (this.#queue === null) return this.#row('running', {});
+    if (this.#queue === null) return this.#row('running', { partialOutput: this.#partial });
     return this.#row('rate_limited', { wait: { reason: 'rate_limit', until: null, details: { queue: this.#queue } } });
   }
 
@@ -93,6 +116,7 @@ export class NodeRecord {
       nodeId: this.node.id, nodeType: this.node.type, sequence: this.sequence, attempts: this.attempts, status,
       waitSeconds: Math.round(this.#waitedSeconds * 1_000) / 1_000, logs: this.log.lines(), startedMs: this.#startedMs,
       finishOrder: null, input: undefined, output: undefined, writes: null, routeTarget: null, error: null, tokens: 0, costUnits: 0, wait: null, completedMs: null,
+      ...this.#asked,
       ...over,
     };
   }
@@ -111,4 +135,8 @@ export function skippedRow(node: PlanNode, outcome: NodeOutcome, clock: Database
     input: undefined, output: undefined, writes: null, routeTarget: null, error: outcome.error, tokens: 0, costUnits: 0,
     waitSeconds: 0, wait: null, logs: null, startedMs: null, completedMs: clock.now(),
   };
+}
+
+function named(name: string | null): string | null {
+  return name === null ? null : name.slice(0, maxNameCharacters).toWellFormed();
 }

@@ -1,5 +1,4 @@
 /** One node of an execution, made ready to run. */
-import { tokenCostUnits, unitsPerDollar } from '../engine/index.ts';
 import { isObject } from '../engine/json.ts';
 import type { Json, Plan, QueueSpec, RunCommand } from '../engine/types.ts';
 import { AgentFlowError } from '../errors.ts';
@@ -10,6 +9,7 @@ import { NodeLog } from './node-log.ts';
 import { NodeRecord, type Wait } from './node-record.ts';
 import type { NodeTask } from './node-run.ts';
 import { sourcePortFor } from './node-sources.ts';
+import { pricing } from './prices.ts';
 import type { ExecutionWorld } from './world.ts';
 
 export type RunNodeCommand = Extract<RunCommand, { type: 'run' }>;
@@ -22,6 +22,8 @@ export interface NodeSetting {
   world: ExecutionWorld;
   clock: DatabaseClock;
   signal: AbortSignal;
+  /** A node's model has said more. */
+  onText(nodeId: string): void;
 }
 
 export interface StartedNode {
@@ -57,11 +59,17 @@ export function startedNode(setting: NodeSetting, command: RunNodeCommand, queue
       record.attempts = attempt;
     },
     source: (signal) => sourcePortFor({
-      plan, node, signal, idempotencyKey, tenantId: claim.tenantId, tenantSlug: setting.tenantSlug, costUnits: (...call) => costOf(world, ...call),
-      imageCostUnits: (model) => Math.round((world.prices.of(model)?.perImage ?? 0) * unitsPerDollar),
-      onUsed: (tokens, costUnits) => {
+      plan, node, signal, idempotencyKey, tenantId: claim.tenantId, tenantSlug: setting.tenantSlug, runId: claim.executionId, ...pricing(world.prices),
+      log: (message) => log.add('warn', message),
+      onText: (text) => {
+        record.says(text);
+        setting.onText(node.id);
+      },
+      onAnswer: ({ tokens, costUnits, ...asked }) => {
         used.tokens += tokens;
         used.costUnits += costUnits;
+        record.says(null);
+        record.answeredBy(asked);
       },
     }, { sources: world.sources, findSource: (tenantId, name) => world.store.findSource(tenantId, name) }),
     saveArtifact: async (bytes, mediaType) => {
@@ -71,11 +79,6 @@ export function startedNode(setting: NodeSetting, command: RunNodeCommand, queue
     },
   };
   return { record, task };
-}
-
-function costOf(world: ExecutionWorld, model: string, inputTokens: number, outputTokens: number): number {
-  const price = world.prices.of(model);
-  return price === null ? 0 : tokenCostUnits(price, inputTokens, outputTokens);
 }
 
 /** Waits after which a node is tried (again): nothing comes of them but its turn. */

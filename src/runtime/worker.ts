@@ -8,6 +8,7 @@ import type { ClaimedFlow } from '../store/flow-rows.ts';
 import { isFlowRunId } from '../store/flow-run-id.ts';
 import { FlowStore } from '../store/flow-store.ts';
 import { PermitStore } from '../store/permit-store.ts';
+import { SourceStore } from '../store/source-store.ts';
 import { makePool } from '../store/pool.ts';
 import type { ClaimedExecution } from '../store/rows.ts';
 import { WorkerSession } from '../store/worker-session.ts';
@@ -51,6 +52,7 @@ export class Worker implements TaskRuntime {
   readonly #store: EngineStore;
   readonly #flowStore: FlowStore;
   readonly #permits: PermitStore;
+  readonly #sourceStore: SourceStore;
   readonly #waker: Waker;
   readonly #sources: Sources;
   readonly #plans: PlanCache;
@@ -84,10 +86,11 @@ export class Worker implements TaskRuntime {
     this.#store = new EngineStore(this.#pool, () => this.#session.id, log);
     this.#flowStore = new FlowStore(this.#pool, () => this.#session.id, log);
     this.#permits = new PermitStore(this.#pool, log);
+    this.#sourceStore = new SourceStore(this.#pool, log);
     this.#waker = new Waker(() => this.#runner?.nudge());
     const keys = [settings.secretKey ?? null, ...settings.oldSecretKeys ?? []].filter((key) => key !== null);
     const secrets = new TenantSecrets(this.#store, keys.length === 0 ? null : new SecretBox(keys), [...Object.values(settings.sourceValues), settings.llmGateway?.key ?? '']);
-    this.#sources = createSources(settings, (tenantId, name) => secrets.open(tenantId, name));
+    this.#sources = createSources(settings, (tenantId, name) => secrets.open(tenantId, name), this.#sourceStore);
     this.#plans = new PlanCache((id) => this.#store.loadVersion(id));
     this.#world = {
       log, store: this.#store, permits: this.#permits, artifacts: this.#store, sources: this.#sources,
@@ -158,8 +161,9 @@ export class Worker implements TaskRuntime {
   }
 
   async #driveFlow(claim: ClaimedFlow): Promise<void> {
-    if (claim.losses >= mostLosses) await this.#flows!.fail(claim, lostTooOften(claim));
-    else await this.#run(this.#flows!.execution(claim));
+    if (claim.losses >= mostLosses) return this.#flows!.fail(claim, lostTooOften(claim));
+    await this.#world.prices.refresh();
+    await this.#run(this.#flows!.execution(claim));
   }
 
   async #run(execution: Execution): Promise<void> {
@@ -222,7 +226,7 @@ export class Worker implements TaskRuntime {
     for (const execution of this.#driven()) execution.stop('shutdown');
     await runner;
     this.#waker.close();
-    await Promise.all([this.#store.close(), this.#flowStore.close(), this.#permits.close()]);
+    await Promise.all([this.#store.close(), this.#flowStore.close(), this.#permits.close(), this.#sourceStore.close()]);
     await this.#session.close();
     await Promise.all([this.#pool.end(), this.#jobPool.end(), this.#sources.close()]);
   }

@@ -10,6 +10,11 @@ export interface OpenedSecret {
 export interface SourceBinding {
   nodeId: string;
   tenantSlug: string;
+  /** What follows is absent where a source is only tried out. The execution, or the UUID of a flow execution. */
+  tenantId?: string;
+  runId?: string;
+  /** By which all workers know it: `saved:<name>`, or a digest of what a document says of it. */
+  sourceKey?: string;
   /** How messages name the source: its id or name; null for the inline keys of the node. */
   sourceName: string | null;
   /** The source's configuration, with the node's own keys over it. */

@@ -53,6 +53,21 @@ export class SourceCall {
     }
   }
 
+  /** Names node and source in refusals of ours; everything else passes. */
+  async naming<T>(work: () => Promise<T>): Promise<T> {
+    try {
+      return await work();
+    } catch (error) {
+      throw error instanceof AgentFlowError && error !== this.binding.signal.reason ? this.#named(error) : error;
+    }
+  }
+
+  /** Of a text that grows: without secrets, and without an end that could become one. */
+  soFar(text: string): string {
+    const longest = Math.max(1, ...[...this.#secrets].map(({ length }) => length));
+    return this.redact(text).slice(0, Math.max(0, text.length - longest + 1));
+  }
+
   #named(error: AgentFlowError): NodeError {
     const message = this.redact(error.message);
     const isNamed = message.startsWith(`Node '${this.binding.nodeId}'`);
@@ -63,5 +78,5 @@ export class SourceCall {
 
 /** What says what the source did follows its name at once, everything else after a colon. */
 function joint(message: string): string {
-  return /^(\(model |could not |answered |gave |did not )/.test(message) ? ' ' : ': ';
+  return /^(\(model |could not |answered |gave |did not |broke off |is not called|may not be asked)/.test(message) ? ' ' : ': ';
 }

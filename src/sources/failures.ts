@@ -15,8 +15,8 @@ export function statusError({ status, headers, said }: FailedAnswer, what = ''):
   const message = `${what}answered ${status}${said === '' ? '.' : `: ${said}`}`;
   if (status === 401 || status === 403 || status === 407) return new NodeError('SOURCE_UNAUTHORIZED', message);
   if (status === 402) return new NodeError('SOURCE_UNPAID', message);
-  if (status === 429) return new NodeError('SOURCE_UNAVAILABLE', message, { transient: true, retryAfterSeconds: retryAfter(headers), remedy: 'It is tried again after the time that the service asks for; put a queue before the node to stay under its limit.' });
-  if (passing.has(status) || status >= 500) return new NodeError('SOURCE_UNAVAILABLE', message, { transient: true, retryAfterSeconds: retryAfter(headers) });
+  if (status === 429) return new NodeError('SOURCE_UNAVAILABLE', message, { transient: true, retryAfterSeconds: retryAfter(headers), details: { status }, remedy: 'It is tried again after the time that the service asks for; put a queue before the node to stay under its limit.' });
+  if (passing.has(status) || status >= 500) return new NodeError('SOURCE_UNAVAILABLE', message, { transient: true, retryAfterSeconds: retryAfter(headers), details: { status } });
   return new NodeError('SOURCE_FAILED', message, { remedy: 'Correct the request: model, parameters and address are as the service wants them?' });
 }
 

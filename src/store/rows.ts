@@ -22,6 +22,13 @@ export interface NodeRow {
   /** Milliseconds since 1970, by the database's clock. */
   startedMs: number | null;
   completedMs: number | null;
+  /** The source and the model that answered. */
+  sourceName?: string | null;
+  model?: string | null;
+  /** Every answer came from the cache of its source. */
+  isCached?: boolean;
+  /** What a model has said so far. */
+  partialOutput?: string | null;
 }
 
 /** A row as it is read back after a crash or a wait. */
@@ -132,6 +139,10 @@ export function nodeRowJson(lease: LeaseRef, row: NodeRow): string {
     logs: row.logs,
     started_ms: row.startedMs,
     completed_ms: row.completedMs,
+    source_name: row.sourceName ?? undefined,
+    model: row.model ?? undefined,
+    is_cached: row.isCached === true ? true : undefined,
+    partial_output: row.partialOutput ?? undefined,
   });
 }
 

@@ -7,6 +7,7 @@ import type { ClaimedExecution } from '../../store/rows.ts';
 import { clockFrom, type DatabaseClock } from '../clock.ts';
 import { Execution } from '../execution.ts';
 import type { SourceFinder } from '../node-sources.ts';
+import { pricing, type Pricing } from '../prices.ts';
 import type { ExecutionWorld } from '../world.ts';
 import { flowStoreFor } from './flow-records.ts';
 import type { FlowTaskRegistry } from './registry.ts';
@@ -21,6 +22,7 @@ export class FlowRun {
   readonly store: FlowStore;
   readonly notes: TaskNotes;
   readonly finder: SourceFinder;
+  readonly pricing: Pricing;
   readonly clock: DatabaseClock;
   /** When tasks began, of those that this claim found stored and of those that it has begun itself. */
   readonly #startedMs = new Map<string, number>();
@@ -32,6 +34,7 @@ export class FlowRun {
     this.store = store;
     this.notes = new TaskNotes(world.redact);
     this.finder = { sources: world.sources, findSource: (tenantId, name) => world.store.findSource(tenantId, name) };
+    this.pricing = pricing(world.prices);
     this.clock = clockFrom(claim.nowMs);
   }
 

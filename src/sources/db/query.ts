@@ -13,6 +13,7 @@ import { bindable, rowOf } from './values.ts';
 export interface DbAnswer {
   rows: JsonObject[];
   truncated: boolean;
+  isCached?: boolean;
 }
 
 /** Of one answer, on the wire. */

@@ -11,6 +11,11 @@ import { routeOf, type Ways } from './route.ts';
 type CallOptions = Parameters<LanguageModel['doGenerate']>[0];
 type Generated = Awaited<ReturnType<LanguageModel['doGenerate']>>;
 
+interface Said extends Pick<Generated, 'finishReason'> {
+  text: string;
+  usage: Generated['usage'] | undefined;
+}
+
 /** Characters that one token has on the average, for providers that do not count. */
 const charactersPerToken = 4;
 const defaultTemperature = 0.7;
@@ -26,13 +31,41 @@ export function callModel(request: LlmRequest, call: SourceCall, ways: Ways): Pr
     }
     const { provider, options } = await routeOf(model, call, ways);
     const caller = await provider.language(options);
-    const generated = await caller.doGenerate(callOptions(request, binding));
-    const text = generated.content.flatMap((part) => (part.type === 'text' ? [part.text] : [])).join('');
-    if (text === '' && generated.finishReason.unified !== 'length') {
-      throw new NodeError('SOURCE_FAILED', `(model ${model}) gave no text (${generated.finishReason.raw ?? generated.finishReason.unified}).`, { remedy: 'The provider may have held the answer back: change the prompt. Check that provider and base_url fit.' });
+    const { text, finishReason, usage } = await (request.onText === undefined ? whole(caller, request, call) : streamed(caller, request, call, request.onText));
+    if (text === '' && finishReason.unified !== 'length') {
+      throw new NodeError('SOURCE_FAILED', `(model ${model}) gave no text (${finishReason.raw ?? finishReason.unified}).`, { remedy: 'The provider may have held the answer back: change the prompt. Check that provider and base_url fit.' });
     }
-    return answer(call.redact(text), generated.usage, { request, binding, model, mock: false });
+    return answer(call.redact(text), usage, { request, binding, model, mock: false });
   }, (error) => modelFailure(error, call, model === null ? '' : `(model ${model}) `));
+}
+
+async function whole(caller: LanguageModel, request: LlmRequest, { binding }: SourceCall): Promise<Said> {
+  const { content, finishReason, usage } = await caller.doGenerate(callOptions(request, binding));
+  return { text: content.flatMap((part) => (part.type === 'text' ? [part.text] : [])).join(''), finishReason, usage };
+}
+
+/** The same answer, and what it is so far on the way. */
+async function streamed(caller: LanguageModel, request: LlmRequest, call: SourceCall, onText: (text: string) => void): Promise<Said> {
+  const { stream } = await caller.doStream(callOptions(request, call.binding));
+  const said: Said = { text: '', finishReason: { unified: 'other', raw: undefined }, usage: undefined };
+  for await (const part of stream) {
+    if (part.type === 'error') throw brokenOff(part.error, call);
+    if (part.type === 'text-delta') {
+      said.text += part.delta;
+      onText(call.soFar(said.text));
+    } else if (part.type === 'finish') {
+      said.finishReason = part.finishReason;
+      said.usage = part.usage;
+    }
+  }
+  return said;
+}
+
+/** A provider may find in the middle of an answer that it cannot go on. */
+function brokenOff(error: unknown, call: SourceCall): unknown {
+  if (error instanceof Error && !/^AI_(?!APICallError)/.test(error.name)) return error;
+  const said = error instanceof Error ? error.message : typeof error === 'string' ? error : JSON.stringify(error);
+  return new NodeError('SOURCE_UNAVAILABLE', `broke off its answer: ${call.said(said)}`, { transient: true });
 }
 
 function callOptions(request: LlmRequest, binding: SourceBinding): CallOptions {

@@ -3,7 +3,7 @@ import type { createOpenAICompatible } from '@ai-sdk/openai-compatible';
 import type { Fetch } from '../guard/fetch.ts';
 
 type OpenAICompatible = ReturnType<typeof createOpenAICompatible>;
-export type LanguageModel = Pick<ReturnType<OpenAICompatible['chatModel']>, 'doGenerate'>;
+export type LanguageModel = Pick<ReturnType<OpenAICompatible['chatModel']>, 'doGenerate' | 'doStream'>;
 export type ImageModel = Pick<ReturnType<OpenAICompatible['imageModel']>, 'doGenerate'>;
 
 export interface ModelOptions {
@@ -85,7 +85,7 @@ export const compatible = anyCompatible;
 
 async function compatibleClient({ baseUrl, key, fetch }: ModelOptions): Promise<OpenAICompatible> {
   const { createOpenAICompatible } = await import('@ai-sdk/openai-compatible');
-  return createOpenAICompatible({ name: 'compatible', baseURL: baseUrl!, fetch, supportsStructuredOutputs: true, ...(key === null ? {} : { apiKey: key }) });
+  return createOpenAICompatible({ name: 'compatible', baseURL: baseUrl!, fetch, supportsStructuredOutputs: true, includeUsage: true, ...(key === null ? {} : { apiKey: key }) });
 }
 
 /** With a version: an address for each deployment, as it was first. Without: the same form as OpenAI's own. */
@@ -94,7 +94,7 @@ async function azureClient({ model, baseUrl, key, apiVersion, fetch }: ModelOpti
   const root = baseUrl!.replace(/\/openai(\/v1)?$/, '');
   const address = apiVersion === null ? `${root}/openai/v1` : `${root}/openai/deployments/${encodeURIComponent(model)}`;
   return createOpenAICompatible({
-    name: 'compatible', baseURL: address, fetch, supportsStructuredOutputs: true,
+    name: 'compatible', baseURL: address, fetch, supportsStructuredOutputs: true, includeUsage: true,
     headers: { 'api-key': key ?? '' }, ...(apiVersion === null ? {} : { queryParams: { 'api-version': apiVersion } }),
   });
 }
