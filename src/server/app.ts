@@ -1,20 +1,24 @@
 /** The HTTP surface, in the order in which a request meets it. */
 import { randomUUID } from 'node:crypto';
 import express, { type ErrorRequestHandler, type Express, type RequestHandler } from 'express';
+import type { FaceConfig } from '../config.ts';
 import { AgentFlowError } from '../errors.ts';
-import { checkGraphqlBody, demandGraphqlRequest } from './graphql-request.ts';
+import type { Admission } from './admission.ts';
+import { corsHandler } from './cors.ts';
+import { demandJson, graphqlRequestGate, operationOf } from './graphql-request.ts';
 import { type Health, healthHandler, readinessHandler } from './health.ts';
-import { errorBody, HttpError, statusOf } from './http-errors.ts';
+import { errorBody, HttpError, retryAfterOf, statusOf } from './http-errors.ts';
 import type { Log } from './errors.ts';
-import { type Credentials, type Identity, visitor } from './identity.ts';
+import { type Credentials, visitor } from './identity.ts';
 import { maxBodyBytes } from './limits.ts';
-import { favicon, joinPage, startPage } from './pages.ts';
+import { favicon, joinPage, signInPage, startPage } from './pages.ts';
 import { currentScope, runInScope } from './scope.ts';
 import { apiPolicy, pagePolicy } from './security-headers.ts';
 
 export interface AppParts {
   log: Log;
-  identify(credentials: Credentials): Promise<Identity>;
+  face: FaceConfig;
+  admission: Admission;
   health: Health;
   /** Answers GET /artifacts/:id for a caller who is known. */
   artifact: RequestHandler;
@@ -24,20 +28,29 @@ export interface AppParts {
 
 const requestIdShape = /^[A-Za-z0-9._:-]{1,100}$/;
 
-export function createApp({ log, identify, health, artifact, graphql }: AppParts): Express {
+export function createApp({ log, face, admission, health, artifact, graphql }: AppParts): Express {
   const app = express();
   app.disable('x-powered-by');
   app.disable('etag');
   app.set('query parser', 'simple');
+  app.set('trust proxy', typeof face.trustProxy === 'number' ? face.trustProxy : [...face.trustProxy]);
+  const cors = corsHandler(face.corsOrigins);
+  const identify = identifyCaller(admission);
   app.use(openScope);
   app.get('/healthz', apiPolicy, healthHandler);
   app.get('/readyz', apiPolicy, readinessHandler(health, log));
   app.get('/', pagePolicy, startPage);
   app.get('/join', pagePolicy, joinPage);
   app.get('/favicon.ico', pagePolicy, favicon);
-  app.all('/graphql', apiPolicy, demandGraphqlRequest, identifyCaller(identify), express.json({ limit: maxBodyBytes, strict: true }), checkGraphqlBody, graphql);
-  app.get('/artifacts/:id', apiPolicy, identifyCaller(identify), artifact);
-  app.get(['/graphiql', '/ruru-static/*path'], pagePolicy, graphql);
+  app.all('/graphql', apiPolicy, cors, graphqlRequestGate(face.isClosed), demandJson, startClock(face.requestSeconds), identify, express.json({ limit: maxBodyBytes, strict: true }), admitOperation(admission), graphql);
+  app.use('/artifacts', apiPolicy, cors);
+  app.get('/artifacts/:id', identify, chargeCaller(admission), artifact);
+  app.get('/graphiql', pagePolicy, identify, (request, response, next) => {
+    // It may hold the caller's credentials.
+    response.set('cache-control', 'no-store');
+    (admission.face.isClosedTo() ? signInPage : graphql)(request, response, next);
+  });
+  app.get('/ruru-static/*path', pagePolicy, graphql);
   app.use(apiPolicy, () => {
     throw new AgentFlowError('NOT_FOUND', 'There is nothing at this address.', { remedy: 'GET / says what is where.' });
   });
@@ -54,10 +67,32 @@ const openScope: RequestHandler = (request, response, next) => {
   runInScope(scope, next);
 };
 
-function identifyCaller(identify: AppParts['identify']): RequestHandler {
+function startClock(seconds: number): RequestHandler {
+  return (_request, _response, next) => {
+    currentScope()!.deadline = performance.now() + seconds * 1_000;
+    next();
+  };
+}
+
+function identifyCaller(admission: Admission): RequestHandler {
   return async (request, _response, next) => {
     const scope = currentScope()!;
-    scope.identity = await identify({ authorization: request.get('authorization'), apiKey: request.get('x-api-key') });
+    const credentials: Credentials = { authorization: request.get('authorization'), apiKey: request.get('x-api-key') };
+    scope.identity = await admission.identify(credentials, scope.ip);
+    next();
+  };
+}
+
+function chargeCaller(admission: Admission): RequestHandler {
+  return async (_request, _response, next) => {
+    await admission.charge(currentScope()!, 0);
+    next();
+  };
+}
+
+function admitOperation(admission: Admission): RequestHandler {
+  return async (request, _response, next) => {
+    await admission.admit(operationOf(request, (id) => admission.face.queryOf(id)), currentScope()!);
     next();
   };
 }
@@ -72,6 +107,8 @@ function answerError(log: Log): ErrorRequestHandler {
     const body = errorBody(error, (unexpected) => log.error({ err: unexpected, requestId, path: request.path }, 'A request failed unexpectedly'), requestId);
     const status = error instanceof HttpError ? error.status : statusOf(body);
     if (status === 401) response.set('www-authenticate', 'Bearer');
+    const retryAfter = retryAfterOf(body);
+    if (retryAfter !== undefined) response.set('retry-after', retryAfter);
     response.status(status).json(body);
   };
 }

@@ -1,27 +1,66 @@
-/** From the text of a query to a document that may run: parsed, within the limits, valid for the schema. Results are kept for the next time. */
-import { createHash } from 'node:crypto';
-import { type DocumentNode, GraphQLError, type GraphQLSchema, parse, Source, validate } from 'postgraphile/graphql';
-import { errorRegistry } from '../errors.ts';
-import { limitErrorsOf, maxTokens } from './limits.ts';
+/** From the text of a query to a document that may run: parsed, within the limits, valid for the schema, its cost known. Results are kept for the next time. */
+import { type DocumentNode, GraphQLError, type GraphQLSchema, Kind, parse, Source, validate, visit } from 'postgraphile/graphql';
+import { AgentFlowError, errorRegistry } from '../errors.ts';
+import { type Cost, costsOf, type Variables } from './cost.ts';
+import { limitErrorsOf, maxCost, maxTokens } from './limits.ts';
 
-type Parsed = { document: DocumentNode; errors?: undefined } | { document?: undefined; errors: readonly GraphQLError[] };
+type Parsed =
+  | { document: DocumentNode; errors?: undefined; costs: ReadonlyMap<string, Cost>; isIntrospection: boolean }
+  | { document?: undefined; errors: readonly GraphQLError[] };
 
 const maxKept = 500;
+/** Together: parsed documents are many times as large as their texts. */
+const maxKeptCharacters = 2_000_000;
 const maxErrors = 20;
 
-/** Every error has a code. */
-export function makeParseAndValidate(schema: GraphQLSchema): (query: string) => Parsed {
-  const kept = new Map<string, Parsed>();
-  return (query) => {
-    const key = createHash('sha1').update(query).digest('base64');
-    const known = kept.get(key);
+export interface Operation {
+  query: string;
+  variables: Variables;
+  operationName: string | undefined;
+}
+
+export class Documents {
+  readonly #schema: GraphQLSchema;
+  readonly #kept = new Map<string, Parsed>();
+  #keptCharacters = 0;
+
+  constructor(schema: GraphQLSchema) {
+    this.#schema = schema;
+  }
+
+  /** Every error has a code. */
+  prepare(query: string): Parsed {
+    const known = this.#kept.get(query);
     if (known) return known;
-    const parsed = parseAndValidate(schema, query);
-    // The oldest goes: a Map keeps the order in which its keys came.
-    if (kept.size >= maxKept) kept.delete(kept.keys().next().value!);
-    kept.set(key, parsed);
+    const parsed = parseAndValidate(this.#schema, query);
+    this.#keep(query, parsed);
     return parsed;
-  };
+  }
+
+  /** What the operation costs; 0 for one that GraphQL refuses in any case. Throws LIMIT_EXCEEDED. */
+  costOf({ query, variables, operationName }: Operation): number {
+    const parsed = this.prepare(query);
+    if (parsed.errors) return 0;
+    const cost = operationName === undefined ? [...parsed.costs.values()][0] : parsed.costs.get(operationName);
+    const found = cost?.(variables) ?? 0;
+    if (found <= maxCost) return found;
+    throw new AgentFlowError('LIMIT_EXCEEDED', `The operation may answer with ${found} rows or what takes as long; at most ${maxCost} are allowed.`, {
+      remedy: 'Ask for smaller pages (first), or for fewer lists within lists.', details: { limit: 'cost', allowed: maxCost, found },
+    });
+  }
+
+  #keep(query: string, parsed: Parsed): void {
+    // What was refused is cheap to refuse again, and would push out what people use.
+    if (parsed.errors && query.length > 1_000) return;
+    this.#kept.set(query, parsed);
+    this.#keptCharacters += query.length;
+    // The oldest goes: a Map keeps the order in which its keys came.
+    while (this.#kept.size > maxKept || this.#keptCharacters > maxKeptCharacters) {
+      const oldest = this.#kept.keys().next().value!;
+      this.#kept.delete(oldest);
+      this.#keptCharacters -= oldest.length;
+    }
+  }
 }
 
 function parseAndValidate(schema: GraphQLSchema, query: string): Parsed {
@@ -30,15 +69,27 @@ function parseAndValidate(schema: GraphQLSchema, query: string): Parsed {
     document = parse(new Source(query, 'GraphQL request'), { maxTokens });
   } catch (error) {
     if (!(error instanceof GraphQLError)) throw error;
-    return { errors: [coded(error, error.message.includes(`${maxTokens} tokens`) ? 'LIMIT_EXCEEDED' : 'BAD_REQUEST')] };
+    const isLimit = error.message.includes(`${maxTokens} tokens`);
+    return { errors: [isLimit ? coded(error, 'LIMIT_EXCEEDED', { limit: 'tokens', allowed: maxTokens }) : coded(error, 'BAD_REQUEST')] };
   }
   const beyond = limitErrorsOf(document);
-  if (beyond.length > 0) return { errors: beyond.map((error) => coded(error, 'LIMIT_EXCEEDED')) };
+  if (beyond.length > 0) return { errors: beyond.map((error) => coded(error, 'LIMIT_EXCEEDED', error.extensions)) };
   const errors = validate(schema, document, undefined, { maxErrors });
-  return errors.length > 0 ? { errors: errors.map((error) => coded(error, 'BAD_REQUEST')) } : { document };
+  if (errors.length > 0) return { errors: errors.map((error) => coded(error, 'BAD_REQUEST')) };
+  return { document, costs: costsOf(schema, document), isIntrospection: asksForSchema(document) };
 }
 
-function coded(error: GraphQLError, code: 'BAD_REQUEST' | 'LIMIT_EXCEEDED'): GraphQLError {
+function coded(error: GraphQLError, code: 'BAD_REQUEST' | 'LIMIT_EXCEEDED', details: Record<string, unknown> = {}): GraphQLError {
   const { remedy } = errorRegistry[code];
-  return new GraphQLError(error.message, { nodes: error.nodes, source: error.source, positions: error.positions, extensions: { code, remedy } });
+  return new GraphQLError(error.message, { nodes: error.nodes, source: error.source, positions: error.positions, extensions: { ...details, code, remedy } });
+}
+
+function asksForSchema(document: DocumentNode): boolean {
+  let asks = false;
+  visit(document, {
+    [Kind.FIELD]({ name: { value } }) {
+      asks ||= value === '__schema' || value === '__type';
+    },
+  });
+  return asks;
 }

@@ -126,18 +126,31 @@ function isVisitor(): boolean {
   return currentScope()?.identity.kind === 'visitor';
 }
 
+export interface MaskOptions {
+  /** What the caller may read of a message of GraphQL's own. */
+  wordsFor?: (message: string) => string;
+  /** Hears of everything that the caller has no right to. */
+  onRefused?: (code: ErrorCode, operation: string) => void;
+}
+
 /** The `maskError` of the GraphQL server. */
-export function makeErrorMask(log: Log, constraints: ConstraintBook): (error: GraphQLError) => GraphQLError {
+export function makeErrorMask(log: Log, constraints: ConstraintBook, { wordsFor = (message) => message, onRefused }: MaskOptions = {}): (error: GraphQLError) => GraphQLError {
   return (error) => {
     // Errors about errors: a resolver's error keeps the original at the bottom.
     const original = deepestOriginal(error);
-    if (original === null) return withCode(error, { code: badRequestCodeOf(error), message: error.message, extensions: {} });
+    if (original === null) return withCode(error, { code: badRequestCodeOf(error), message: wordsFor(error.message), extensions: limitOf(error) });
     const shown = publicErrorOf(original, constraints);
+    if (shown?.code === 'PERMISSION_DENIED') onRefused?.(shown.code, String(error.path?.[0] ?? ''));
     if (shown) return withCode(error, shown);
     const requestId = currentScope()?.requestId;
     log.error({ err: original, path: error.path, requestId }, 'An unexpected error was masked');
     return withCode(error, plain('INTERNAL', { requestId }));
   };
+}
+
+/** What our limits say of themselves. */
+function limitOf({ extensions: { limit, allowed, found } }: GraphQLError): Record<string, unknown> {
+  return limit === undefined ? {} : { limit, allowed, found };
 }
 
 /** Errors of GraphQL itself may bring their own registered code (limits do); the rest is a malformed request. */

@@ -65,6 +65,37 @@ subscription Watch {
 }
 `;
 
+/** What the README does, beside the first tab: kept as favourites of GraphiQL's history, unless somebody has made favourites of his own. */
+export const savedOperations: readonly { label: string; query: string; variables?: object }[] = [
+  { label: 'Sign in', query: 'mutation SignIn($email: String!, $password: String!) {\n  authenticate(input: { email: $email, password: $password }) {\n    jwt\n    user { name role }\n  }\n}', variables: { email: 'john@example.com', password: '...' } },
+  { label: 'Execute the sample workflow', query: 'mutation Execute($state: JSON!) {\n  executeWorkflow(input: { workflowId: "660e8400-e29b-41d4-a716-446655440000", initialState: $state }) {\n    execution { id status }\n  }\n}', variables: { state: { user_input: 'Where is my order?' } } },
+  { label: 'The newest execution, node by node', query: '{\n  executions(first: 1) {\n    nodes {\n      status tokensUsed cost executionTime finalState\n      nodeExecutions { nodes { sequenceNumber nodeId status output } }\n    }\n  }\n}' },
+  { label: 'Watch an execution', query: 'subscription Watch($id: UUID!) {\n  executionUpdated(id: $id) {\n    execution { status nodeExecutions { nodes { nodeId status } } }\n  }\n}', variables: { id: '00000000-0000-0000-0000-000000000000' } },
+  { label: 'Execute the sample flow', query: 'mutation ExecuteFlow {\n  executeFlow(input: { flowId: "data_pipeline", inputContext: {} }) {\n    flowExecution { id }\n  }\n}' },
+  { label: 'The newest flow execution, task by task', query: '{\n  flowExecutions(first: 1) {\n    nodes { status taskExecutions { nodes { taskName status } } }\n  }\n}' },
+  { label: 'Find a workflow by its name', query: 'query Find($name: String!) {\n  workflows(filter: { name: { equalTo: $name } }) {\n    nodes { id status version }\n  }\n}', variables: { name: 'Order desk' } },
+  { label: 'Publish a workflow', query: 'mutation Publish($id: UUID!) {\n  publishWorkflow(input: { id: $id }) {\n    workflow { name status version }\n  }\n}', variables: { id: '00000000-0000-0000-0000-000000000000' } },
+];
+
+const favourites = JSON.stringify({
+  favorites: savedOperations.map(({ label, query, variables }) => ({ query, label, favorite: true, ...(variables ? { variables: JSON.stringify(variables, null, 2) } : {}) })),
+});
+
+/** `<` cannot end a script when it is written as JavaScript's escape. */
+const inScript = (value: unknown): string => JSON.stringify(value).replaceAll('<', '\\u003c');
+
+export const savedOperationsScript = `<script>
+try { if (!localStorage.getItem('graphiql:favorites')) localStorage.setItem('graphiql:favorites', ${inScript(favourites)}); } catch { /* a browser that keeps nothing */ }
+</script>
+`;
+
+/** GraphiQL begins with the credentials that its page was asked for with. */
+export function withHeaders(configScript: string, { authorization, apiKey }: { authorization: string | undefined; apiKey: string | undefined }): string {
+  if (authorization === undefined && apiKey === undefined) return configScript;
+  const headers = authorization === undefined ? { 'X-API-Key': apiKey } : { Authorization: authorization };
+  return `${configScript}<script>RURU_CONFIG.initialHeaders = ${inScript(JSON.stringify(headers, null, 2))};</script>\n`;
+}
+
 export const graphiqlTitle = '<title>AgentFlow GraphiQL</title>';
 
 type RuruOptions = NonNullable<GraphileConfig.Preset['ruru']>;

@@ -2,8 +2,9 @@
  * What a request to /graphql must look like before GraphQL sees it. Requiring JSON by content type also keeps other sites' forms out:
  * a browser does not send it across origins without asking first.
  */
-import type { RequestHandler } from 'express';
+import type { Request, RequestHandler } from 'express';
 import { AgentFlowError } from '../errors.ts';
+import type { Operation } from './documents.ts';
 import { HttpError } from './http-errors.ts';
 import { maxQueryLength } from './limits.ts';
 
@@ -11,13 +12,24 @@ function badRequest(message: string, remedy: string, details: Record<string, unk
   return new AgentFlowError('BAD_REQUEST', message, { remedy, details });
 }
 
-/** Who asks is said in a header, never in a cookie: so a GET that another site makes a browser send is nobody's. It may hold queries only. */
-export const demandGraphqlRequest: RequestHandler = (request, response, next) => {
-  const isQueryByGet = request.method === 'GET' && request.query['query'] !== undefined;
-  if (request.method !== 'POST' && !isQueryByGet) {
-    response.set('allow', 'GET, POST');
-    throw new HttpError(405, 'BAD_REQUEST', 'GraphQL is served over POST, and queries over GET with ?query=.', 'Send a POST request with a JSON body; GraphiQL is at /graphiql.');
-  }
+/**
+ * Who asks is said in a header, never in a cookie: so a GET that another site makes a browser send is nobody's. It may hold queries only, and
+ * a closed face takes none at all: addresses are kept in logs and histories.
+ */
+export function graphqlRequestGate(isClosed: boolean): RequestHandler {
+  const methods = isClosed ? 'POST' : 'GET, POST';
+  const message = isClosed ? 'GraphQL is served over POST.' : 'GraphQL is served over POST, and queries over GET with ?query=.';
+  return (request, response, next) => {
+    const isQueryByGet = !isClosed && request.method === 'GET' && request.query['query'] !== undefined;
+    if (request.method !== 'POST' && !isQueryByGet) {
+      response.set('allow', methods);
+      throw new HttpError(405, 'BAD_REQUEST', message, 'Send a POST request with a JSON body; GraphiQL is at /graphiql.');
+    }
+    next();
+  };
+}
+
+export const demandJson: RequestHandler = (request, _response, next) => {
   if (request.method === 'POST' && !request.is('application/json')) {
     throw new HttpError(415, 'BAD_REQUEST', 'The content type must be application/json.', 'Set Content-Type: application/json.');
   }
@@ -40,13 +52,24 @@ function parametersOf({ query, variables, operationName }: Record<string, unknow
   }
 }
 
-const isObject = (value: unknown): boolean => typeof value === 'object' && value !== null && !Array.isArray(value);
+const isObject = (value: unknown): value is Record<string, unknown> => typeof value === 'object' && value !== null && !Array.isArray(value);
 
-export const checkGraphqlBody: RequestHandler = (request, _response, next) => {
-  const body: unknown = request.method === 'GET' ? parametersOf(request.query) : request.body;
+/** Gives a body without a query the text that stands behind its document id. The id comes as `documentId`, or as Apollo sends it. */
+export function completeBody(body: Record<string, unknown>, queryOf: (documentId: string) => string): void {
+  const { query, documentId, extensions } = body;
+  if (query != null) return;
+  const persisted = isObject(extensions) && isObject(extensions['persistedQuery']) ? extensions['persistedQuery']['sha256Hash'] : undefined;
+  const id = documentId ?? persisted;
+  if (id == null) return;
+  if (typeof id !== 'string') throw badRequest('documentId must be a text.', 'Send the id of a registered operation.', { field: 'documentId' });
+  body['query'] = queryOf(id);
+}
+
+/** The operation in a body. Throws BAD_REQUEST or TOO_LARGE. */
+export function operationIn(body: unknown): Operation {
   if (Array.isArray(body)) throw badRequest('Several operations in one request are not supported.', 'Send one operation a request.');
   if (!isObject(body)) throw badRequest('The request body is not a JSON object.', 'Send {"query": "...", "variables": {...}} as JSON.');
-  const { query, variables, operationName } = body as Record<string, unknown>;
+  const { query, variables, operationName } = body;
   if (typeof query !== 'string' || query.trim() === '') throw badRequest('query must be a text.', 'Send the GraphQL document in query.', { field: 'query' });
   if (query.length > maxQueryLength) {
     throw new AgentFlowError('TOO_LARGE', `The query has ${query.length} characters; at most ${maxQueryLength} are allowed.`,
@@ -54,5 +77,13 @@ export const checkGraphqlBody: RequestHandler = (request, _response, next) => {
   }
   if (variables != null && !isObject(variables)) throw badRequest('variables must be an object.', 'Send an object of variables.', { field: 'variables' });
   if (operationName != null && typeof operationName !== 'string') throw badRequest('operationName must be a text.', 'Name one of the operations in query.', { field: 'operationName' });
-  next();
-};
+  return { query, variables: variables ?? {}, operationName: operationName ?? undefined };
+}
+
+/** The operation of a request whose body has been read. Throws BAD_REQUEST, TOO_LARGE or DOCUMENT_NOT_TRUSTED. */
+export function operationOf(request: Request, queryOf: (documentId: string) => string): Operation {
+  if (request.method === 'GET') return operationIn(parametersOf(request.query));
+  const body: unknown = request.body;
+  if (isObject(body)) completeBody(body, queryOf);
+  return operationIn(body);
+}

@@ -21,6 +21,13 @@ export function statusOf(body: ErrorBody): number {
   return errorRegistry[body.errors[0]?.extensions.code ?? 'INTERNAL'].httpStatus;
 }
 
+/** Of an answer that says when to come again: RATE_LIMITED knows it; who tried too many passwords waits for a new quarter of an hour. */
+export function retryAfterOf({ errors: [error] }: ErrorBody): string | undefined {
+  const seconds = error?.extensions['retryAfter'];
+  if (typeof seconds === 'number') return String(seconds);
+  return error?.extensions.code === 'UNAVAILABLE' ? '2' : undefined;
+}
+
 /** A request that HTTP itself has a more exact status for than its code has. */
 export class HttpError extends AgentFlowError {
   readonly status: number;

@@ -3,23 +3,28 @@ import http from 'node:http';
 import express, { type Router } from 'express';
 import pg from 'pg';
 import { postgraphile } from 'postgraphile';
+import type { GraphQLSchema } from 'postgraphile/graphql';
 import { type ExpressGrafserv, grafserv } from 'postgraphile/grafserv/express/v4';
-import type { Config } from '../config.ts';
+import { type Config, type FaceConfig, openFace } from '../config.ts';
 import { AgentFlowError } from '../errors.ts';
+import { Admission } from './admission.ts';
 import { createApp } from './app.ts';
 import { artifactHandler } from './artifacts.ts';
 import { SecretBox } from '../secrets.ts';
 import { readConstraints } from '../store/constraints.ts';
-import type { Services } from './context.ts';
+import { takeRequests } from '../store/request-buckets.ts';
 import { constraintBookOf, isConnectionFailure } from './database-errors.ts';
 import { type Log, makeErrorMask } from './errors.ts';
 import { ExecutionEvents } from './events.ts';
+import { Face, hideSuggestions } from './face.ts';
 import { type Credentials, identify, type Identity, type IdentityKeys } from './identity.ts';
 import { closeHttp, listen, undoAll, urlOf } from './lifecycle.ts';
-import { serverPreset } from './preset.ts';
+import { serverPreset, type Serving } from './preset.ts';
+import { RateLimits } from './rate-limits.ts';
 import { createReadiness } from './readiness.ts';
 import { SignIn } from './sign-in.ts';
 import type { SourceTools } from './source-tools.ts';
+import { readTrustedDocuments, TrustedDocuments } from './trusted-documents.ts';
 import { serveWebSockets } from './websocket.ts';
 import type { WorkflowTools } from './workflow-tools.ts';
 
@@ -27,7 +32,7 @@ export { hashApiKey } from './identity.ts';
 
 export interface ServerOptions {
   /** `jwtSecret` and `secretKey` must be there. */
-  config: Pick<Config, 'host' | 'port' | 'jwtSecret' | 'secretKey' | 'environment'> & Partial<Pick<Config, 'oldSecretKeys'>>;
+  config: Pick<Config, 'host' | 'port' | 'jwtSecret' | 'secretKey' | 'environment'> & Partial<Pick<Config, 'oldSecretKeys' | 'face'>>;
   /** Login of agentflow_authenticator. */
   authenticatorUrl: string;
   log: Log;
@@ -75,14 +80,20 @@ async function open(options: ServerOptions, keys: IdentityKeys, opened: (() => P
   const signIn = new SignIn(pool, keys);
   const secretBox = new SecretBox([keys.secretKey, ...config.oldSecretKeys ?? []]);
   const services = { signIn, secretKey: keys.secretKey, executionEvents, workflowTools, secretBox, sourceTools: options.sourceTools ?? null, statementTimeoutMs };
-  const build = (): Promise<Api> => buildApi(pool, services, config.environment === 'development', log, opened);
+  const face = faceOf(config.face ?? openFace);
+  const isDevelopment = config.environment === 'development' && !face.config.isClosed;
+  const build = (): Promise<Api> => buildApi(pool, { services, face, isDevelopment }, log, opened);
   const api = reloading(await build(), build, executionEvents, log);
-  const who = (credentials: Credentials): Promise<Identity> => identify(pool, keys, credentials);
+  const limits = new RateLimits({ limits: { tenant: face.config.tenantRate, address: face.config.addressRate }, take: (asks) => takeRequests(pool, asks), log });
+  const admission = new Admission({ face, limits, identify: (credentials: Credentials): Promise<Identity> => identify(pool, keys, credentials), schema: () => api.now.schema });
   const readiness = createReadiness(pool, expectedMigration);
-  const app = createApp({ log, identify: who, health: readiness, artifact: artifactHandler(pool, statementTimeoutMs), graphql: (request, response, next) => void api.now.router(request, response, next) });
+  const app = createApp({
+    log, face: face.config, admission, health: readiness, artifact: artifactHandler(pool, statementTimeoutMs),
+    graphql: (request, response, next) => void api.now.router(request, response, next),
+  });
   const server = http.createServer({ requestTimeout: requestTimeoutMs }, app);
   await listen(server, config.host, config.port);
-  const webSockets = serveWebSockets({ server, graphql: api.first.graphql, identify: who, maskError: api.first.maskError, log });
+  const webSockets = serveWebSockets({ server, graphql: api.first.graphql, admission, maskError: api.first.maskError, log, isTrustedProxy: app.get('trust proxy fn') as (address: string, hop: number) => boolean });
   let closing: Promise<void> | undefined;
   const close = async (graceMs: number): Promise<void> => {
     readiness.stopServing();
@@ -92,25 +103,34 @@ async function open(options: ServerOptions, keys: IdentityKeys, opened: (() => P
   return { url: urlOf(server, config.host), close: (graceMs) => (closing ??= close(graceMs)) };
 }
 
+/** Throws CONFIG_INVALID for documents that cannot be used. */
+function faceOf(config: FaceConfig): Face {
+  return new Face(config, config.trustedDocuments === null ? null : new TrustedDocuments(readTrustedDocuments(config.trustedDocuments)));
+}
+
 /** GraphQL as the schema of the database is at one moment. */
 interface Api {
   graphql: ExpressGrafserv;
+  schema: GraphQLSchema;
   router: Router;
   maskError: ReturnType<typeof makeErrorMask>;
 }
 
-async function buildApi(pool: pg.Pool, services: Services, isDevelopment: boolean, log: Log, opened: (() => Promise<void>)[]): Promise<Api> {
-  const maskError = makeErrorMask(log, constraintBookOf(await readConstraints(pool)));
-  const instance = postgraphile(serverPreset(pool, { services, maskError, isDevelopment }));
+async function buildApi(pool: pg.Pool, serving: Omit<Serving, 'maskError'>, log: Log, opened: (() => Promise<void>)[]): Promise<Api> {
+  const { face } = serving;
+  const maskError = makeErrorMask(log, constraintBookOf(await readConstraints(pool)), {
+    wordsFor: (message) => (face.isClosedTo() ? hideSuggestions(message) : message),
+  });
+  const instance = postgraphile(serverPreset(pool, { ...serving, maskError }));
   // Subscriptions may go on upon one that was replaced, so each lives as long as the server.
   opened.push(async () => {
     await instance.release();
     for (const service of instance.getResolvedPreset().pgServices ?? []) await service.release?.();
   });
   const graphql = instance.createServ(grafserv);
-  await instance.getSchema();
+  const schema = await instance.getSchema();
   await graphql.ready();
-  return { graphql, router: await routerOf(graphql), maskError };
+  return { graphql, schema, router: await routerOf(graphql), maskError };
 }
 
 /** Builds the API anew when the DBA's tools say that the schema has changed. One that cannot be built leaves the old one in its place. */

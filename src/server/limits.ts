@@ -1,5 +1,5 @@
 /**
- * Bounds on one GraphQL document: depth, fields, sign-ins. They are looked at before GraphQL validates it, since some of its rules
+ * Bounds on one GraphQL document: depth, fields, aliases, directives, sign-ins. They are looked at before GraphQL validates it, since some of its rules
  * take time that grows with the square of a hostile document. Fragments count where they are spread, and each is measured once.
  */
 import { type DocumentNode, type FragmentDefinitionNode, GraphQLError, Kind, type OperationDefinitionNode, type SelectionNode, type SelectionSetNode } from 'postgraphile/graphql';
@@ -10,7 +10,11 @@ export const maxTokens = 20_000;
 export const maxDepth = 15;
 export const maxFields = 500;
 export const maxRootFields = 30;
+export const maxAliases = 50;
+export const maxDirectives = 50;
 export const maxOperations = 50;
+/** Rows, roughly: see cost.ts. */
+export const maxCost = 10_000;
 export const defaultPageSize = 20;
 export const maxPageSize = 100;
 const maxSignIns = 1;
@@ -24,32 +28,49 @@ interface Measure {
   fields: number;
   /** Fields of the set itself. */
   ownFields: number;
+  aliases: number;
+  directives: number;
   signIns: number;
 }
 
-const nothing: Measure = { depth: 0, fields: 0, ownFields: 0, signIns: 0 };
+const nothing: Measure = { depth: 0, fields: 0, ownFields: 0, aliases: 0, directives: 0, signIns: 0 };
 
 /** Empty when the document is within the limits. */
 export function limitErrorsOf(document: DocumentNode): GraphQLError[] {
   const operations = document.definitions.filter((definition) => definition.kind === Kind.OPERATION_DEFINITION);
-  if (operations.length > maxOperations) return [limitError(`The document has ${operations.length} operations; at most ${maxOperations} are allowed.`)];
+  if (operations.length > maxOperations) {
+    return [limitError({ limit: 'operations', allowed: maxOperations, found: operations.length, message: `The document has ${operations.length} operations` })];
+  }
   const fragments = new Map(document.definitions.flatMap((definition) =>
     (definition.kind === Kind.FRAGMENT_DEFINITION ? [[definition.name.value, definition] as const] : [])));
   const measuring = new Measuring(fragments);
-  return operations.flatMap((operation) => faultsOf(measuring.of(operation.selectionSet)).map((message) => limitError(message, operation)));
+  return operations.flatMap((operation) => faultsOf(operation, measuring.of(operation.selectionSet)).map((fault) => limitError(fault, operation)));
 }
 
-function limitError(message: string, nodes?: OperationDefinitionNode): GraphQLError {
-  return new GraphQLError(message, { nodes, extensions: { code: 'LIMIT_EXCEEDED' } });
+interface Fault {
+  limit: string;
+  allowed: number;
+  found: number;
+  message: string;
 }
 
-function faultsOf({ depth, fields, ownFields, signIns }: Measure): string[] {
-  return [
-    depth > maxDepth ? `The operation is ${depth} levels deep; at most ${maxDepth} are allowed.` : null,
-    fields > maxFields ? `The operation selects ${fields} fields; at most ${maxFields} are allowed.` : null,
-    ownFields > maxRootFields ? `The operation has ${ownFields} fields at the top; at most ${maxRootFields} are allowed.` : null,
-    signIns > maxSignIns ? 'An operation may sign in once.' : null,
-  ].filter((fault) => fault !== null);
+function limitError({ message, ...numbers }: Fault, nodes?: OperationDefinitionNode): GraphQLError {
+  const text = numbers.limit === 'signIns' ? message : `${message}; at most ${numbers.allowed} are allowed.`;
+  return new GraphQLError(text, { nodes, extensions: { code: 'LIMIT_EXCEEDED', ...numbers } });
+}
+
+function faultsOf(operation: OperationDefinitionNode, measure: Measure): Fault[] {
+  const { depth, fields, ownFields, aliases, signIns } = measure;
+  const directives = measure.directives + (operation.directives?.length ?? 0);
+  const all: Fault[] = [
+    { limit: 'depth', allowed: maxDepth, found: depth, message: `The operation is ${depth} levels deep` },
+    { limit: 'fields', allowed: maxFields, found: fields, message: `The operation selects ${fields} fields` },
+    { limit: 'rootFields', allowed: maxRootFields, found: ownFields, message: `The operation has ${ownFields} fields at the top` },
+    { limit: 'aliases', allowed: maxAliases, found: aliases, message: `The operation has ${aliases} aliases` },
+    { limit: 'directives', allowed: maxDirectives, found: directives, message: `The operation has ${directives} directives` },
+    { limit: 'signIns', allowed: maxSignIns, found: signIns, message: 'An operation may sign in once.' },
+  ];
+  return all.filter(({ allowed, found }) => found > allowed);
 }
 
 class Measuring {
@@ -65,6 +86,8 @@ class Measuring {
       depth: Math.max(sum.depth, part.depth),
       fields: sum.fields + part.fields,
       ownFields: sum.ownFields + part.ownFields,
+      aliases: sum.aliases + part.aliases,
+      directives: sum.directives + part.directives,
       signIns: sum.signIns + part.signIns,
     }), nothing);
   }
@@ -73,13 +96,20 @@ class Measuring {
     const directives = selection.directives?.length ?? 0;
     if (selection.kind !== Kind.FIELD) {
       const inner = selection.kind === Kind.FRAGMENT_SPREAD ? this.#ofFragment(selection.name.value) : this.of(selection.selectionSet);
-      return { ...inner, fields: inner.fields + directives };
+      return { ...inner, fields: inner.fields + directives, directives: inner.directives + directives };
     }
     const inner = this.of(selection.selectionSet);
     const name = selection.name.value;
-    // GraphQL bounds the depth of introspection itself.
-    const depth = name.startsWith('__') ? 1 : inner.depth + 1;
-    return { depth, fields: inner.fields + 1 + directives, ownFields: 1, signIns: signInFields.has(name) ? 1 : 0 };
+    return {
+      // GraphQL bounds the depth of introspection itself.
+      depth: name.startsWith('__') ? 1 : inner.depth + 1,
+      fields: inner.fields + 1 + directives,
+      ownFields: 1,
+      aliases: inner.aliases + (selection.alias ? 1 : 0),
+      directives: inner.directives + directives,
+      // One sign-in below another field would be none: whatever has the name counts.
+      signIns: inner.signIns + (signInFields.has(name) ? 1 : 0),
+    };
   }
 
   #ofFragment(name: string): Measure {

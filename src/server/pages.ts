@@ -1,4 +1,4 @@
-/** `GET /`: what is where; `GET /join`: where one-time links lead; and the icon that browsers ask for. */
+/** `GET /`: what is where; `GET /join`: where one-time links lead; the way in to GraphiQL where the face is closed; and the icon that browsers ask for. */
 import type { RequestHandler } from 'express';
 
 const style = `
@@ -39,6 +39,12 @@ Identify with <code>Authorization: Bearer &lt;jwt&gt;</code> or <code>X-API-Key:
 <dt><a href="/readyz">/readyz</a></dt><dd>Can it serve: database, migrations, jobs?</dd>
 </dl>`);
 
+const useLink = 'mutation ($input: UseAccessLinkInput!) { useAccessLink(input: $input) { user { email name role } } }';
+const signIn = 'mutation ($input: AuthenticateInput!) { authenticate(input: $input) { jwt } }';
+
+/** What these pages send: trusted everywhere. */
+export const ownOperations: readonly string[] = [useLink, signIn];
+
 /** The token stays in the browser: it stands behind the #, which is not sent. */
 const joinScript = `
   const form = document.querySelector('form'), said = document.querySelector('output');
@@ -46,7 +52,7 @@ const joinScript = `
     event.preventDefault();
     const { name, password, again } = Object.fromEntries(new FormData(form));
     if (password !== again) { said.textContent = 'The two passwords differ.'; return; }
-    const query = 'mutation ($input: UseAccessLinkInput!) { useAccessLink(input: $input) { user { email name role } } }';
+    const query = '${useLink}';
     const input = { token: location.hash.slice(1), password, name: name || null };
     const answer = await globalThis['fetch']('/graphql', { method: 'POST', headers: { 'content-type': 'application/json' }, body: JSON.stringify({ query, variables: { input } }) });
     const { data, errors } = await answer.json();
@@ -68,6 +74,43 @@ const join = page('AgentFlow: choose a password', `<h1>Choose a password</h1>
 </form>
 <p><output></output></p>
 <script>${joinScript}</script>`);
+
+/** What it gets is written into this very document: a page that was asked for with a header cannot be gone to. */
+const signInScript = `
+  const form = document.querySelector('form'), said = document.querySelector('output'), ask = globalThis['fetch'];
+  async function open(headers) {
+    const page = await ask(location.pathname, { headers });
+    if (!page.ok) { const { errors } = await page.json(); said.textContent = errors[0].message; return; }
+    const html = await page.text();
+    document.open(); document.write(html); document.close();
+  }
+  form.addEventListener('submit', async (event) => {
+    event.preventDefault();
+    const { email, password, key } = Object.fromEntries(new FormData(form));
+    if (key) { await open({ 'X-API-Key': key }); return; }
+    const query = '${signIn}';
+    const answer = await ask('/graphql', { method: 'POST', headers: { 'content-type': 'application/json' }, body: JSON.stringify({ query, variables: { input: { email, password } } }) });
+    const { data, errors } = await answer.json();
+    if (errors) { said.textContent = errors[0].message; return; }
+    await open({ Authorization: 'Bearer ' + data.authenticate.jwt });
+  });
+`;
+
+const signInHtml = page('AgentFlow: sign in', `<h1>Sign in</h1>
+<p>The editor for GraphQL is for those who are signed in.</p>
+<form>
+<label>E-mail <input name="email" type="email" autocomplete="username"></label>
+<label>Password <input name="password" type="password" autocomplete="current-password"></label>
+<label>Or an API key <input name="key" autocomplete="off"></label>
+<button>Go on</button>
+</form>
+<p><output></output></p>
+<script>${signInScript}</script>`);
+
+/** In the place of GraphiQL, for nobody. */
+export const signInPage: RequestHandler = (_request, response) => {
+  response.status(401).type('html').send(signInHtml);
+};
 
 const send = (html: string): RequestHandler => (_request, response) => {
   response.type('html').send(html);

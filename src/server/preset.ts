@@ -3,15 +3,15 @@ import { PgSimplifyInflectionPreset } from '@graphile/simplify-inflection';
 import type { Pool } from 'pg';
 import 'postgraphile';
 import { makePgService } from 'postgraphile/adaptors/pg';
-import type { GraphQLError, GraphQLSchema } from 'postgraphile/graphql';
+import type { GraphQLError } from 'postgraphile/graphql';
 import 'postgraphile/grafserv';
 import { PostGraphileAmberPreset } from 'postgraphile/presets/amber';
 import { PostGraphileConnectionFilterPreset } from 'postgraphile-plugin-connection-filter';
-import { errorRegistry } from '../errors.ts';
-import { makeWithCallerClient } from '../store/caller-transactions.ts';
+import { makeWithCallerClient, type WithCallerClient } from '../store/caller-transactions.ts';
 import { contextOf, type Services } from './context.ts';
-import { graphiqlOptions, graphiqlTitle } from './graphiql.ts';
-import { makeParseAndValidate } from './documents.ts';
+import { withinDeadline } from './deadline.ts';
+import type { Face } from './face.ts';
+import { graphiqlOptions } from './graphiql.ts';
 import { maxBodyBytes } from './limits.ts';
 import { AccessPlugin } from './plugins/access.ts';
 import { AuthenticationPlugin } from './plugins/authentication.ts';
@@ -29,6 +29,7 @@ import { NamesPlugin } from './plugins/names.ts';
 import { PageSizePlugin } from './plugins/page-size.ts';
 import { PublishGatePlugin } from './plugins/publish-gate.ts';
 import { SecretsPlugin } from './plugins/secrets.ts';
+import { servingPlugin } from './plugins/serving.ts';
 import { TestSourcePlugin } from './plugins/test-source.ts';
 import { UpdatesPlugin } from './plugins/updates.ts';
 import { ValidationPlugin } from './plugins/validation.ts';
@@ -60,20 +61,25 @@ export function schemaPreset(pool: Pool): GraphileConfig.Preset {
 /** PostGraphile's own service, but for how it opens transactions. */
 function serviceOf(pool: Pool): GraphileConfig.PgServiceConfiguration {
   const service = makePgService({ pool, schemas: ['app_public'], pubsub: false, pgSettingsForIntrospection: { role: 'agentflow_user' } });
-  return { ...service, adaptor: { ...service.adaptor, createWithPgClient: () => makeWithCallerClient(pool) as never } };
+  return { ...service, adaptor: { ...service.adaptor, createWithPgClient: () => inTime(makeWithCallerClient(pool)) as never } };
+}
+
+function inTime(withClient: WithCallerClient): WithCallerClient {
+  return async (settings, use) => withClient(withinDeadline(settings), use);
 }
 
 export interface Serving {
   services: Services;
+  face: Face;
   maskError: (error: GraphQLError) => GraphQLError;
   /** Lets answers carry the SQL that made them. */
   isDevelopment: boolean;
 }
 
-export function serverPreset(pool: Pool, { services, maskError, isDevelopment }: Serving): GraphileConfig.Preset {
+export function serverPreset(pool: Pool, { services, face, maskError, isDevelopment }: Serving): GraphileConfig.Preset {
   return {
     extends: [schemaPreset(pool)],
-    plugins: [ServingPlugin],
+    plugins: [servingPlugin(face)],
     grafast: { context: () => contextOf(services), explain: isDevelopment },
     grafserv: {
       graphqlPath: '/graphql',
@@ -87,44 +93,3 @@ export function serverPreset(pool: Pool, { services, maskError, isDevelopment }:
     ruru: graphiqlOptions,
   };
 }
-
-interface Payload {
-  errors?: { message: string; extensions?: Record<string, unknown> }[];
-}
-
-/**
- * Limits on documents; a code on every error; and status 503 when the database was not to be
- * had, so that load balancers and clients try again.
- */
-const ServingPlugin: GraphileConfig.Plugin = {
-  name: 'ServingPlugin',
-  version: '1.0.0',
-  grafserv: {
-    middleware: {
-      setPreset(next, event) {
-        const { getExecutionConfig } = event;
-        const parsers = new WeakMap<GraphQLSchema, ReturnType<typeof makeParseAndValidate>>();
-        event.getExecutionConfig = async function getCheckedExecutionConfig(context) {
-          const config = await getExecutionConfig.call(this, context);
-          const parser = parsers.get(config.schema) ?? makeParseAndValidate(config.schema);
-          parsers.set(config.schema, parser);
-          return { ...config, parseAndValidate: parser };
-        };
-        return next();
-      },
-      ruruHTML(next, event) {
-        event.htmlParts.titleTag = graphiqlTitle;
-        return next();
-      },
-      async processRequest(next, event) {
-        event.requestDigest.preferJSON = true;
-        const result = await next();
-        if (result?.type !== 'json') return result;
-        const { errors } = result.json as Payload;
-        for (const error of errors ?? []) error.extensions = { code: 'BAD_REQUEST', remedy: errorRegistry.BAD_REQUEST.remedy, ...error.extensions };
-        const isUnavailable = errors?.some(({ extensions }) => extensions?.code === 'UNAVAILABLE') === true;
-        return isUnavailable ? { ...result, statusCode: 503 } : result;
-      },
-    },
-  },
-};

@@ -8,6 +8,8 @@ import type { Origin } from '../store/identity.ts';
 
 export interface RequestScope extends Origin {
   identity: Identity;
+  /** When the request must have been answered, by `performance.now()`; not given: it need not be. */
+  deadline?: number;
 }
 
 const storage = new AsyncLocalStorage<RequestScope>();

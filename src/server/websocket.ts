@@ -1,6 +1,7 @@
 /**
  * GraphQL over WebSocket (graphql-ws) at /graphql. Who speaks is settled when the connection opens, from connectionParams or else from the
- * upgrade's headers, and asked again every half minute: a session or key that has ended closes its connections.
+ * upgrade's headers, and asked again while it lives: at regular times, and before an answer goes out when the last time is over a second ago.
+ * A session or key that has ended closes its connections; so does a change of role or rights, since what runs was begun with the old ones.
  */
 import { randomUUID } from 'node:crypto';
 import type { IncomingMessage, Server } from 'node:http';
@@ -10,16 +11,22 @@ import { GraphQLError } from 'postgraphile/graphql';
 import { type GrafservBase, makeGraphQLWSConfig } from 'postgraphile/grafserv';
 import { type WebSocket, WebSocketServer } from 'ws';
 import { AgentFlowError } from '../errors.ts';
+import type { Admission } from './admission.ts';
 import { type Log, publicErrorOf } from './errors.ts';
-import type { Credentials, Identity } from './identity.ts';
+import { completeBody, operationIn } from './graphql-request.ts';
+import { type Credentials, type Identity, visitor } from './identity.ts';
 import { maxBodyBytes } from './limits.ts';
 import { type RequestScope, runInScope } from './scope.ts';
 
 /** Close codes of ours; 4400 to 4429 are graphql-ws's, and mean there what they mean in HTTP. */
 const unauthorized = 4401;
+const tooManyRequests = 4429;
 const tryAgainLater = 1013;
+/** Clients connect again by themselves, and get what their new rights give. */
+const serviceRestart = 1012;
 const maxReasonBytes = 120;
-const recheckMs = 30_000;
+const recheckMs = 10_000;
+const freshMs = 1_000;
 const maxSubscriptions = 50;
 const connectionInitWaitMs = 10_000;
 
@@ -27,6 +34,9 @@ interface Connection {
   socket: WebSocket;
   credentials: Credentials;
   scope: RequestScope;
+  /** By `performance.now()`. */
+  checkedAt: number;
+  checking: Promise<void> | null;
 }
 
 /** A type, not an interface: graphql-ws wants an index signature. */
@@ -35,9 +45,11 @@ type Extra = { connection?: Connection };
 export interface WebSocketParts {
   server: Server;
   graphql: GrafservBase;
-  identify(credentials: Credentials): Promise<Identity>;
+  admission: Admission;
   maskError(error: GraphQLError): GraphQLError;
   log: Log;
+  /** Whether X-Forwarded-For is believed of this address, the how-manieth proxy. */
+  isTrustedProxy(address: string, hop: number): boolean;
 }
 
 export interface WebSockets {
@@ -45,19 +57,21 @@ export interface WebSockets {
   close(graceMs: number): Promise<void>;
 }
 
-export function serveWebSockets({ server, graphql, identify, maskError, log }: WebSocketParts): WebSockets {
+export function serveWebSockets(parts: WebSocketParts): WebSockets {
+  const { server, graphql, admission, maskError } = parts;
   const sockets = new WebSocketServer({ noServer: true, maxPayload: maxBodyBytes });
   const connections = new Map<WebSocket, Connection>();
   const base = makeGraphQLWSConfig(graphql);
-  const scopeOf = (extra: Extra): RequestScope => {
-    if (!extra.connection) throw new Error('The connection has not been acknowledged');
-    return extra.connection.scope;
+  const connectionOf = ({ connection }: Extra): Connection => {
+    if (!connection) throw new Error('The connection has not been acknowledged');
+    return connection;
   };
+  const masked = (error: unknown): [GraphQLError] => [maskError(new GraphQLError('Refused', { originalError: error as Error }))];
   const served = useServer<Record<string, unknown>, Extra>({
     ...base,
     connectionInitWaitTimeout: connectionInitWaitMs,
     async onConnect(context) {
-      const connection = await openConnection(context.extra.socket, context.extra.request, context.connectionParams, identify, log);
+      const connection = await openConnection(context.extra.socket, context.extra.request, context.connectionParams, parts);
       if (!connection) return false;
       context.extra.connection = connection;
       connections.set(connection.socket, connection);
@@ -67,17 +81,29 @@ export function serveWebSockets({ server, graphql, identify, maskError, log }: W
       connections.delete(context.extra.socket);
     },
     async onSubscribe(context, id, payload) {
-      if (Object.keys(context.subscriptions).length > maxSubscriptions) {
-        return [maskError(new GraphQLError('Refused', { originalError: tooManyOperations() }))];
-      }
-      return await runInScope(scopeOf(context.extra), async () => {
+      const connection = connectionOf(context.extra);
+      return await runInScope(connection.scope, async () => {
+        try {
+          if (Object.keys(context.subscriptions).length > maxSubscriptions) throw tooManyOperations();
+          await recheckUnlessFresh(connection, parts);
+          completeBody(payload as unknown as Record<string, unknown>, (documentId) => admission.face.queryOf(documentId));
+          await admission.admit(operationIn(payload), connection.scope);
+        } catch (error) {
+          return masked(error);
+        }
         const prepared = await base.onSubscribe!(context, id, payload);
         return Array.isArray(prepared) ? prepared.map((error) => maskError(error as GraphQLError)) : prepared;
       });
     },
-    onNext: (context, id, payload, args, result) => runInScope(scopeOf(context.extra), () => base.onNext!(context as never, id, payload, args, result)),
+    async onNext(context, id, payload, args, result) {
+      const connection = connectionOf(context.extra);
+      await recheckUnlessFresh(connection, parts);
+      // What was read for an identity that has ended meanwhile stays here: the socket is closing.
+      if (connection.socket.readyState !== connection.socket.OPEN) return { data: null };
+      return runInScope(connection.scope, () => base.onNext!(context as never, id, payload, args, result));
+    },
     // What onSubscribe answered is masked already; masking is idempotent.
-    onError: (context, id, payload, errors) => runInScope(scopeOf(context.extra), () => base.onError!(context as never, id, payload, errors)),
+    onError: (context, id, payload, errors) => runInScope(connectionOf(context.extra).scope, () => base.onError!(context as never, id, payload, errors)),
   }, sockets);
   const upgrade = (request: IncomingMessage, socket: Duplex, head: Buffer): void => {
     if (new URL(request.url ?? '/', 'http://localhost').pathname === '/graphql') {
@@ -87,7 +113,7 @@ export function serveWebSockets({ server, graphql, identify, maskError, log }: W
     }
   };
   server.on('upgrade', upgrade);
-  const timer = setInterval(() => void recheck(connections, identify, log), recheckMs);
+  const timer = setInterval(() => void recheckAll(connections, parts), recheckMs);
   return {
     async close(graceMs) {
       clearInterval(timer);
@@ -104,17 +130,27 @@ export function serveWebSockets({ server, graphql, identify, maskError, log }: W
 
 /** Null when the credentials are not good: the socket is being closed with 4401 and the reason. */
 async function openConnection(
-  socket: WebSocket, request: IncomingMessage, params: Record<string, unknown> | undefined, identify: WebSocketParts['identify'], log: Log,
+  socket: WebSocket, request: IncomingMessage, params: Record<string, unknown> | undefined, { admission, log, isTrustedProxy }: WebSocketParts,
 ): Promise<Connection | null> {
   const credentials = credentialsOf(params, request);
+  const ip = clientAddress(request, isTrustedProxy);
+  const scope: RequestScope = { requestId: randomUUID(), ip, userAgent: request.headers['user-agent'] ?? null, identity: visitor };
   try {
-    const identity = await identify(credentials);
-    const ip = request.socket.remoteAddress ?? null;
-    return { socket, credentials, scope: { requestId: randomUUID(), ip, userAgent: request.headers['user-agent'] ?? null, identity } };
+    scope.identity = await admission.identify(credentials, ip);
+    await admission.charge(scope, 0);
+    return { socket, credentials, scope, checkedAt: performance.now(), checking: null };
   } catch (error) {
     refuse(socket, error, log);
     return null;
   }
+}
+
+/** As express finds `request.ip`: the first address, seen from here, that is no proxy of ours. */
+function clientAddress(request: IncomingMessage, isTrustedProxy: WebSocketParts['isTrustedProxy']): string | null {
+  const forwarded = String(request.headers['x-forwarded-for'] ?? '').split(',').map((address) => address.trim()).filter((address) => address !== '').reverse();
+  const hops = [request.socket.remoteAddress ?? '', ...forwarded];
+  const address = hops.find((hop, index) => !isTrustedProxy(hop, index)) ?? hops.at(-1)!;
+  return address === '' ? null : address;
 }
 
 function tooManyOperations(): AgentFlowError {
@@ -133,18 +169,39 @@ function credentialsOf(params: Record<string, unknown> | undefined, request: Inc
 function refuse(socket: WebSocket, error: unknown, log: Log): void {
   const shown = publicErrorOf(error);
   if (!shown) log.error({ err: error }, 'A connection could not be identified');
-  const code = !shown || shown.code === 'UNAVAILABLE' ? tryAgainLater : unauthorized;
-  const reason = shown ? `${shown.code}: ${shown.message}` : 'INTERNAL';
+  const code = !shown || shown.code === 'UNAVAILABLE' ? tryAgainLater : shown.code === 'RATE_LIMITED' ? tooManyRequests : unauthorized;
+  close(socket, code, shown ? `${shown.code}: ${shown.message}` : 'INTERNAL');
+}
+
+function close(socket: WebSocket, code: number, reason: string): void {
   socket.close(code, Buffer.from(reason).subarray(0, maxReasonBytes));
 }
 
-async function recheck(connections: Map<WebSocket, Connection>, identify: WebSocketParts['identify'], log: Log): Promise<void> {
-  for (const { socket, credentials } of [...connections.values()]) {
-    try {
-      await identify(credentials);
-    } catch (error) {
-      // When the database is away nobody can be told from anybody: the connection stays until it can be asked.
-      if (error instanceof AgentFlowError) refuse(socket, error, log);
-    }
+async function recheckAll(connections: Map<WebSocket, Connection>, parts: WebSocketParts): Promise<void> {
+  for (const connection of [...connections.values()]) await recheckUnlessFresh(connection, parts);
+}
+
+/** Once for all who ask at the same time. */
+function recheckUnlessFresh(connection: Connection, parts: WebSocketParts): Promise<void> | undefined {
+  if (connection.scope.identity.kind === 'visitor' || performance.now() - connection.checkedAt < freshMs) return undefined;
+  connection.checking ??= recheck(connection, parts).finally(() => {
+    connection.checking = null;
+  });
+  return connection.checking;
+}
+
+async function recheck(connection: Connection, { admission, log }: WebSocketParts): Promise<void> {
+  const { socket, credentials, scope } = connection;
+  try {
+    const now = await admission.identifyAgain(credentials);
+    connection.checkedAt = performance.now();
+    if (!isSame(now, scope.identity)) close(socket, serviceRestart, 'The role or the rights have changed: connect again.');
+  } catch (error) {
+    // When the database is away nobody can be told from anybody: the connection stays until it can be asked.
+    if (error instanceof AgentFlowError) refuse(socket, error, log);
   }
+}
+
+function isSame(one: Identity, other: Identity): boolean {
+  return JSON.stringify(one) === JSON.stringify(other);
 }

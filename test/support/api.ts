@@ -1,6 +1,7 @@
 /** A running API server on a database of its own, and a client that speaks to it as the sample users do. */
 import pg from 'pg';
 import pino from 'pino';
+import { type FaceConfig, openFace } from '../../src/config.ts';
 import { loadWorkflowTools } from '../../src/cli/workflow-tools.ts';
 import { type RunningServer, startServer } from '../../src/server/index.ts';
 import type { SourceTools } from '../../src/server/source-tools.ts';
@@ -51,14 +52,14 @@ export function useApi(sourceTools?: SourceTools): TestApi {
   return api;
 }
 
-/** `before`: statements that the owner runs before the server looks at the schema. */
-export async function startApi({ before, sourceTools }: { before?: string; sourceTools?: SourceTools } = {}): Promise<TestApi> {
+/** `before`: statements that the owner runs before the server looks at the schema. `face`: what of it is not open. */
+export async function startApi({ before, sourceTools, face }: { before?: string; sourceTools?: SourceTools; face?: Partial<FaceConfig> } = {}): Promise<TestApi> {
   const db = await createTestDatabase({ samples: true });
   if (before !== undefined) await db.owner.query(before);
   const lines: string[] = [];
   const log = pino({ level: 'debug', base: null }, { write: (line: string) => void lines.push(line) });
   const server = await startServer({
-    config: { host: '127.0.0.1', port: 0, jwtSecret: db.jwtSecret, secretKey: db.secretKey, environment: 'test' },
+    config: { host: '127.0.0.1', port: 0, jwtSecret: db.jwtSecret, secretKey: db.secretKey, environment: 'test', face: { ...openFace, ...face } },
     authenticatorUrl: db.url('agentflow_authenticator'),
     workflowTools: await loadWorkflowTools(),
     ...(sourceTools === undefined ? {} : { sourceTools }),

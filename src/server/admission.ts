@@ -1,0 +1,63 @@
+/** Who may come in, and with what: identity, rate limits, and a look at the operation, for HTTP and WebSocket alike. */
+import type { GraphQLSchema } from 'postgraphile/graphql';
+import { AgentFlowError } from '../errors.ts';
+import type { Operation } from './documents.ts';
+import type { Face } from './face.ts';
+import { type Credentials, type Identity, tenantOf } from './identity.ts';
+import { addressName, type RateLimits } from './rate-limits.ts';
+import type { RequestScope } from './scope.ts';
+
+export interface AdmissionParts {
+  face: Face;
+  limits: RateLimits;
+  identify(credentials: Credentials): Promise<Identity>;
+  /** As it is now. */
+  schema(): GraphQLSchema;
+}
+
+export class Admission {
+  readonly face: Face;
+  readonly #parts: AdmissionParts;
+
+  constructor(parts: AdmissionParts) {
+    this.#parts = parts;
+    this.face = parts.face;
+  }
+
+  /** Refused credentials count for the address. Throws what `identify` throws, or RATE_LIMITED. */
+  async identify(credentials: Credentials, ip: string | null): Promise<Identity> {
+    try {
+      const identity = await this.#parts.identify(credentials);
+      // Before the body is read: who has had enough is told so at once.
+      const tenantId = tenantOf(identity);
+      this.#parts.limits.demand(tenantId === null ? 'address' : 'tenant', tenantId ?? addressName(ip));
+      return identity;
+    } catch (error) {
+      if (error instanceof AgentFlowError && error.code !== 'RATE_LIMITED') await this.#parts.limits.charge('address', addressName(ip));
+      throw error;
+    }
+  }
+
+  /** As `identify`, of somebody who is in already: nothing is counted. */
+  identifyAgain(credentials: Credentials): Promise<Identity> {
+    return this.#parts.identify(credentials);
+  }
+
+  /** Counts a request of a tenant, or of an address that nobody has signed in from. Throws RATE_LIMITED. */
+  async charge({ identity, ip }: RequestScope, cost: number): Promise<void> {
+    const tenantId = tenantOf(identity);
+    if (tenantId === null) await this.#parts.limits.charge('address', addressName(ip), cost);
+    else await this.#parts.limits.charge('tenant', tenantId, cost);
+  }
+
+  /** Everything that is asked of an operation before it is planned. Throws RATE_LIMITED, LIMIT_EXCEEDED, DOCUMENT_NOT_TRUSTED, UNAUTHENTICATED. */
+  async admit(operation: Operation, scope: RequestScope): Promise<void> {
+    let cost = 0;
+    try {
+      cost = this.face.admit(this.#parts.schema(), operation, scope);
+    } finally {
+      // What was refused has been a request, too.
+      await this.charge(scope, cost);
+    }
+  }
+}
