@@ -38,3 +38,10 @@ export async function sourceToTest(client: AskingClient, id: string): Promise<So
   const { rows } = await client.query<SourceToTest>({ text: 'select * from app_public.source_to_test($1)', values: [id] });
   return rows[0]!;
 }
+
+/** Whether executions call a source that was tried out just now. One that works is called again at once. */
+export async function circuitAfterTest(client: AskingClient, sourceId: string, works: boolean): Promise<string | null> {
+  if (works) await client.query({ text: 'select app_public.source_works($1)', values: [sourceId] });
+  const { rows } = await client.query<{ circuit: string }>({ text: 'select app_public.sources_circuit(source) as circuit from app_public.sources as source where source.id = $1', values: [sourceId] });
+  return rows[0]?.circuit ?? null;
+}

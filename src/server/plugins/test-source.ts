@@ -5,7 +5,7 @@ import { EXPORTABLE } from 'postgraphile/graphile-build';
 import { extendSchema, gql } from 'postgraphile/utils';
 import { AgentFlowError } from '../../errors.ts';
 import type { SecretBox } from '../../secrets.ts';
-import { sourceToTest, type AskingClient } from '../../store/tenant-secrets.ts';
+import { circuitAfterTest, sourceToTest, type AskingClient } from '../../store/tenant-secrets.ts';
 import type { SourceTools } from '../source-tools.ts';
 
 type WithClient = <T>(settings: Record<string, string>, use: (client: AskingClient) => Promise<T>) => Promise<T>;
@@ -23,7 +23,8 @@ async function testSource([withClient, settings, box, tools, { id, clientMutatio
       return Promise.resolve(found === null || value === null ? null : { value, hosts: found.hosts });
     },
   });
-  return { clientMutationId, ok, latencyMs, error: error?.message ?? null, code: error?.code ?? null, remedy: error?.remedy ?? null };
+  const circuit = await withClient(settings, (client) => circuitAfterTest(client, id, ok));
+  return { clientMutationId, ok, latencyMs, circuit, error: error?.message ?? null, code: error?.code ?? null, remedy: error?.remedy ?? null };
 }
 
 export const TestSourcePlugin = extendSchema(() => ({
@@ -46,6 +47,8 @@ export const TestSourcePlugin = extendSchema(() => ({
       code: String
       """What to do about it."""
       remedy: String
+      """Whether executions call it at present; a test that goes well closes its circuit."""
+      circuit: CircuitState
     }
     extend type Mutation {
       """Makes one small call of a saved source: a short question, one picture, \`select 1\`, or a GET of its base address. A model's provider may charge for it."""
