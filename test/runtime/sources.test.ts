@@ -70,7 +70,7 @@ describe('budgets', () => {
   const remove = async (): Promise<void> => {
     await api.db.owner.query('delete from app_private.budgets');
   };
-  const events = async (): Promise<object[]> => (await api.data('john', '{ auditLogs(first: 100) { nodes { action entityType } } }')).auditLogs.nodes.filter(({ entityType }: { entityType: string }) => entityType === 'budget');
+  const events = async (): Promise<string[]> => (await api.db.owner.query<{ action: string }>("select action from audit_logs where entity_type = 'budget' order by action")).rows.map(({ action }) => action);
 
   test('a warning at its part, a stop at its limit, told to admins; then no model is asked', async () => {
     service.answer(says('hello'));
@@ -88,7 +88,7 @@ describe('budgets', () => {
     expect(refused).toMatchObject({ status: 'failed', error_code: 'BUDGET_EXHAUSTED', error_node_id: 'ask', cost: '0.0000' });
     expect(refused.error_message).toContain("Node 'ask': source 'm' may not be asked: the monthly budget of the tenant is used up (0.04 of 0.03 US dollars)");
     expect(service.requests.length).toBe(asked);
-    expect((await events()).map((event) => (event as { action: string }).action).sort()).toEqual(['create', 'stop', 'warn']);
+    expect(await events()).toEqual(['create', 'stop', 'warn']);
     await api.data('john', set, { limit: '1' });
     expect((await run(id)).status).toBe('completed');
     await remove();
