@@ -25,7 +25,7 @@ create table if not exists app_public.tenants (
   constraint chk_tenants_status check (status in ('active', 'suspended', 'deleted')),
   constraint chk_tenants_deleted_at check ((status = 'deleted') = (deleted_at is not null)),
   constraint chk_tenants_settings check (jsonb_typeof(settings) = 'object'),
-  constraint chk_tenants_quotas check (jsonb_typeof(quotas) = 'object')
+  constraint chk_tenants_quotas check (app_private.is_quotas(quotas))
 );
 
 -- ---------------------------------------------------------------- users
@@ -561,7 +561,8 @@ create table if not exists app_private.sessions (
 create index if not exists idx_sessions_tenant_id_user_id on app_private.sessions (tenant_id, user_id);
 create index if not exists idx_sessions_expires_at on app_private.sessions (expires_at);
 
--- Tries at passwords since `started_at`, by account (an address that somebody wrote, known or not) and by the address they came from.
+-- Tries at passwords since `started_at`, by account (an address that somebody wrote, known or not) and by the address they came from;
+-- and refusals, so that the audit log is told once.
 -- Unlogged: a crash forgets them, and nothing waits for the disk.
 create unlogged table if not exists app_private.sign_in_tries (
   kind varchar(50) not null,
@@ -569,7 +570,7 @@ create unlogged table if not exists app_private.sign_in_tries (
   tries integer not null default 1,
   started_at timestamptz not null default now(),
   constraint sign_in_tries_pkey primary key (kind, name),
-  constraint chk_sign_in_tries_kind check (kind in ('account', 'origin'))
+  constraint chk_sign_in_tries_kind check (kind in ('account', 'origin', 'refusal'))
 );
 
 create index if not exists idx_sign_in_tries_started_at on app_private.sign_in_tries (started_at);
@@ -797,17 +798,15 @@ create table if not exists app_private.flow_children (
 
 create index if not exists idx_flow_children_tenant_id_execution_id on app_private.flow_children (tenant_id, execution_id);
 
--- US dollars per million tokens (or per image), by model, from a day on.
-create table if not exists app_private.model_prices (
-  model varchar(255) not null,
-  valid_from date not null,
-  input_per_million numeric(14, 6) not null default 0,
-  output_per_million numeric(14, 6) not null default 0,
-  per_image numeric(14, 6) not null default 0,
-  changed_at timestamptz not null default now(),
-  changed_by varchar(255) null,
-  constraint model_prices_pkey primary key (model, valid_from),
-  constraint chk_model_prices_values check (input_per_million >= 0 and output_per_million >= 0 and per_image >= 0)
+-- What is counted for the quotas of a tenant. `day`: the one that `executions` counts. `storage_due`: when the bytes are measured anew.
+create table if not exists app_private.tenant_usage (
+  tenant_id uuid not null,
+  day date null,
+  executions bigint not null default 0,
+  storage_bytes bigint null,
+  storage_due timestamptz null,
+  constraint tenant_usage_pkey primary key (tenant_id),
+  constraint fk_tenant_usage_tenant_id foreign key (tenant_id) references app_public.tenants (id) on delete cascade
 );
 
 -- The chain over a tenant's audit rows: each seal holds the hashes of some rows of one month, and the hash of the seal before it is in its own.
@@ -880,3 +879,7 @@ do $$ begin
 end $$;
 
 --!include after.sql
+alter table app_public.tenants drop constraint if exists chk_tenants_quotas;
+alter table app_public.tenants add constraint chk_tenants_quotas check (app_private.is_quotas(quotas));
+alter table app_private.sign_in_tries drop constraint if exists chk_sign_in_tries_kind;
+alter table app_private.sign_in_tries add constraint chk_sign_in_tries_kind check (kind in ('account', 'origin', 'refusal'));

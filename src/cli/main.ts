@@ -16,23 +16,23 @@ import { workflowCommands } from './workflow/index.ts';
 import { verifyCommand } from './verify.ts';
 import { version } from './version.ts';
 
-const program = new Command('agentflow')
-  .description('A PostgreSQL schema that is the source of truth for AI workflows, the API over it, and the worker that runs them.')
-  .version(version)
-  .addCommand(startCommand())
-  .addCommand(serverCommand())
-  .addCommand(workerCommand())
-  .addCommand(workflowCommands())
-  .addCommand(executionCommands())
-  .addCommand(flowCommands())
-  .addCommand(secretCommands())
-  .addCommand(tenantCommands())
-  .addCommand(userCommands())
-  .addCommand(keyCommands())
-  .addCommand(dbCommands())
-  .addCommand(doctorCommand())
-  .addCommand(verifyCommand())
-  .addHelpText('after', exitCodeHelp);
+/** In the order of the help. Each is loaded when it is asked for, since what a room stands on can take long to load. */
+const rooms: Record<string, () => Promise<Command>> = {
+  start: async () => (await import('./start.ts')).startCommand(),
+  server: async () => (await import('./server.ts')).serverCommand(),
+  worker: async () => (await import('./worker.ts')).workerCommand(),
+  workflow: async () => (await import('./workflow/index.ts')).workflowCommands(),
+  execution: async () => (await import('./execution/index.ts')).executionCommands(),
+  flow: async () => (await import('./flow/index.ts')).flowCommands(),
+  secret: async () => (await import('./secret/index.ts')).secretCommands(),
+  tenant: async () => (await import('./tenant.ts')).tenantCommands(),
+  user: async () => (await import('./user.ts')).userCommands(),
+  key: async () => (await import('./key.ts')).keyCommands(),
+  audit: async () => (await import('./audit.ts')).auditCommands(),
+  db: async () => (await import('./db/index.ts')).dbCommands(),
+  doctor: async () => (await import('./doctor.ts')).doctorCommand(),
+  verify: async () => (await import('./verify.ts')).verifyCommand(),
+};
 
 // Who reads our answer may stop reading (agentflow ... | head): that is no fault of the command.
 process.stdout.on('error', (error: NodeJS.ErrnoException) => {

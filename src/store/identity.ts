@@ -143,3 +143,8 @@ export async function useAccessLink(db: Pool, link: { tokenHash: string; name: s
     return rows[0]!.user_id;
   });
 }
+
+/** Notes that the caller with these claims was refused an operation; the database keeps one of a kind in a quarter of an hour. */
+export async function noteRefusal(db: Pool, claims: Record<string, string>, origin: Origin, code: string, operation: string): Promise<void> {
+  await makeWithCallerClient(db)({ ...claims, ...originSettings(origin) }, (client) => client.query({ text: 'select app_private.note_refusal($1, $2)', values: [code, operation] }));
+}
