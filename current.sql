@@ -186,7 +186,6 @@ create table if not exists app_public.executions (
   deleted_by uuid null,
   -- The key by which it was started, kept as a fact even when the key is gone: no reference.
   api_key_id uuid null default app_private.current_api_key_id(),
-  constraint idx_executions_tenant_id_id unique (tenant_id, id),
   constraint fk_executions_tenant_id foreign key (tenant_id) references app_public.tenants (id) on delete cascade,
   constraint fk_executions_workflow_id foreign key (tenant_id, workflow_id)
     references app_public.workflows (tenant_id, id) on delete cascade,
@@ -194,10 +193,6 @@ create table if not exists app_public.executions (
     references app_public.users (tenant_id, id) on delete cascade,
   constraint fk_executions_workflow_version_id foreign key (tenant_id, workflow_version_id)
     references app_public.workflow_versions (tenant_id, id) on delete cascade,
-  constraint fk_executions_parent_execution_id foreign key (tenant_id, parent_execution_id)
-    references app_public.executions (tenant_id, id) on delete cascade,
-  constraint fk_executions_retry_of_execution_id foreign key (tenant_id, retry_of_execution_id)
-    references app_public.executions (tenant_id, id) on delete cascade,
   constraint chk_executions_status check (status in ('pending', 'running', 'completed', 'failed', 'cancelled')),
   constraint chk_executions_completed_at
     check ((status in ('completed', 'failed', 'cancelled')) = (completed_at is not null)),
@@ -239,6 +234,20 @@ create unique index if not exists idx_executions_parent_execution_id_node on app
 create index if not exists idx_executions_retry_of_execution_id on app_public.executions (tenant_id, retry_of_execution_id)
   where retry_of_execution_id is not null;
 create index if not exists idx_executions_workflow_version_id on app_public.executions (tenant_id, workflow_version_id);
+-- The key that others refer to comes after every index that begins with the tenant: of two indexes that seem equally good PostgreSQL takes
+-- the younger one, all of them seem so while the table is empty, and a session keeps the plan that it made then for its foreign keys.
+do $$ begin
+  if not exists (select from pg_constraint where conname = 'idx_executions_tenant_id_id' and connamespace = 'app_public'::regnamespace) then
+    alter table app_public.executions
+      add constraint idx_executions_tenant_id_id unique (tenant_id, id),
+      add constraint fk_executions_parent_execution_id foreign key (tenant_id, parent_execution_id)
+        references app_public.executions (tenant_id, id) on delete cascade,
+      add constraint fk_executions_retry_of_execution_id foreign key (tenant_id, retry_of_execution_id)
+        references app_public.executions (tenant_id, id) on delete cascade;
+  end if;
+end $$;
+create index if not exists idx_executions_tenant_id_error_code on app_public.executions (tenant_id, error_code, created_at desc, id desc)
+  where error_code is not null;
 
 -- ---------------------------------------------------------------- node_executions (added), by month of the execution
 
@@ -480,14 +489,11 @@ create table if not exists app_public.flow_executions (
   updated_at timestamptz not null default now(),
   error_code varchar(50) null,
   api_key_id uuid null default app_private.current_api_key_id(),
-  constraint idx_flow_executions_tenant_id_id unique (tenant_id, id),
   constraint fk_flow_executions_tenant_id foreign key (tenant_id) references app_public.tenants (id) on delete cascade,
   constraint fk_flow_executions_flow_id foreign key (tenant_id, flow_id)
     references app_public.flows (tenant_id, id) on delete cascade,
   constraint fk_flow_executions_user_id foreign key (tenant_id, user_id)
     references app_public.users (tenant_id, id) on delete cascade,
-  constraint fk_flow_executions_retry_of_flow_execution_id foreign key (tenant_id, retry_of_flow_execution_id)
-    references app_public.flow_executions (tenant_id, id) on delete cascade,
   constraint chk_flow_executions_completed_at
     check ((status in ('SUCCESS', 'FAILURE', 'COMPLETED')) = (completed_at is not null)),
   constraint chk_flow_executions_input_context
@@ -508,6 +514,17 @@ create index if not exists idx_flow_executions_tenant_id_flow_id on app_public.f
 create index if not exists idx_flow_executions_tenant_id_user_id on app_public.flow_executions (tenant_id, user_id);
 create index if not exists idx_flow_executions_retry_of on app_public.flow_executions (tenant_id, retry_of_flow_execution_id)
   where retry_of_flow_execution_id is not null;
+-- As of executions.
+do $$ begin
+  if not exists (select from pg_constraint where conname = 'idx_flow_executions_tenant_id_id' and connamespace = 'app_public'::regnamespace) then
+    alter table app_public.flow_executions
+      add constraint idx_flow_executions_tenant_id_id unique (tenant_id, id),
+      add constraint fk_flow_executions_retry_of_flow_execution_id foreign key (tenant_id, retry_of_flow_execution_id)
+        references app_public.flow_executions (tenant_id, id) on delete cascade;
+  end if;
+end $$;
+create index if not exists idx_flow_executions_tenant_id_error_code on app_public.flow_executions (tenant_id, error_code, started_at desc, id desc)
+  where error_code is not null;
 
 create table if not exists app_public.task_executions (
   id bigint generated by default as identity primary key,
@@ -840,6 +857,19 @@ create table if not exists app_private.audit_sealing (
 
 insert into app_private.audit_sealing default values on conflict do nothing;
 
+-- US dollars per million tokens (or per image), by model, from a day on.
+create table if not exists app_private.model_prices (
+  model varchar(255) not null,
+  valid_from date not null,
+  input_per_million numeric(14, 6) not null default 0,
+  output_per_million numeric(14, 6) not null default 0,
+  per_image numeric(14, 6) not null default 0,
+  changed_at timestamptz not null default now(),
+  changed_by varchar(255) null,
+  constraint model_prices_pkey primary key (model, valid_from),
+  constraint chk_model_prices_values check (input_per_million >= 0 and output_per_million >= 0 and per_image >= 0)
+);
+
 -- Node types that servers and workers of this installation bring beyond those that every one has (app_private.node_types()).
 create table if not exists app_private.added_node_types (
   type varchar(50) not null,
@@ -854,14 +884,18 @@ create table if not exists app_private.added_node_types (
 
 -- ---------------------------------------------------------------- Tables that an earlier form of this file made
 
+alter table app_public.audit_logs add column if not exists sequence_number bigint not null default nextval('app_private.audit_sequence');
+alter table app_public.tenants drop constraint if exists chk_tenants_quotas;
+alter table app_public.tenants add constraint chk_tenants_quotas check (app_private.is_quotas(quotas));
+alter table app_private.sign_in_tries drop constraint if exists chk_sign_in_tries_kind;
+alter table app_private.sign_in_tries add constraint chk_sign_in_tries_kind check (kind in ('account', 'origin', 'refusal'));
+create index if not exists idx_audit_logs_sequence_number on app_public.audit_logs
+  using brin (sequence_number) with (pages_per_range = 32, autosummarize = on);
+
 alter table app_public.executions add column if not exists api_key_id uuid null;
 alter table app_public.executions alter column api_key_id set default app_private.current_api_key_id();
 alter table app_public.flow_executions add column if not exists api_key_id uuid null;
 alter table app_public.flow_executions alter column api_key_id set default app_private.current_api_key_id();
-alter table app_public.audit_logs add column if not exists sequence_number bigint not null default nextval('app_private.audit_sequence');
-create index if not exists idx_audit_logs_sequence_number on app_public.audit_logs
-  using brin (sequence_number) with (pages_per_range = 32, autosummarize = on);
-
 alter table app_public.node_executions
   add column if not exists source_name varchar(255) null,
   add column if not exists model varchar(255) null,
@@ -879,7 +913,3 @@ do $$ begin
 end $$;
 
 --!include after.sql
-alter table app_public.tenants drop constraint if exists chk_tenants_quotas;
-alter table app_public.tenants add constraint chk_tenants_quotas check (app_private.is_quotas(quotas));
-alter table app_private.sign_in_tries drop constraint if exists chk_sign_in_tries_kind;
-alter table app_private.sign_in_tries add constraint chk_sign_in_tries_kind check (kind in ('account', 'origin', 'refusal'));
