@@ -1,19 +1,6 @@
 /** The command line: `agentflow <room> <command>`. One command a file; this one only names them. */
 import { Command, CommanderError } from 'commander';
 import { exitCodeHelp, exitCodes } from './context.ts';
-import { dbCommands } from './db/index.ts';
-import { doctorCommand } from './doctor.ts';
-import { executionCommands } from './execution/index.ts';
-import { flowCommands } from './flow/index.ts';
-import { secretCommands } from './secret/index.ts';
-import { keyCommands } from './key.ts';
-import { serverCommand } from './server.ts';
-import { startCommand } from './start.ts';
-import { tenantCommands } from './tenant.ts';
-import { userCommands } from './user.ts';
-import { workerCommand } from './worker.ts';
-import { workflowCommands } from './workflow/index.ts';
-import { verifyCommand } from './verify.ts';
 import { version } from './version.ts';
 
 /** In the order of the help. Each is loaded when it is asked for, since what a room stands on can take long to load. */
@@ -39,7 +26,7 @@ process.stdout.on('error', (error: NodeJS.ErrnoException) => {
   if (error.code !== 'EPIPE') throw error;
 });
 
-prepare(program);
+const program = await programFor(process.argv[2]);
 try {
   await program.parseAsync();
 } catch (error) {
@@ -47,9 +34,22 @@ try {
   process.exitCode = error.exitCode === 0 ? exitCodes.ok : exitCodes.usage;
 }
 
+/** With the room that the first word names, or with all of them: for the help, and to name what is near to a wrong word. */
+async function programFor(word: string | undefined): Promise<Command> {
+  const room = word !== undefined && Object.hasOwn(rooms, word) ? rooms[word]! : null;
+  const commands = await Promise.all((room === null ? Object.values(rooms) : [room]).map((load) => load()));
+  const program = new Command('agentflow')
+    .description('A PostgreSQL schema that is the source of truth for AI workflows, the API over it, and the worker that runs them.')
+    .version(version)
+    .addHelpText('after', exitCodeHelp);
+  for (const command of commands) program.addCommand(command);
+  prepare(program, 'agentflow');
+  return program;
+}
+
 /** Every command takes --json, and a wrong call is never taken for a failure of the work. */
-function prepare(command: Command): void {
-  command.exitOverride().showHelpAfterError(true);
+function prepare(command: Command, words: string): void {
+  command.exitOverride().showSuggestionAfterError(true).showHelpAfterError(`How it is called: ${words} --help`);
   if (command.commands.length === 0) command.option('--json', 'answer in JSON');
-  for (const part of command.commands) prepare(part);
+  for (const part of command.commands) prepare(part, `${words} ${part.name()}`);
 }
