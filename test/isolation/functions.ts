@@ -1,44 +1,66 @@
 /** Every function that clients may call, with another tenant's ids, unknown ids and own ones: what it answers and what it leaves alone. */
 import type pg from 'pg';
 import { become } from '../sql/support/probe.ts';
+import type { PlantedTenant } from '../sql/support/plant.ts';
+import { askers, everybodyOf } from './askers.ts';
 import type { Garden } from './plant.ts';
-import { askers, type Tally } from './walls.ts';
+import type { Tally } from './walls.ts';
 
-interface Routine {
+export interface Routine {
   name: string;
   oid: number;
   arguments: { name: string; type: string }[];
 }
 
-const unknown = { uuid: '00000000-0000-4000-8000-ffffffffffff', text: 'no-such-id' };
+const unknown = '00000000-0000-4000-8000-ffffffffffff';
 
-/** A foreign id must be answered as an unknown one is, and nothing of the other tenant is told or touched. */
-export async function tryFunctions(client: pg.ClientBase, garden: Garden): Promise<Tally & { record: Record<string, string> }> {
+/** A foreign id must be answered as an unknown one is, and nothing of the other tenant is told or touched, whoever asks. `named`: of one function alone. */
+export async function tryFunctions(client: pg.ClientBase, garden: Garden, named: string | null): Promise<Tally & { record: Record<string, string> }> {
   const tally: Tally = { cases: 0, problems: [] };
   const record: Record<string, string> = {};
-  for (const routine of await publicRoutines(client)) {
-    for (const asker of askers(garden).filter(({ role }) => role === 'agentflow_user' || role === 'agentflow_visitor')) {
-      const [foreign, missing] = [idsOf(garden), [unknown.uuid]];
-      const outcomes = [];
-      for (const id of [...foreign, ...missing]) {
-        await become(client, asker.role, asker.claims);
-        const outcome = await call(client, routine, id);
-        await client.query('set local role agentflow_owner');
-        tally.cases += 1;
-        if ([garden.other.id, garden.other.slug].some((mark) => outcome.told.includes(mark))) tally.problems.push(`${routine.name}, ${asker.who}: told about the other tenant when asked for ${id}`);
-        outcomes.push(outcome);
-      }
-      const told = outcomes.map(({ text }) => text);
-      const strange = told.slice(0, -1).find((text) => text !== told.at(-1));
-      if (routine.arguments.length > 0 && strange !== undefined) tally.problems.push(`${routine.name}, ${asker.who}: a foreign id is answered otherwise than an unknown one (${strange.slice(0, 120)} / ${told.at(-1)!.slice(0, 120)})`);
-      record[`${routine.name}, ${asker.who}`] = outcomes.at(-1)!.code;
+  const marks = await marksOf(client, garden.other.id);
+  const people = everybodyOf(garden.own).map(([who, claims]) => ({ who, role: 'agentflow_user', claims, isNamed: false }));
+  const strangers = askers(garden).filter(({ role }) => role === 'agentflow_user' || role === 'agentflow_visitor').map((asker) => ({ ...asker, isNamed: true }));
+  for (const routine of await publicRoutines(client, named)) {
+    const [foreign, own] = [idsOf(garden.other), idsOf(garden.own)];
+    const answers: Record<string, string[]> = {};
+    for (const { who, role, claims, isNamed } of [...strangers, ...people]) {
+      await client.query('savepoint asking');
+      await become(client, role, claims);
+      const [outcomes, owned] = [await call(client, routine, [...foreign, unknown]), isNamed ? [] : await call(client, routine, own)];
+      await client.query('rollback to savepoint asking');
+      tally.cases += outcomes.length + owned.length;
+      const told = [...outcomes, ...owned].find((outcome) => marks.some((mark) => outcome.told.includes(mark) && !Object.values(claims).includes(mark)));
+      if (told !== undefined) tally.problems.push(`${routine.name}, ${who}: told about the other tenant`);
+      const last = outcomes.at(-1)!;
+      const strange = outcomes.find(({ text }) => text !== last.text);
+      if (routine.arguments.length > 0 && strange !== undefined) tally.problems.push(`${routine.name}, ${who}: a foreign id is answered otherwise than an unknown one (${strange.text.slice(0, 120)} / ${last.text.slice(0, 120)})`);
+      if (isNamed) record[`${routine.name}, ${who}`] = last.code;
+      else (answers[[...new Set(owned.map(({ code }) => code))].sort().join(' or ')] ??= []).push(who);
     }
+    record[`${routine.name}, asked for own ids`] = groups(answers);
   }
   return { ...tally, record };
 }
 
+/** The largest group goes last and without its names. */
+function groups(answers: Record<string, string[]>): string {
+  const sorted = Object.entries(answers).sort(([, one], [, other]) => one.length - other.length);
+  return sorted.map(([codes, who], index) => `${codes}: ${index < sorted.length - 1 ? who.join(', ') : sorted.length === 1 ? 'everybody' : 'everybody else'}`).join('; ');
+}
+
+/** Everything by which the other tenant could be recognised. */
+async function marksOf(client: pg.ClientBase, tenant: string): Promise<string[]> {
+  const { rows } = await client.query<{ mark: string }>(`
+    select slug as mark from app_public.tenants where id = $1 union select id::text from app_public.tenants where id = $1
+    union select email from app_public.users where tenant_id = $1 union select id::text from app_public.users where tenant_id = $1
+    union select id::text from app_public.workflows where tenant_id = $1 union select id::text from app_public.executions where tenant_id = $1
+    union select id::text from app_public.sources where tenant_id = $1 union select id::text from app_public.api_keys where tenant_id = $1`, [tenant]);
+  return rows.map(({ mark }) => mark);
+}
+
 /** With those of `app_private` that have the owner's power and a client may call. Not those of triggers, nor those that tell about the settings of the transaction. */
-async function publicRoutines(client: pg.ClientBase): Promise<Routine[]> {
+export async function publicRoutines(client: pg.ClientBase, named: string | null): Promise<Routine[]> {
   const { rows } = await client.query<Routine>(`
     select case when p.pronamespace = 'app_public'::regnamespace then p.proname else 'app_private.' || p.proname end as name, p.oid::int as oid,
       coalesce((select json_agg(json_build_object('name', coalesce(p.proargnames[place], ''), 'type', format_type(type, null)) order by place)
@@ -47,24 +69,15 @@ async function publicRoutines(client: pg.ClientBase): Promise<Routine[]> {
     where p.prorettype <> 'trigger'::regtype and (p.pronamespace = 'app_public'::regnamespace and p.proname !~ '^current_'
       or p.pronamespace = 'app_private'::regnamespace and p.prosecdef and has_function_privilege('agentflow_user', p.oid, 'execute'))
     order by 1`);
-  return rows;
+  return rows.filter(({ name }) => named === null || name === named);
 }
 
-function idsOf({ other }: Garden): string[] {
-  return [other.id, ...Object.values(other.users).slice(-1), other.workflowId, other.versionId, other.executionId, other.sourceId, other.apiKeyId];
-}
-
-async function call(client: pg.ClientBase, routine: Routine, id: string): Promise<Answer> {
-  const values = routine.arguments.map(({ type }) => valueOf(type, id));
-  const parameters = routine.arguments.map(({ type }, index) => `$${index + 1}::${type}`).join(', ');
-  await client.query('savepoint before_call');
-  const found = await answer(client, `select to_jsonb(f) as answer from ${routine.name.includes('.') ? routine.name : `app_public.${routine.name}`}(${parameters}) f`, values);
-  await client.query('rollback to savepoint before_call');
-  return { code: found.code, text: found.text.replaceAll(id, 'ID'), told: found.told.replaceAll(id, 'ID') };
+export function idsOf(tenant: PlantedTenant): string[] {
+  return [tenant.id, tenant.users.admin, tenant.workflowId, tenant.versionId, tenant.executionId, tenant.sourceId, tenant.apiKeyId];
 }
 
 /** The id that was asked for is taken out: to hear it again tells nothing. */
-interface Answer {
+export interface Answer {
   code: string;
   /** What an id that exists elsewhere must share with one that exists nowhere. */
   text: string;
@@ -72,14 +85,44 @@ interface Answer {
   told: string;
 }
 
-async function answer(client: pg.ClientBase, sql: string, values: unknown[]): Promise<Answer> {
-  try {
-    const { rows } = await client.query<{ answer: unknown }>(sql, values);
-    return { code: rows.length === 0 || rows.every((row) => row.answer === null) ? 'nothing' : 'rows', text: JSON.stringify(rows), told: JSON.stringify(rows) };
-  } catch (error) {
-    const { code = 'unknown', message, detail = '' } = error as { code?: string; message: string; detail?: string };
-    return { code, text: `${code} ${message}`, told: `${message} ${detail}` };
-  }
+/** Calls it once for each id, as whoever the session is. Each call is taken back. */
+export async function call(client: pg.ClientBase, routine: Routine, ids: string[]): Promise<Answer[]> {
+  const name = routine.name.includes('.') ? routine.name : `app_public.${routine.name}`;
+  const calls = ids.map((id) => `${name}(${routine.arguments.map(({ type }) => literal(client, type, valueOf(type, id))).join(', ')})`);
+  const { rows } = await client.query<Answer>('select code, text, told from pg_temp.answers($1)', [calls]);
+  return rows.map(({ code, text, told }, index) => (ids[index] === '' ? { code, text, told } : { code, text: text.replaceAll(ids[index]!, 'ID'), told: told.replaceAll(ids[index]!, 'ID') }));
+}
+
+function literal(client: pg.ClientBase, type: string, value: unknown): string {
+  return `${value === null ? 'null' : (client as pg.Client).escapeLiteral(String(value))}::${type}`;
+}
+
+/** Thousands of calls, each in a subtransaction of its own, in one round trip for each routine and asker. `client` is a superuser. */
+export async function makeAnswers(client: pg.ClientBase): Promise<void> {
+  await client.query(`
+    create function pg_temp.answers(calls text[]) returns table (code text, text text, told text) language plpgsql as $$
+    declare
+      call text;
+      found jsonb;
+      detail text;
+    begin
+      foreach call in array calls loop
+        begin
+          execute 'select coalesce(jsonb_agg(to_jsonb(f)), ''[]'') from ' || call || ' f' into found;
+          raise exception using errcode = 'ZZ999', message = 'taken back';
+        exception when others then
+          get stacked diagnostics code = returned_sqlstate, text = message_text, detail = pg_exception_detail;
+          told := text || ' ' || detail;
+          text := code || ' ' || text;
+          if code = 'ZZ999' then
+            code := case when exists (select from jsonb_array_elements(found) as e (value) where e.value <> 'null') then 'rows' else 'nothing' end;
+            text := found::text;
+            told := text;
+          end if;
+        end;
+        return next;
+      end loop;
+    end $$`);
 }
 
 function valueOf(type: string, id: string): unknown {

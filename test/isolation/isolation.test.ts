@@ -71,8 +71,20 @@ describe('a table that nobody wrote a test for', () => {
   test('a function that tells about other tenants fails', async () => {
     const leak = `create function app_public.peek(id uuid) returns text language sql stable security definer set search_path = pg_catalog, pg_temp
       as 'select name from app_public.workflows where workflows.id = peek.id'; grant execute on function app_public.peek(uuid) to agentflow_user`;
-    const { problems } = await prove(client, 'functions', leak);
+    const { problems } = await prove(client, { named: 'peek' }, leak);
     expect(problems).toContainEqual(expect.stringMatching(/^peek, agentflow_user, own tenant: told about the other tenant/));
     expect(problems).toContainEqual(expect.stringMatching(/^peek, .*: a foreign id is answered otherwise than an unknown one/));
+  }, 120_000);
+
+  test.each([
+    ['size_of_all', 'a function that counts over all tenants', `create function app_public.size_of_all() returns bigint language sql stable security definer set search_path = pg_catalog, pg_temp
+      as 'select count(*) from app_public.workflows'; grant execute on function app_public.size_of_all() to agentflow_user`, /^size_of_all, agentflow_user, own tenant, asked for : the answer depends on another tenant/],
+    ['names', 'a view with its owner\'s rights', `create view app_public.names as select name from app_public.workflows; grant select on app_public.names to agentflow_user`,
+      /^app_public\.names, agentflow_user, own tenant: the answer depends on another tenant/],
+    ['sizes', 'a materialized view', `create materialized view app_public.sizes as select count(*) from app_public.workflows; grant select on app_public.sizes to agentflow_user`,
+      /^app_public\.sizes, agentflow_user, own tenant: the answer depends on another tenant/],
+  ])('%s: %s fails, though it names nobody', async (named, _what, leak, problem) => {
+    const { problems } = await prove(client, { named }, leak);
+    expect(problems).toContainEqual(expect.stringMatching(problem));
   }, 120_000);
 });

@@ -1,10 +1,11 @@
 /** The whole proof, or the part of it that is about one object, in a transaction that leaves nothing behind. */
 import type pg from 'pg';
-import { tryFunctions, tryPower } from './functions.ts';
+import { makeAnswers, tryFunctions, tryPower } from './functions.ts';
 import { plantGarden, type Garden } from './plant.ts';
 import { reachRecord, referencesRecord, rightsRecord, uniqueRecord, writesRecord, type Lines } from './record.ts';
 import { privateTables, publicSubjects, type Subject } from './subjects.ts';
 import { tryPrivate, tryWalls, type Tally } from './walls.ts';
+import { tryWorlds } from './worlds.ts';
 
 export interface Proof {
   cases: number;
@@ -14,14 +15,16 @@ export interface Proof {
   record: Record<string, Lines>;
 }
 
-/** `only`: a table of app_public (with its schema); `private`: what is no table of app_public; null: everything. */
-export type Part = { only: string } | 'rights' | 'private' | 'functions' | null;
+/** `only`: a table of app_public (with its schema); `named`: a function or view of it; `private`: what is no table of app_public; null: everything. */
+export type Part = { only: string } | { named: string } | 'rights' | 'private' | null;
 
 /** `client` is a superuser. `before` runs first, as the owner: a mutation. */
 export async function prove(client: pg.ClientBase, part: Part = null, before?: string): Promise<Proof> {
   await client.query('begin');
   try {
-    await client.query(`set local search_path = ''; set local role agentflow_owner`);
+    await client.query(`set local search_path = ''`);
+    await makeAnswers(client);
+    await client.query('set local role agentflow_owner');
     if (before !== undefined) await client.query(before);
     return await proveHere(client, part);
   } finally {
@@ -45,17 +48,19 @@ async function proveHere(client: pg.ClientBase, part: Part): Promise<Proof> {
   const garden = await plantGarden(client, subjects).catch((error: Error) => error);
   if (garden instanceof Error) return { ...proof, problems: [`Two tenants could not be planted: ${garden.message}`] };
   proof.problems.push(...garden.barren);
-  const subjectsOfPart = part === null ? subjects : typeof part === 'object' ? subjects.filter(({ name }) => name === part.only) : [];
+  const subjectsOfPart = part === null ? subjects : typeof part === 'object' && 'only' in part ? subjects.filter(({ name }) => name === part.only) : [];
   for (const subject of subjectsOfPart) await proveTable(client, subject, garden, add, write);
   if (part === null || part === 'private') {
     add(await tryPrivate(client, garden));
     add(await tryPower(client));
     add(await tryOwner(client));
   }
-  if (part === null || part === 'functions') {
-    const functions = await tryFunctions(client, garden);
+  const named = part !== null && typeof part === 'object' && 'named' in part ? part.named : null;
+  if (part === null || named !== null) {
+    const functions = await tryFunctions(client, garden, named);
     add(functions);
     write('functions asked for an unknown id', functions.record);
+    add(await tryWorlds(client, garden, named));
   }
   return proof;
 }

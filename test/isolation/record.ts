@@ -4,7 +4,8 @@
  */
 import type pg from 'pg';
 import { become } from '../sql/support/probe.ts';
-import { rolesOfUsers, type PlantedTenant } from '../sql/support/plant.ts';
+import type { PlantedTenant } from '../sql/support/plant.ts';
+import { everybodyOf } from './askers.ts';
 import { freshLike, madeUp, type Garden } from './plant.ts';
 import { columnOf, type Column, type Subject } from './subjects.ts';
 
@@ -33,15 +34,7 @@ export async function rightsRecord(client: pg.ClientBase): Promise<Lines> {
 
 /** Which own rows each role, and an admin's key with each permission, sees and may write, with the rights as they are. */
 export async function reachRecord(client: pg.ClientBase, subject: Subject, { own }: Garden): Promise<Lines> {
-  const areas = ['workflows', 'flows', 'executions', 'sources'];
-  const admin = { tenant_id: own.id, user_id: own.users.admin, role: 'admin' };
-  const key = (permissions: unknown): Record<string, string> => ({ ...admin, api_key_id: own.apiKeyId, permissions: JSON.stringify(permissions) });
-  const asking: [string, Record<string, string>][] = [
-    ...rolesOfUsers.map((role): [string, Record<string, string>] => [role, { tenant_id: own.id, user_id: own.users[role], role }]),
-    ['a role that is none', { ...admin, role: 'root' }],
-    ['key without permissions', key(null)],
-    ...areas.flatMap((area) => [['read'], ['write'], ['execute'], ['write', 'execute']].map((verbs): [string, Record<string, string>] => [`key with ${area} ${verbs.join(' and ')}`, key({ [area]: verbs })])),
-  ];
+  const asking = everybodyOf(own);
   const { rows: [grants] } = await client.query<{ updatable: string[]; insertable: string[] }>(`
     select array(select attname::text from pg_attribute where attrelid = $1::regclass and attnum > 0 and not attisdropped and has_column_privilege('agentflow_user', attrelid, attnum, 'update')) as updatable,
       array(select attname::text from pg_attribute where attrelid = $1::regclass and attnum > 0 and not attisdropped and has_column_privilege('agentflow_user', attrelid, attnum, 'insert')) as insertable`, [subject.name]);
@@ -160,6 +153,7 @@ function endings(subject: Subject, row: StateRow): { name: string; value: string
 
 function otherValues(column: Column, present: unknown): unknown[] {
   if (column.values !== null) return column.values.filter((value) => value !== present);
+  if (typeof present === 'boolean') return [!present];
   return [madeUp(column.type), ...(column.required || present === null ? [] : [null])];
 }
 

@@ -4,6 +4,7 @@
  */
 import type pg from 'pg';
 import { become, probe } from '../sql/support/probe.ts';
+import { apiRoles, askers } from './askers.ts';
 import type { Garden } from './plant.ts';
 import { freshLike } from './plant.ts';
 import { privateTables, type Column, type Subject } from './subjects.ts';
@@ -11,20 +12,6 @@ import { privateTables, type Column, type Subject } from './subjects.ts';
 export interface Tally {
   cases: number;
   problems: string[];
-}
-
-export const apiRoles = ['agentflow_user', 'agentflow_visitor', 'agentflow_operator', 'agentflow_worker'] as const;
-
-/** Who asks: as whom, and how the settings of the transaction name the tenant. */
-export function askers({ own, other }: Garden): { who: string; role: string; claims: Record<string, string>; isTenant: boolean }[] {
-  const admin = { tenant_id: own.id, user_id: own.users.admin, role: 'admin' };
-  const claimed = [
-    { kind: 'own tenant', claims: admin, isTenant: true },
-    { kind: 'own tenant by another\'s user', claims: { ...admin, user_id: other.users.admin }, isTenant: true },
-    { kind: 'no tenant', claims: { user_id: own.users.admin, role: 'admin' }, isTenant: false },
-    { kind: 'malformed tenant', claims: { ...admin, tenant_id: `${own.id}' or true --` }, isTenant: false },
-  ];
-  return apiRoles.flatMap((role) => claimed.map(({ kind, claims, isTenant }) => ({ who: `${role}, ${kind}`, role, claims, isTenant: isTenant && role === 'agentflow_user' })));
 }
 
 /** `client` may become every role; it acts as agentflow_owner again afterwards. */

@@ -24,9 +24,8 @@ export async function probe(client: pg.ClientBase, sql: string, values: unknown[
 
 /** Becomes a role with claims inside the present transaction; `leave` gives the owner back. */
 export async function become(client: pg.ClientBase, role: string, claims: Record<string, string>): Promise<void> {
-  for (const name of ['tenant_id', 'user_id', 'role', 'permissions', 'api_key_id']) {
-    await client.query('select set_config($1, $2, true)', [`jwt.claims.${name}`, claims[name] ?? '']);
-  }
+  const names = ['tenant_id', 'user_id', 'role', 'permissions', 'api_key_id'];
+  await client.query(`select ${names.map((name, index) => `set_config('jwt.claims.${name}', $${index + 1}, true)`).join(', ')}`, names.map((name) => claims[name] ?? ''));
   await client.query(`set local role ${role}`);
 }
 
