@@ -96,6 +96,7 @@ const running = {
   ANSWER_INVALID: entry(null, 502, 'A model answered in another form than asked.', 'Make the prompt or the schema clearer.'),
   WORKER_UNKNOWN: entry('AF510', 503, 'The worker process was taken for dead.', 'It registers anew by itself.', false),
   WORKER_LOST: entry(null, 500, 'Worker processes died again and again while they ran this execution.', 'Look for a node that takes too much memory; then execute it again.'),
+  EXECUTION_POISONED: entry(null, 500, 'No worker could run this execution; each try failed outside of its nodes.', 'Let the operator look at the server log, then try it again with retryExecution or retryFlowExecution.'),
   LIMIT_NODES: entry(null, 400, 'The execution ran more nodes than allowed.', 'Raise limits.max_nodes, or make the workflow smaller.'),
   LIMIT_TOKENS: entry(null, 400, 'The execution used more tokens than allowed.', 'Raise limits.max_tokens.'),
   LIMIT_COST: entry(null, 400, 'The execution cost more than allowed.', 'Raise limits.max_cost.'),

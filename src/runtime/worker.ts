@@ -137,12 +137,20 @@ export class Worker implements TaskRuntime {
     try {
       do {
         this.#again.delete(executionId);
-        await this.#take(executionId);
+        await this.#take(executionId).catch((error: Error) => this.#faulted(executionId, error));
       } while (this.#again.has(executionId) && !this.#isStopping);
     } finally {
       this.#executions.delete(executionId);
       this.#again.delete(executionId);
     }
+  }
+
+  /** What goes wrong outside of nodes goes wrong again and again, if it is the execution: it is tried a few times, then given up. */
+  async #faulted(executionId: string, error: Error): Promise<void> {
+    if (this.#isStopping) throw error;
+    const became = await this.#store.recordFault(executionId);
+    const said = { again: 'an execution could not be driven; it is tried again', given_up: 'an execution could not be driven, time and again; it is given up', over: 'an execution could not be driven, and is over' };
+    this.#log.error({ err: error, executionId }, said[became]);
   }
 
   async makePartitions(): Promise<void> {

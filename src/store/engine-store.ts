@@ -130,6 +130,12 @@ export class EngineStore {
     return rows[0]!.id;
   }
 
+  /** An execution, of a workflow or a flow, could not be driven for a reason outside of its nodes: it is given back for later, or given up. */
+  async recordFault(executionId: string): Promise<'again' | 'given_up' | 'over'> {
+    const rows = await this.#query<{ became: 'again' | 'given_up' | 'over' }>('select app_private.record_fault($1, $2) as became', [this.#workerId(), executionId]);
+    return rows[0]!.became;
+  }
+
   async requeueOrphans(): Promise<number> {
     const rows = await this.#query<{ count: number }>('select app_private.requeue_orphans() as count', []);
     return rows[0]!.count;

@@ -6,6 +6,10 @@ import 'postgraphile';
 import { TYPES } from 'postgraphile/@dataplan/pg';
 
 const alwaysOffered: ReadonlySet<string> = new Set(['name', 'status', 'kind', 'created_at', 'started_at', 'sequence_number']);
+/** Of tables that have an index for it behind their tenant. */
+const withErrorCode: ReadonlySet<string> = new Set(['executions', 'flowExecutions']);
+/** Who and from where, in the audit log: few rows a tenant and time, so no index of their own. */
+const ofAuditLogs: ReadonlySet<string> = new Set(['api_key_id', 'ip_address', 'request_id', 'entity_key']);
 const partitioned = 'p';
 
 export const FiltersPlugin: GraphileConfig.Plugin = {
@@ -28,6 +32,8 @@ export const FiltersPlugin: GraphileConfig.Plugin = {
           callback(behavior, [codec, attributeName]) {
             const attribute = codec.attributes[attributeName]!;
             if (alwaysOffered.has(attributeName)) return [behavior, 'filterBy', 'orderBy'];
+            if (codec.name === 'auditLogs' && ofAuditLogs.has(attributeName)) return [behavior, 'filterBy'];
+            if (attributeName === 'error_code') return withErrorCode.has(codec.name) ? [behavior, 'filterBy'] : behavior;
             const isIndexedDocument = attribute.codec === TYPES.jsonb && attribute.extensions?.isIndexed !== false;
             return isIndexedDocument && ['spec', 'config'].includes(attributeName) ? [behavior, 'filterBy'] : behavior;
           },
