@@ -1,8 +1,10 @@
 /** Who may come in, and with what: identity, rate limits, and a look at the operation, for HTTP and WebSocket alike. */
 import type { GraphQLSchema } from 'postgraphile/graphql';
 import { AgentFlowError } from '../errors.ts';
+import { type Callers, confirm } from './callers.ts';
 import type { Operation } from './documents.ts';
 import type { Face } from './face.ts';
+import { sessionCondition } from '../store/identity.ts';
 import { type Credentials, type Identity, tenantOf } from './identity.ts';
 import { addressName, type RateLimits } from './rate-limits.ts';
 import type { RequestScope } from './scope.ts';
@@ -10,7 +12,7 @@ import type { RequestScope } from './scope.ts';
 export interface AdmissionParts {
   face: Face;
   limits: RateLimits;
-  identify(credentials: Credentials): Promise<Identity>;
+  callers: Callers;
   /** As it is now. */
   schema(): GraphQLSchema;
 }
@@ -25,9 +27,23 @@ export class Admission {
   }
 
   /** Refused credentials count for the address. Throws what `identify` throws, or RATE_LIMITED. */
-  async identify(credentials: Credentials, ip: string | null): Promise<Identity> {
+  identify(credentials: Credentials, ip: string | null): Promise<Identity> {
+    return this.#counted(() => this.#parts.callers.identify(credentials), ip);
+  }
+
+  /** As `identify`, for a query: who called a moment ago with these credentials may begin, and is confirmed later (see callers.ts). */
+  async begin(credentials: Credentials, scope: RequestScope): Promise<void> {
+    scope.identity = await this.#counted(async () => {
+      const recalled = await this.#parts.callers.recall(credentials);
+      if (recalled === undefined) return await this.#parts.callers.identify(credentials);
+      scope.unconfirmed = { condition: sessionCondition(recalled), identify: () => this.identify(credentials, scope.ip) };
+      return recalled;
+    }, scope.ip);
+  }
+
+  async #counted(identify: () => Promise<Identity>, ip: string | null): Promise<Identity> {
     try {
-      const identity = await this.#parts.identify(credentials);
+      const identity = await identify();
       // Before the body is read: who has had enough is told so at once.
       const tenantId = tenantOf(identity);
       this.#parts.limits.demand(tenantId === null ? 'address' : 'tenant', tenantId ?? addressName(ip));
@@ -40,7 +56,7 @@ export class Admission {
 
   /** As `identify`, of somebody who is in already: nothing is counted. */
   identifyAgain(credentials: Credentials): Promise<Identity> {
-    return this.#parts.identify(credentials);
+    return this.#parts.callers.identify(credentials);
   }
 
   /** Counts a request of a tenant, or of an address that nobody has signed in from. Throws RATE_LIMITED. */
@@ -52,6 +68,7 @@ export class Admission {
 
   /** Everything that is asked of an operation before it is planned. Throws RATE_LIMITED, LIMIT_EXCEEDED, DOCUMENT_NOT_TRUSTED, UNAUTHENTICATED. */
   async admit(operation: Operation, scope: RequestScope): Promise<void> {
+    if (mayChange(operation)) await confirm(scope);
     let cost = 0;
     try {
       cost = this.face.admit(this.#parts.schema(), operation, scope);
@@ -60,4 +77,9 @@ export class Admission {
       await this.charge(scope, cost);
     }
   }
+}
+
+/** Errs on the safe side: either word may stand anywhere in the document. */
+function mayChange({ query }: Operation): boolean {
+  return /\b(mutation|subscription)\b/.test(query);
 }

@@ -1,6 +1,6 @@
 /** The HTTP surface, in the order in which a request meets it. */
 import { randomUUID } from 'node:crypto';
-import express, { type ErrorRequestHandler, type Express, type RequestHandler } from 'express';
+import express, { type ErrorRequestHandler, type Express, type Request, type RequestHandler } from 'express';
 import type { FaceConfig } from '../config.ts';
 import { AgentFlowError } from '../errors.ts';
 import type { Admission } from './admission.ts';
@@ -42,7 +42,7 @@ export function createApp({ log, face, admission, health, artifact, graphql }: A
   app.get('/', pagePolicy, startPage);
   app.get('/join', pagePolicy, joinPage);
   app.get('/favicon.ico', pagePolicy, favicon);
-  app.all('/graphql', apiPolicy, cors, graphqlRequestGate(face.isClosed), demandJson, startClock(face.requestSeconds), identify, express.json({ limit: maxBodyBytes, strict: true }), admitOperation(admission), graphql);
+  app.all('/graphql', apiPolicy, cors, graphqlRequestGate(face.isClosed), demandJson, startClock(face.requestSeconds), beginCaller(admission), express.json({ limit: maxBodyBytes, strict: true }), admitOperation(admission), graphql);
   app.use('/artifacts', apiPolicy, cors);
   app.get('/artifacts/:id', identify, chargeCaller(admission), artifact);
   app.get('/graphiql', pagePolicy, identify, (request, response, next) => {
@@ -74,11 +74,22 @@ function startClock(seconds: number): RequestHandler {
   };
 }
 
+/** Who may have been changed or ended meanwhile: `admitOperation` and ConfirmationPlugin see to it. */
+function beginCaller(admission: Admission): RequestHandler {
+  return async (request, _response, next) => {
+    await admission.begin(credentialsOf(request), currentScope()!);
+    next();
+  };
+}
+
+function credentialsOf(request: Request): Credentials {
+  return { authorization: request.get('authorization'), apiKey: request.get('x-api-key') };
+}
+
 function identifyCaller(admission: Admission): RequestHandler {
   return async (request, _response, next) => {
     const scope = currentScope()!;
-    const credentials: Credentials = { authorization: request.get('authorization'), apiKey: request.get('x-api-key') };
-    scope.identity = await admission.identify(credentials, scope.ip);
+    scope.identity = await admission.identify(credentialsOf(request), scope.ip);
     next();
   };
 }

@@ -7,13 +7,21 @@ import type { Pool } from 'pg';
 import { AgentFlowError } from '../errors.ts';
 import { hashApiKey, isApiKey } from '../keys.ts';
 import { identifyApiKey, identifySession } from '../store/identity.ts';
-import { verifyToken } from './tokens.ts';
+import type { VerifiedTokens } from './verified-tokens.ts';
 
 export { hashApiKey } from '../keys.ts';
 
+export interface SessionIdentity {
+  kind: 'session';
+  userId: string;
+  tenantId: string;
+  role: string;
+  sessionId: string;
+}
+
 export type Identity =
   | { kind: 'visitor' }
-  | { kind: 'session'; userId: string; tenantId: string; role: string; sessionId: string }
+  | SessionIdentity
   | { kind: 'key'; userId: string; tenantId: string; role: string; apiKeyId: string; permissions: Record<string, unknown> | null };
 
 export interface Credentials {
@@ -23,6 +31,7 @@ export interface Credentials {
 
 export interface IdentityKeys {
   jwtSecret: string;
+  tokens: VerifiedTokens;
   secretKey: string;
 }
 
@@ -43,7 +52,7 @@ export async function identify(db: Pool, keys: IdentityKeys, credentials: Creden
     throw new AgentFlowError('BAD_REQUEST', 'The request carries both a bearer token and an API key.', { remedy: 'Send one of Authorization and X-API-Key.' });
   }
   if (apiKey !== undefined) return await identifyByKey(db, keys.secretKey, apiKey.trim());
-  if (authorization !== undefined) return await identifyByToken(db, keys.jwtSecret, authorization);
+  if (authorization !== undefined) return await identifyByToken(db, keys.tokens, authorization);
   return visitor;
 }
 
@@ -53,12 +62,17 @@ async function identifyByKey(db: Pool, secretKey: string, key: string): Promise<
   return { kind: 'key', userId: row.user_id, tenantId: row.tenant_id, role: row.role, apiKeyId: row.api_key_id, permissions: row.permissions };
 }
 
-async function identifyByToken(db: Pool, jwtSecret: string, authorization: string): Promise<Identity> {
-  const token = /^Bearer +([^\s]+) *$/i.exec(authorization)?.[1];
+/** Undefined when the header is of another form. */
+export function bearerToken(authorization: string): string | undefined {
+  return /^Bearer +([^\s]+) *$/i.exec(authorization)?.[1];
+}
+
+async function identifyByToken(db: Pool, tokens: VerifiedTokens, authorization: string): Promise<Identity> {
+  const token = bearerToken(authorization);
   if (token === undefined) {
     throw new AgentFlowError('TOKEN_INVALID', 'The Authorization header is not of the form "Bearer <token>".');
   }
-  const { sessionId } = await verifyToken(token, jwtSecret);
+  const { sessionId } = await tokens.verify(token);
   const row = await identifySession(db, sessionId);
   if (!row) throw new AgentFlowError('TOKEN_INVALID', 'The session of this token has ended.', { remedy: 'Call authenticate again.' });
   return { kind: 'session', userId: row.user_id, tenantId: row.tenant_id, role: row.role, sessionId };

@@ -13,11 +13,12 @@ import { artifactHandler } from './artifacts.ts';
 import { SecretBox } from '../secrets.ts';
 import { readConstraints } from '../store/constraints.ts';
 import { takeRequests } from '../store/request-buckets.ts';
+import { Callers } from './callers.ts';
 import { constraintBookOf, isConnectionFailure } from './database-errors.ts';
 import { type Log, makeErrorMask } from './errors.ts';
 import { ExecutionEvents } from './events.ts';
 import { Face, hideSuggestions } from './face.ts';
-import { type Credentials, identify, type Identity, type IdentityKeys } from './identity.ts';
+import type { IdentityKeys } from './identity.ts';
 import { closeHttp, listen, undoAll, urlOf } from './lifecycle.ts';
 import { serverPreset, type Serving } from './preset.ts';
 import { RateLimits } from './rate-limits.ts';
@@ -25,6 +26,7 @@ import { createReadiness } from './readiness.ts';
 import { SignIn } from './sign-in.ts';
 import type { SourceTools } from './source-tools.ts';
 import { readTrustedDocuments, TrustedDocuments } from './trusted-documents.ts';
+import { VerifiedTokens } from './verified-tokens.ts';
 import { serveWebSockets } from './websocket.ts';
 import type { WorkflowTools } from './workflow-tools.ts';
 
@@ -85,7 +87,7 @@ async function open(options: ServerOptions, keys: IdentityKeys, opened: (() => P
   const build = (): Promise<Api> => buildApi(pool, { services, face, isDevelopment }, log, opened);
   const api = reloading(await build(), build, executionEvents, log);
   const limits = new RateLimits({ limits: { tenant: face.config.tenantRate, address: face.config.addressRate }, take: (asks) => takeRequests(pool, asks), log });
-  const admission = new Admission({ face, limits, identify: (credentials: Credentials): Promise<Identity> => identify(pool, keys, credentials), schema: () => api.now.schema });
+  const admission = new Admission({ face, limits, callers: new Callers(pool, keys), schema: () => api.now.schema });
   const readiness = createReadiness(pool, expectedMigration);
   const app = createApp({
     log, face: face.config, admission, health: readiness, artifact: artifactHandler(pool, statementTimeoutMs),
@@ -157,7 +159,7 @@ function demandKeys({ jwtSecret, secretKey }: ServerOptions['config']): Identity
   if (jwtSecret === null || secretKey === null) {
     throw new AgentFlowError('CONFIG_INVALID', 'The server needs JWT_SECRET and AGENTFLOW_SECRET_KEY.', { remedy: 'Set both.' });
   }
-  return { jwtSecret, secretKey };
+  return { jwtSecret, secretKey, tokens: new VerifiedTokens(jwtSecret) };
 }
 
 function openPool(connectionString: string, log: Log): pg.Pool {

@@ -15,6 +15,7 @@ import { graphiqlOptions } from './graphiql.ts';
 import { maxBodyBytes } from './limits.ts';
 import { AccessPlugin } from './plugins/access.ts';
 import { AuthenticationPlugin } from './plugins/authentication.ts';
+import { ConfirmationPlugin } from './plugins/confirmation.ts';
 import { CheckEnumsPlugin } from './plugins/check-enums.ts';
 import { DefaultOrderPlugin } from './plugins/default-order.ts';
 import { DiagramsPlugin } from './plugins/diagrams.ts';
@@ -79,7 +80,7 @@ export interface Serving {
 export function serverPreset(pool: Pool, { services, face, maskError, isDevelopment }: Serving): GraphileConfig.Preset {
   return {
     extends: [schemaPreset(pool)],
-    plugins: [servingPlugin(face)],
+    plugins: [servingPlugin(face), ConfirmationPlugin],
     grafast: { context: () => contextOf(services), explain: isDevelopment },
     grafserv: {
       graphqlPath: '/graphql',

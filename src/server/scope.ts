@@ -5,11 +5,14 @@
 import { AsyncLocalStorage } from 'node:async_hooks';
 import type { Identity } from './identity.ts';
 import type { Origin } from '../store/identity.ts';
+import type { Condition } from '../store/settled-query.ts';
 
 export interface RequestScope extends Origin {
   identity: Identity;
   /** When the request must have been answered, by `performance.now()`; not given: it need not be. */
   deadline?: number;
+  /** Of an identity that is from memory: what the database has to agree to, and how to look it up. */
+  unconfirmed?: { condition: Condition; identify(): Promise<Identity> };
 }
 
 const storage = new AsyncLocalStorage<RequestScope>();

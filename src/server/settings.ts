@@ -3,16 +3,18 @@
  * connection might still hold can speak for the next caller.
  */
 import { originSettings } from '../store/identity.ts';
+import { type Condition, conditionKey } from '../store/settled-query.ts';
 import type { Identity } from './identity.ts';
 import type { RequestScope } from './scope.ts';
 
-export type PgSettings = Record<string, string>;
+export type PgSettings = Record<string, string> & { [conditionKey]?: Condition };
 
 export function settingsOf(scope: RequestScope, statementTimeoutMs: number): PgSettings {
   return {
     ...claimsOf(scope.identity),
     ...originSettings(scope),
     statement_timeout: String(statementTimeoutMs),
+    ...(scope.unconfirmed ? { [conditionKey]: scope.unconfirmed.condition } : null),
   };
 }
 

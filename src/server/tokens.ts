@@ -28,10 +28,10 @@ export async function signToken(content: TokenContent, secret: string): Promise<
 }
 
 /** Throws TOKEN_EXPIRED or TOKEN_INVALID. What the token says of user and tenant is not used: the session row decides. */
-export async function verifyToken(token: string, secret: string): Promise<{ sessionId: string }> {
-  const { sid } = await verified(() => jwtVerify(token, new TextEncoder().encode(secret), { algorithms: [algorithm], requiredClaims: ['sub', 'sid', 'exp'] }));
+export async function verifyToken(token: string, secret: string): Promise<{ sessionId: string; expiresAt: Date }> {
+  const { sid, exp } = await verified(() => jwtVerify(token, new TextEncoder().encode(secret), { algorithms: [algorithm], requiredClaims: ['sub', 'sid', 'exp'] }));
   if (typeof sid !== 'string' || !uuid.test(sid)) throw new AgentFlowError('TOKEN_INVALID');
-  return { sessionId: sid };
+  return { sessionId: sid, expiresAt: new Date(Number(exp) * 1_000) };
 }
 
 export interface RefreshContent {

@@ -5,7 +5,7 @@
  * statement are written without waiting for each other. The pool's clients must be made with `pipeline: true`.
  */
 import type { Pool, PoolClient, QueryArrayConfig, QueryConfig } from 'pg';
-import { querySettled, settingsStatement, type SettingsStatement } from './settled-query.ts';
+import { noteOutcome, querySettled, type Settings, settingsStatement, type SettingsStatement } from './settled-query.ts';
 
 export interface Statement {
   text: string;
@@ -27,7 +27,7 @@ export interface CallerClient {
   withTransaction<T>(use: (client: this) => Promise<T>): Promise<T>;
 }
 
-export type WithCallerClient = <T>(settings: Record<string, string | undefined> | null, use: (client: CallerClient) => T | Promise<T>) => Promise<T>;
+export type WithCallerClient = <T>(settings: Settings | null, use: (client: CallerClient) => T | Promise<T>) => Promise<T>;
 
 const maxPrepared = 100;
 const preparedOf = new WeakMap<PoolClient, Set<string>>();
@@ -94,8 +94,12 @@ class CallerTransaction {
   }
 }
 
-function begin(client: PoolClient, { name, text, values }: SettingsStatement): Promise<void> {
-  const begun = Promise.all([client.query('begin'), client.query({ name, text, values: [...values] })]).then(() => undefined);
+function begin(client: PoolClient, settings: SettingsStatement): Promise<void> {
+  const { name, text, values } = settings;
+  const opened = client.query('begin');
+  const settled = client.query({ name, text, values: [...values] });
+  settled.then(() => noteOutcome(settings, true), () => noteOutcome(settings, false));
+  const begun = Promise.all([opened, settled]).then(() => undefined);
   // Whoever waits for a statement is told first; this keeps the same failure from ending the process.
   begun.catch(() => undefined);
   return begun;

@@ -3,6 +3,7 @@
  */
 import type { Pool, PoolClient } from 'pg';
 import { makeWithCallerClient, type CallerClient } from './caller-transactions.ts';
+import type { Condition } from './settled-query.ts';
 
 type Queryable = Pool | PoolClient;
 
@@ -102,6 +103,11 @@ export async function refreshSession(db: Pool, sessionId: string, generation: nu
 export async function identifySession(db: Queryable, sessionId: string): Promise<SessionUserRow | null> {
   const { rows } = await db.query<SessionUserRow>({ name: 'identify_session', text: 'select * from app_private.identify_session($1)', values: [sessionId] });
   return rows[0] ?? null;
+}
+
+/** That the session still belongs to this user, of this tenant and in this role. */
+export function sessionCondition({ sessionId, userId, tenantId, role }: { sessionId: string; userId: string; tenantId: string; role: string }): Condition {
+  return { function: 'app_private.demand_session', values: [sessionId, userId, tenantId, role], outcome: 'open' };
 }
 
 /** Who an API key belongs to and what it narrows that user to; null when it is unknown, revoked or expired. */

@@ -24,7 +24,7 @@ const PreparedQuery = pg.Query as unknown as new (config: object) => Preparing;
 
 class SettledQuery extends PreparedQuery {
   readonly #settings: SettingsStatement;
-  #isSettled = false;
+  isSettled = false;
 
   constructor(settings: SettingsStatement, statement: QueryConfig | QueryArrayConfig) {
     super({ ...statement, queryMode: 'extended' });
@@ -39,34 +39,62 @@ class SettledQuery extends PreparedQuery {
   }
 
   override handleCommandComplete(message: unknown, connection: Connection): void {
-    if (this.#isSettled) super.handleCommandComplete(message, connection);
-    else this.#isSettled = true;
+    if (this.isSettled) super.handleCommandComplete(message, connection);
+    else this.isSettled = true;
   }
 }
+
+/** What must hold for settings to be used: a function of the database that raises when it does not. It is called by the login, before any role is set. */
+export interface Condition {
+  function: 'app_private.demand_session';
+  values: readonly string[];
+  /** What has become of it so far: not asked yet, held once (it is not asked again), or failed. */
+  outcome: 'open' | 'held' | 'failed';
+}
+
+export const conditionKey: unique symbol = Symbol('condition');
+
+export type Settings = Readonly<Record<string, string | undefined>> & { readonly [conditionKey]?: Condition };
 
 /** A prepared statement that sets settings until the end of the transaction, and gives no row. Its text depends on the names alone. */
 export interface SettingsStatement {
   name: string;
   text: string;
   values: readonly string[];
+  condition: Condition | null;
 }
 
 const texts = new Map<string, { name: string; text: string }>();
 
 /** The names must be constants of the program: each list of them is a prepared statement of every connection. */
-export function settingsStatement(settings: Readonly<Record<string, string | undefined>>): SettingsStatement {
-  const entries = Object.entries(settings).filter((entry): entry is [string, string] => entry[1] !== undefined);
-  const key = entries.map(([name]) => name).join();
-  const known = texts.get(key) ?? { name: `caller_settings_${texts.size}`, text: textOf(entries.map(([name]) => name)) };
+export function settingsStatement(settings: Settings): SettingsStatement {
+  const condition = settings[conditionKey]?.outcome === 'held' ? null : settings[conditionKey] ?? null;
+  const names: string[] = [];
+  const values: string[] = [...condition?.values ?? []];
+  for (const name in settings) {
+    const value = settings[name];
+    if (value === undefined) continue;
+    names.push(name);
+    values.push(value);
+  }
+  const key = `${condition?.function ?? ''} ${names.join()}`;
+  const known = texts.get(key) ?? { name: `caller_settings_${texts.size}`, text: textOf(condition, names) };
   texts.set(key, known);
-  return { ...known, values: entries.map(([, value]) => value) };
+  return { ...known, values, condition };
 }
 
-/** A setting is never null: the condition calls each function once and lets no row through. */
-function textOf(names: readonly string[]): string {
-  if (names.length === 0) return 'select where false';
-  const isUnset = names.map((name, index) => `pg_catalog.set_config('${name.replaceAll("'", "''")}', $${index + 1}, true) is null`);
-  return `select where ${isUnset.join(' or ')}`;
+/** Neither is ever null: each function is called once, in this order, and no row comes through. */
+function textOf(condition: Condition | null, names: readonly string[]): string {
+  const conditions = condition ? [`${condition.function}(${condition.values.map((_, index) => `$${index + 1}`).join(', ')})`] : [];
+  const first = (condition?.values.length ?? 0) + 1;
+  const settings = names.map((name, index) => `pg_catalog.set_config('${name.replaceAll("'", "''")}', $${first + index}, true)`);
+  const calls = [...conditions, ...settings];
+  return calls.length === 0 ? 'select where false' : `select where ${calls.map((call) => `${call} is null`).join(' or ')}`;
+}
+
+/** Notes what has become of the condition: it held when the settings were set. */
+export function noteOutcome({ condition }: SettingsStatement, isSettled: boolean): void {
+  if (condition) condition.outcome = isSettled ? 'held' : 'failed';
 }
 
 const preparedOn = new WeakMap<PoolClient, Set<string>>();
@@ -76,7 +104,11 @@ export function querySettled(client: PoolClient, settings: SettingsStatement, st
   prepareOn(client, settings);
   const query = new SettledQuery(settings, statement);
   return new Promise((resolve, reject) => {
-    query.callback = (error, result) => (error ? reject(error) : resolve(result));
+    query.callback = (error, result) => {
+      noteOutcome(settings, query.isSettled);
+      if (error) reject(error);
+      else resolve(result);
+    };
     client.query(query as never);
   });
 }
