@@ -11,7 +11,9 @@ import type { Json, JsonObject, NodeOutcome, Plan, PlanNode, Problem, RunState }
  */
 export function initialData(plan: Plan, initialState: unknown): { data: JsonObject; warnings: Problem[] } {
   const given = normalisedState({ ...plan.document.initialState, ...(isObject(initialState) ? initialState : {}) }, plan.document.limits.maxStateBytes);
-  const warnings = given.warnings.map((message): Problem => ({ code: 'W011', message: `initial state: ${message}`, field: 'initial_state', nodeId: null }));
+  // What was replaced on the way into the database shows by what stands in its place.
+  const losses = given.hasReplacement && given.warnings.length === 0 ? ['it holds U+FFFD, which stands where NUL characters, lone surrogates or broken bytes were'] : given.warnings;
+  const warnings = losses.map((message): Problem => ({ code: 'W011', message: `initial state: ${message}`, field: 'initial_state', nodeId: null }));
   return { data: { ...(given.value as JsonObject), ...engineData() }, warnings };
 }
 

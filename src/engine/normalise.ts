@@ -11,6 +11,8 @@ export interface Normalised {
   value: Json;
   /** One sentence per kind of change that loses something. */
   warnings: string[];
+  /** A text holds U+FFFD, now or from the start. */
+  hasReplacement: boolean;
 }
 
 const textWarning = 'NUL characters or lone surrogates were replaced by U+FFFD';
@@ -21,12 +23,14 @@ const numberWarning = 'numbers that JSON cannot write (NaN, infinities) became n
  * @throws AgentFlowError INVALID_VALUE when the value is nested too deeply (or holds itself), TOO_LARGE.
  */
 export function normalise(input: unknown, maxBytes = Number.POSITIVE_INFINITY): Normalised {
-  const warnings = new Set<string>();
-  return { value: walk(input, 0, { warnings, left: maxBytes, maxBytes }), warnings: [...warnings] };
+  const at: Walk = { warnings: new Set(), hasReplacement: false, left: maxBytes, maxBytes };
+  const value = walk(input, 0, at);
+  return { value, warnings: [...at.warnings], hasReplacement: at.hasReplacement };
 }
 
 interface Walk {
   warnings: Set<string>;
+  hasReplacement: boolean;
   left: number;
   maxBytes: number;
 }
@@ -69,7 +73,11 @@ function container(value: object, depth: number, at: Walk): Json {
 
 function text(value: string, at: Walk): string {
   count(value.length + 1, at);
-  if (value.isWellFormed() && !value.includes('\0')) return value;
+  if (value.isWellFormed() && !value.includes('\0')) {
+    at.hasReplacement ||= value.includes('\uFFFD');
+    return value;
+  }
+  at.hasReplacement = true;
   at.warnings.add(textWarning);
   return value.toWellFormed().replaceAll('\0', '\uFFFD');
 }

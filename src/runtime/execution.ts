@@ -46,6 +46,8 @@ export class Execution implements NodeSetting {
   readonly #growing = new Set<string>();
   readonly #waits: Waits;
   #state: RunState;
+  /** Those of the run that stand in the log of a node by now. */
+  #warningsTold = 0;
   #rows: NodeRow[] = [];
   /** Rows hold what a node with an effect did. */
   #mustSave = false;
@@ -91,6 +93,7 @@ export class Execution implements NodeSetting {
     const taken = takenOver(this.claim, this.plan);
     const restored = restoreRun(this.plan, this.claim.initialState, [...taken.outcomes, ...storedOutcomes(this.claim.nodes ?? [])]);
     this.#state = restored.state;
+    this.#warningsTold = restored.state.nextFinishOrder > 1 ? restored.state.warnings.length : 0;
     this.#rows.push(...taken.rows(restored.state, this.clock));
     this.#advance([], restored.commands);
   }
@@ -152,9 +155,9 @@ export class Execution implements NodeSetting {
   #stepFinished({ record }: StartedNode, end: NodeEnd): RunCommand[] {
     const { node } = record;
     const { outcome, warnings } = outcomeOf(this.plan, this.#state, node.id, end);
-    const known = this.#state.warnings.length;
     const { commands } = step(this.plan, this.#state, { type: 'node_finished', outcome });
-    const said = [...(end.status === 'completed' ? end.result.warnings ?? [] : []), ...warnings, ...this.#state.warnings.slice(known).map(({ code, message }) => `${code}: ${message}`)];
+    const said = [...(end.status === 'completed' ? end.result.warnings ?? [] : []), ...warnings, ...this.#state.warnings.slice(this.#warningsTold).map(({ code, message }) => `${code}: ${message}`)];
+    this.#warningsTold = this.#state.warnings.length;
     for (const warning of said) record.log.add('warn', warning);
     this.#seconds.set(node.id, record.seconds());
     this.#rows.push(record.finished(outcome, end.status === 'completed' ? end.result.input : undefined));

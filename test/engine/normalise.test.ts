@@ -8,7 +8,7 @@ describe('normalise', () => {
   });
 
   test('what jsonb cannot hold is replaced and told', () => {
-    expect(normalise({ a: 'x\0y', b: '\ud800', c: '😀', d: Number.NaN })).toEqual({ value: { a: 'x\ufffdy', b: '\ufffd', c: '😀', d: null }, warnings: [expect.stringContaining('U+FFFD'), expect.stringContaining('NaN')] });
+    expect(normalise({ a: 'x\0y', b: '\ud800', c: '😀', d: Number.NaN })).toEqual({ value: { a: 'x\ufffdy', b: '\ufffd', c: '😀', d: null }, warnings: [expect.stringContaining('U+FFFD'), expect.stringContaining('NaN')], hasReplacement: true });
   });
 
   test('what JSON has no word for goes as JSON.stringify would let it go', () => {

@@ -130,6 +130,10 @@ describe('states', () => {
   test('NUL and half surrogates are replaced, and said to be', async () => {
     const over = await platform.run(echo, { user_input: 'a\u0000b\ud800' });
     expect(over).toMatchObject({ status: 'COMPLETED', finalState: { transform_result: { said: 'a\ufffdb\ufffd' } } });
+    expect(over.nodeExecutions.nodes[0].logs).toEqual([expect.objectContaining({ level: 'warn', message: expect.stringMatching(/^W011: initial state: .*U\+FFFD/) })]);
+    const inputs = [{ workflowId: await platform.publish(echo), initialState: { 'k\u0000': 'x\ud800' } }, { workflowId: await platform.publish(echo), initialState: {} }];
+    const { executeWorkflows } = await platform.data('john', 'mutation ($inputs: [WorkflowStartInput!]!) { executeWorkflows(input: {inputs: $inputs}) { executions { initialState } } }', { inputs });
+    expect(executeWorkflows.executions).toEqual([{ initialState: { 'k\ufffd': 'x\ufffd' } }, { initialState: {} }]);
   });
 
   test('more than a mebibyte is refused; what grows beyond it fails with the limit', async () => {
