@@ -11,11 +11,15 @@ const derivedBytes = 32;
 const shape = /^sk_(live|test)_[A-Za-z0-9_-]{43}$/;
 const prefixLength = 12;
 
-let lastPepper: { secretKey: string; pepper: Buffer } | null = null;
+/** By secret key: the present one, and those before it while they are changed. */
+const peppers = new Map<string, Buffer>();
+const maxPeppers = 10;
 
 function pepperOf(secretKey: string): Buffer {
-  if (lastPepper?.secretKey !== secretKey) lastPepper = { secretKey, pepper: derived(secretKey, pepperInfo) };
-  return lastPepper.pepper;
+  const pepper = peppers.get(secretKey) ?? derived(secretKey, pepperInfo);
+  if (peppers.size >= maxPeppers && !peppers.has(secretKey)) peppers.clear();
+  peppers.set(secretKey, pepper);
+  return pepper;
 }
 
 function derived(secretKey: string, info: string): Buffer {

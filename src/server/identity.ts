@@ -33,6 +33,8 @@ export interface IdentityKeys {
   jwtSecret: string;
   tokens: VerifiedTokens;
   secretKey: string;
+  /** Those before it: an API key that was hashed under one of them is taken, and hashed anew. */
+  oldSecretKeys?: readonly string[];
 }
 
 export const visitor: Identity = { kind: 'visitor' };
@@ -51,13 +53,13 @@ export async function identify(db: Pool, keys: IdentityKeys, credentials: Creden
   if (authorization !== undefined && apiKey !== undefined) {
     throw new AgentFlowError('BAD_REQUEST', 'The request carries both a bearer token and an API key.', { remedy: 'Send one of Authorization and X-API-Key.' });
   }
-  if (apiKey !== undefined) return await identifyByKey(db, keys.secretKey, apiKey.trim());
+  if (apiKey !== undefined) return await identifyByKey(db, keys, apiKey.trim());
   if (authorization !== undefined) return await identifyByToken(db, keys.tokens, authorization);
   return visitor;
 }
 
-async function identifyByKey(db: Pool, secretKey: string, key: string): Promise<Identity> {
-  const row = isApiKey(key) ? await identifyApiKey(db, hashApiKey(key, secretKey)) : null;
+async function identifyByKey(db: Pool, { secretKey, oldSecretKeys = [] }: IdentityKeys, key: string): Promise<Identity> {
+  const row = isApiKey(key) ? await identifyApiKey(db, hashApiKey(key, secretKey), oldSecretKeys.map((old) => hashApiKey(key, old))) : null;
   if (!row) throw new AgentFlowError('TOKEN_INVALID', 'The API key is not valid: unknown, revoked or expired.', { remedy: 'Use another key.' });
   return { kind: 'key', userId: row.user_id, tenantId: row.tenant_id, role: row.role, apiKeyId: row.api_key_id, permissions: row.permissions };
 }

@@ -155,11 +155,11 @@ function reloading(first: Api, build: () => Promise<Api>, events: ExecutionEvent
   return api;
 }
 
-function demandKeys({ jwtSecret, secretKey }: ServerOptions['config']): IdentityKeys {
+function demandKeys({ jwtSecret, secretKey, oldSecretKeys }: ServerOptions['config']): IdentityKeys {
   if (jwtSecret === null || secretKey === null) {
     throw new AgentFlowError('CONFIG_INVALID', 'The server needs JWT_SECRET and AGENTFLOW_SECRET_KEY.', { remedy: 'Set both.' });
   }
-  return { jwtSecret, secretKey, tokens: new VerifiedTokens(jwtSecret) };
+  return { jwtSecret, secretKey, tokens: new VerifiedTokens(jwtSecret), ...(oldSecretKeys === undefined ? {} : { oldSecretKeys }) };
 }
 
 function openPool(connectionString: string, log: Log): pg.Pool {

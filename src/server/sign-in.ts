@@ -33,6 +33,7 @@ export interface SignInKeys {
   /** Null: people sign in at an identity provider, and nobody here. */
   jwtSecret: string | null;
   secretKey: string;
+  oldSecretKeys?: readonly string[];
 }
 
 export class SignIn {
@@ -57,7 +58,7 @@ export class SignIn {
   /** Goes on with a session. Throws TOKEN_INVALID (also when the token was used before, which ends the session) or TOKEN_EXPIRED. */
   async refresh(refreshToken: string, scope: RequestScope): Promise<SignedIn> {
     this.#demandOwnTokens();
-    const { sessionId, generation } = await verifyRefreshToken(refreshToken, this.#keys.secretKey);
+    const { sessionId, generation } = await verifyRefreshToken(refreshToken, [this.#keys.secretKey, ...this.#keys.oldSecretKeys ?? []]);
     const row = await refreshSession(this.#db, sessionId, generation, scope);
     if (!row) throw new AgentFlowError('TOKEN_INVALID', 'The session of this token has ended.', { remedy: 'Call authenticate again.' });
     if (row.is_reused) {

@@ -47,8 +47,16 @@ export async function signRefreshToken({ sessionId, generation }: RefreshContent
     .sign(refreshSecret(secretKey));
 }
 
-/** Throws TOKEN_EXPIRED or TOKEN_INVALID. */
-export async function verifyRefreshToken(token: string, secretKey: string): Promise<RefreshContent> {
+/** `secretKeys`: the present one, then those before it. Throws TOKEN_EXPIRED or TOKEN_INVALID. */
+export async function verifyRefreshToken(token: string, [secretKey, ...older]: readonly string[]): Promise<RefreshContent> {
+  const refused = async (error: unknown): Promise<RefreshContent> => {
+    if (older.length > 0 && error instanceof AgentFlowError && error.code === 'TOKEN_INVALID') return verifyRefreshToken(token, older);
+    throw error;
+  };
+  return verifiedRefreshToken(token, secretKey!).catch(refused);
+}
+
+async function verifiedRefreshToken(token: string, secretKey: string): Promise<RefreshContent> {
   const { sid, gen } = await verified(() => jwtVerify(token, refreshSecret(secretKey), { algorithms: [algorithm], typ: refreshType, requiredClaims: ['sid', 'gen', 'exp'] }));
   if (typeof sid !== 'string' || !uuid.test(sid) || typeof gen !== 'number' || !Number.isSafeInteger(gen)) throw new AgentFlowError('TOKEN_INVALID');
   return { sessionId: sid, generation: gen };

@@ -111,9 +111,19 @@ export function sessionCondition({ sessionId, userId, tenantId, role }: { sessio
 }
 
 /** Who an API key belongs to and what it narrows that user to; null when it is unknown, revoked or expired. */
-export async function identifyApiKey(db: Queryable, keyHash: string): Promise<ApiKeyRow | null> {
-  const { rows } = await db.query<ApiKeyRow>({ name: 'identify_api_key', text: 'select * from app_private.identify_api_key($1)', values: [keyHash] });
-  return rows[0] ?? null;
+/** `oldHashes`: those of the same key under earlier secret keys; where one of them is known, `keyHash` takes its place. */
+export async function identifyApiKey(db: Queryable, keyHash: string, oldHashes: readonly string[] = []): Promise<ApiKeyRow | null> {
+  const identified = async (): Promise<ApiKeyRow | null> => {
+    const { rows } = await db.query<ApiKeyRow>({ name: 'identify_api_key', text: 'select * from app_private.identify_api_key($1)', values: [keyHash] });
+    return rows[0] ?? null;
+  };
+  const known = await identified();
+  if (known !== null) return known;
+  for (const oldHash of oldHashes) {
+    const { rows } = await db.query<{ rehashed: boolean }>({ name: 'rehash_api_key', text: 'select app_private.rehash_api_key($1, $2) as rehashed', values: [oldHash, keyHash] });
+    if (rows[0]!.rehashed) return identified();
+  }
+  return null;
 }
 
 export async function closeSession(db: Pool, sessionId: string, origin: Origin): Promise<void> {

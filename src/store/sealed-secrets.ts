@@ -32,3 +32,11 @@ export async function resealSecrets(client: pg.ClientBase, box: Box): Promise<Re
   }
   return result;
 }
+
+/** Active API keys, and how many of them nobody has used in the last day: those may still be known by a hash under an earlier secret key alone. */
+export async function keysInUse(client: pg.ClientBase): Promise<{ active: number; unused: number }> {
+  const { rows } = await client.query<{ active: number; unused: number }>(`
+    select count(*)::int as active, count(*) filter (where last_used_at is null or last_used_at < now() - interval '1 day')::int as unused
+      from app_public.api_keys where status = 'active' and deleted_at is null`);
+  return rows[0]!;
+}

@@ -153,3 +153,28 @@ test('a new key takes the place of the old one without a pause', () => {
   expect(new SecretBox([fresh]).open(before, owner)).toBeNull();
   expect(both.open(`${before.slice(0, -2)}AA`, owner)).toBeNull();
 });
+
+test('API keys outlive a new secret key, and move to it when they are used', async () => {
+  const { startServer } = await import('../../src/server/index.ts');
+  const pino = (await import('pino')).default;
+  const { createApiKey } = await api.data('john', 'mutation { createApiKey(input: {name: "outlives", permissions: {workflows: ["read"]}}) { key apiKey { id } } }');
+  const serve = (secretKey: string, oldSecretKeys: string[]): ReturnType<typeof startServer> => startServer({
+    config: { host: '127.0.0.1', port: 0, jwtSecret: api.db.jwtSecret, secretKey, oldSecretKeys, environment: 'test' },
+    authenticatorUrl: api.db.url('agentflow_authenticator'), log: pino({ level: 'silent' }), workflowTools: null as never,
+  });
+  const fresh = 'n'.repeat(40);
+  const statusAt = async (url: string): Promise<number> => (await fetch(`${url}/graphql`, { method: 'POST', headers: { 'content-type': 'application/json', 'x-api-key': createApiKey.key }, body: '{"query":"{ currentUser { email } }"}' })).status;
+  const statusWith = async (secretKey: string, oldSecretKeys: string[]): Promise<number> => {
+    const server = await serve(secretKey, oldSecretKeys);
+    try {
+      return await statusAt(server.url);
+    } finally {
+      await server.close(1_000);
+    }
+  };
+  expect(await statusWith(fresh, [])).toBe(401);
+  expect(await statusWith(fresh, ['x'.repeat(40), api.db.secretKey])).toBe(200);
+  expect(await statusWith(fresh, [])).toBe(200);
+  expect(await statusAt(api.url)).toBe(401);
+  await expect(api.db.owner.query("update api_keys set key_hash = repeat('0', 64) where id = $1", [createApiKey.apiKey.id])).rejects.toThrow('never changes');
+});
