@@ -15,6 +15,7 @@ const rooms: Record<string, () => Promise<Command>> = {
   tenant: async () => (await import('./tenant.ts')).tenantCommands(),
   user: async () => (await import('./user.ts')).userCommands(),
   key: async () => (await import('./key.ts')).keyCommands(),
+  documents: async () => (await import('./documents.ts')).documentsCommands(),
   audit: async () => (await import('./audit.ts')).auditCommands(),
   db: async () => (await import('./db/index.ts')).dbCommands(),
   doctor: async () => (await import('./doctor.ts')).doctorCommand(),

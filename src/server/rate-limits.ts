@@ -16,6 +16,8 @@ interface Lease {
   limit: RateLimit;
   /** Requests that may still be served; below zero: served before the bucket has answered. */
   balance: number;
+  /** Of requests that are just being counted. */
+  wanted: number;
   /** By the clock of this process, in ms. */
   refusedUntil: number;
   asking: Promise<void> | null;
@@ -55,15 +57,21 @@ export class RateLimits {
     const limit = this.#options.limits[kind];
     if (limit === null) return;
     const lease = this.#leaseOf(kind, name, limit);
-    if (lease.refusedUntil > this.#now()) throw refusal(lease, this.#now());
     const requests = Math.min(1 + Math.floor(cost / rowsOfOneRequest), limit.burst);
-    lease.balance -= requests;
     const size = leaseSize(limit);
-    if (lease.balance < size / 2) lease.asking ??= this.#ask(lease, Math.ceil(size - lease.balance));
-    if (lease.balance >= -size) return;
-    await lease.asking;
-    if (lease.balance >= 0 || lease.refusedUntil <= this.#now()) return;
-    lease.balance += requests;
+    lease.wanted += requests;
+    try {
+      while (lease.refusedUntil <= this.#now()) {
+        if (lease.balance - requests >= -size) {
+          lease.balance -= requests;
+          if (lease.balance < size / 2) lease.asking ??= this.#ask(lease, size);
+          return;
+        }
+        await (lease.asking ??= this.#ask(lease, size));
+      }
+    } finally {
+      lease.wanted -= requests;
+    }
     throw refusal(lease, this.#now());
   }
 
@@ -79,14 +87,15 @@ export class RateLimits {
     if (known) return known;
     // The oldest goes: what is left of its lease was taken for nothing, and the bucket fills again.
     if (this.#leases.size >= maxLeases) this.#leases.delete(this.#leases.keys().next().value!);
-    const lease: Lease = { kind, name, limit, balance: 0, refusedUntil: 0, asking: null };
+    const lease: Lease = { kind, name, limit, balance: 0, wanted: 0, refusedUntil: 0, asking: null };
     this.#leases.set(key, lease);
     return lease;
   }
 
-  #ask(lease: Lease, wanted: number): Promise<void> {
+  /** For a lease, what is owed, and what waits. */
+  #ask(lease: Lease, size: number): Promise<void> {
     return new Promise((resolve) => {
-      this.#waiting.push({ lease, wanted, done: resolve });
+      this.#waiting.push({ lease, wanted: Math.ceil(size - lease.balance + lease.wanted), done: resolve });
       void this.#takeAll();
     });
   }
@@ -98,10 +107,10 @@ export class RateLimits {
     while (this.#waiting.length > 0) {
       const batch = this.#waiting.splice(0);
       const grants = await this.#take(batch);
-      batch.forEach(({ lease, wanted, done }, index) => {
+      batch.forEach(({ lease, done }, index) => {
         const { granted, waitMs } = grants[index]!;
         lease.balance += granted;
-        if (granted < wanted) lease.refusedUntil = lease.balance <= 0 ? this.#now() + waitMs : 0;
+        if (granted === 0) lease.refusedUntil = this.#now() + waitMs;
         lease.asking = null;
         done();
       });

@@ -100,7 +100,7 @@ function asParsed(query: string): string {
   return query;
 }
 
-/** Fragments may be in other files than the operations that spread them. An operation alone in its file is also known by the file's very text. */
+/** Fragments may be in other files than the operations that spread them. A file that needs no other is also known by its very text. */
 function fromGraphql(texts: readonly FileText[], problems: string[]): TrustedDocument[] {
   const parsed = texts.flatMap(({ file, text }) => {
     try {
@@ -113,24 +113,32 @@ function fromGraphql(texts: readonly FileText[], problems: string[]): TrustedDoc
   const fragments = new Map(parsed.flatMap(({ document }) => document.definitions).filter((one): one is FragmentDefinitionNode => one.kind === Kind.FRAGMENT_DEFINITION).map((one) => [one.name.value, one]));
   return parsed.flatMap(({ file, text, document }) => {
     const operations = document.definitions.filter(({ kind }) => kind === Kind.OPERATION_DEFINITION);
-    const whole = operations.length > 0 ? [text.trim()] : [];
+    const whole = operations.length > 0 && spreadsOf(document).every((name) => ownFragments(document).has(name)) ? [text.trim()] : [];
     const written = operations.map((operation) => print(withFragments(operation, fragments, file, problems)));
     return [...new Set([...whole, ...written])].map((query) => ({ id: hashOf(query), query, file }));
   });
 }
 
+function spreadsOf(node: DocumentNode | DefinitionNode): string[] {
+  const names: string[] = [];
+  visit(node, { [Kind.FRAGMENT_SPREAD]: ({ name: { value } }) => void names.push(value) });
+  return names;
+}
+
+function ownFragments({ definitions }: DocumentNode): Set<string> {
+  return new Set(definitions.flatMap((definition) => (definition.kind === Kind.FRAGMENT_DEFINITION ? [definition.name.value] : [])));
+}
+
 function withFragments(operation: DefinitionNode, fragments: ReadonlyMap<string, FragmentDefinitionNode>, file: string, problems: string[]): DocumentNode {
   const needed = new Map<string, FragmentDefinitionNode>();
   const look = (definition: DefinitionNode): void => {
-    visit(definition, {
-      [Kind.FRAGMENT_SPREAD]({ name: { value } }) {
-        const fragment = fragments.get(value);
-        if (!fragment) problems.push(`${file}: the fragment ${value} is in none of the files`);
-        if (!fragment || needed.has(value)) return;
-        needed.set(value, fragment);
-        look(fragment);
-      },
-    });
+    for (const name of spreadsOf(definition)) {
+      const fragment = fragments.get(name);
+      if (!fragment) problems.push(`${file}: the fragment ${name} is in none of the files`);
+      if (!fragment || needed.has(name)) continue;
+      needed.set(name, fragment);
+      look(fragment);
+    }
   };
   look(operation);
   return { kind: Kind.DOCUMENT, definitions: [operation, ...needed.values()] };
