@@ -1,5 +1,7 @@
 /** The engine's checks and drawings, with the node types there are, for whoever serves or inspects workflows. */
 import { diagramOf, flowPlan, loadSelectChecker, normalise, planOf, validateSpec, type JsonObject, type NodePictures, type NodeType, type Plan, type SourceRow } from '../engine/index.ts';
+import { flowSchema } from '../engine/flow-schema.ts';
+import { workflowSchema } from '../engine/workflow-schema.ts';
 import { AgentFlowError } from '../errors.ts';
 import type { WorkflowTools } from '../server/workflow-tools.ts';
 
@@ -9,6 +11,7 @@ export async function loadWorkflowTools(): Promise<WorkflowTools> {
   const [checkSelect, nodeTypes] = await Promise.all([loadSelectChecker(), loadNodeTypes()]);
   return {
     flowDiagram: (definition, tasks = {}) => diagramOf(flowPlan(definition as JsonObject, { everyTask: true }), tasks as NodePictures),
+    schemas: { workflow: workflowSchema(nodeTypes), flow: flowSchema() },
     normaliseState: (value) => normalise(value).value,
     validate: (spec) => validateSpec(spec, { nodeTypes, checkSelect }),
     diagram(spec, nodes = {}) {

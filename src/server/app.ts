@@ -12,8 +12,10 @@ import type { Log } from './errors.ts';
 import { type Credentials, visitor } from './identity.ts';
 import { maxBodyBytes } from './limits.ts';
 import { favicon, joinPage, signInPage, startPage } from './pages.ts';
+import { schemaHandler } from './schemas.ts';
 import { currentScope, runInScope } from './scope.ts';
 import { apiPolicy, pagePolicy } from './security-headers.ts';
+import type { WorkflowTools } from './workflow-tools.ts';
 
 export interface AppParts {
   log: Log;
@@ -22,13 +24,14 @@ export interface AppParts {
   health: Health;
   /** Answers GET /artifacts/:id for a caller who is known. */
   artifact: RequestHandler;
+  schemas: WorkflowTools['schemas'];
   /** Serves POST /graphql, GET /graphiql and what that page loads. */
   graphql: RequestHandler;
 }
 
 const requestIdShape = /^[A-Za-z0-9._:-]{1,100}$/;
 
-export function createApp({ log, face, admission, health, artifact, graphql }: AppParts): Express {
+export function createApp({ log, face, admission, health, artifact, schemas, graphql }: AppParts): Express {
   const app = express();
   app.disable('x-powered-by');
   app.disable('etag');
@@ -39,6 +42,7 @@ export function createApp({ log, face, admission, health, artifact, graphql }: A
   app.use(openScope);
   app.get('/healthz', apiPolicy, healthHandler);
   app.get('/readyz', apiPolicy, readinessHandler(health, log));
+  app.get('/schemas/:name', apiPolicy, schemaHandler(schemas));
   app.get('/', pagePolicy, startPage);
   app.get('/join', pagePolicy, joinPage);
   app.get('/favicon.ico', pagePolicy, favicon);

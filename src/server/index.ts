@@ -88,9 +88,9 @@ async function open(options: ServerOptions, keys: IdentityKeys, opened: (() => P
   const api = reloading(await build(), build, executionEvents, log);
   const limits = new RateLimits({ limits: { tenant: face.config.tenantRate, address: face.config.addressRate }, take: (asks) => takeRequests(pool, asks), log });
   const admission = new Admission({ face, limits, callers: new Callers(pool, keys), schema: () => api.now.schema });
-  const readiness = createReadiness(pool, expectedMigration);
+  const readiness = createReadiness(pool, expectedMigration, options.isWorking);
   const app = createApp({
-    log, face: face.config, admission, health: readiness, artifact: artifactHandler(pool, statementTimeoutMs),
+    log, face: face.config, admission, health: readiness, artifact: artifactHandler(pool, statementTimeoutMs), schemas: workflowTools.schemas,
     graphql: (request, response, next) => void api.now.router(request, response, next),
   });
   const server = http.createServer({ requestTimeout: requestTimeoutMs }, app);

@@ -36,6 +36,7 @@ const start = page('AgentFlow', `<h1>AgentFlow</h1>
 <dt><code>POST /graphql</code></dt><dd>The API; subscriptions over WebSocket (graphql-ws) at the same address.
 Identify with <code>Authorization: Bearer &lt;jwt&gt;</code> or <code>X-API-Key: sk_live_...</code></dd>
 <dt><a href="/healthz">/healthz</a></dt><dd>Is this process alive?</dd>
+<dt><a href="/schemas/workflow.json">/schemas/workflow.json</a>, <a href="/schemas/flow.json">/schemas/flow.json</a></dt><dd>For editors: the <code>$schema</code> of documents.</dd>
 <dt><a href="/readyz">/readyz</a></dt><dd>Can it serve: database, migrations, jobs?</dd>
 </dl>`);
 

@@ -19,6 +19,8 @@ export interface WorkflowTools {
   flowDiagram(definition: unknown, tasks?: Readonly<Record<string, { status: string; seconds: number | null; tokens: number }>>): string;
   /** The value as jsonb holds it: without NUL and lone surrogates, which become U+FFFD. */
   normaliseState(value: unknown): unknown;
+  /** JSON Schemas of documents, with the node types there are. */
+  schemas: Readonly<Record<'workflow' | 'flow', object>>;
 }
 
 /** Findings that depend on the tenant's source rows: SQL's word counts. */

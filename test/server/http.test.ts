@@ -11,6 +11,15 @@ describe('health', () => {
     expect([response.status, await response.json()]).toEqual([200, { status: 'ok' }]);
   });
 
+  test('the schemas of documents are there for every editor, and nothing else beside them', async () => {
+    for (const [name, required] of [['workflow', ['nodes', 'start_node']], ['flow', ['id', 'name', 'start_task', 'tasks']]] as const) {
+      const response = await get(`/schemas/${name}.json`);
+      expect([response.status, response.headers.get('content-type'), response.headers.get('access-control-allow-origin')]).toEqual([200, expect.stringContaining('application/schema+json'), '*']);
+      expect(await response.json()).toMatchObject({ $schema: 'https://json-schema.org/draft/2020-12/schema', required });
+    }
+    for (const name of ['other.json', '__proto__', 'workflow']) expect((await get(`/schemas/${name}`)).status).toBe(404);
+  });
+
   test('readyz names each part', async () => {
     const response = await get('/readyz');
     expect(response.status).toBe(200);
