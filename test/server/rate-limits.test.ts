@@ -126,7 +126,7 @@ describe('the API', () => {
   test('refuses connections over WebSocket, too', async () => {
     const closed = await Promise.all(Array.from({ length: 25 }, () => {
       const connection = openClient(api.url, {}, { 'x-forwarded-for': '198.51.100.4' });
-      const code = watch(connection, '{ __typename }').next().then(() => null, () => connection.closed.then((closed) => closed.code));
+      const code = watch(connection, '{ __typename }').next().then(() => null, (reason: { code?: number }) => reason.code ?? null);
       return code.finally(() => void connection.client.dispose());
     }));
     expect(closed.filter((code) => code === 4429).length).toBeGreaterThanOrEqual(10);
