@@ -55,6 +55,8 @@ export interface DraftSource {
   sentAs: Map<string, string>;
   ref: string | null;
   hasRef: boolean;
+  /** As sent, beside the configuration. */
+  fallback: Json | undefined;
 }
 
 export interface Draft {
@@ -159,6 +161,7 @@ function readSource(raw: JsonObject, index: number, read: PartReader): DraftSour
   return {
     index, field, id: read.name(raw, 'id', field), kind: read.requiredText(raw, 'kind', field), config: sent === null ? null : values,
     configIsBroken: hasConfig && sent === null, configAsSent: sent ?? {}, sentAs, ref: read.text(raw, 'ref', field), hasRef: (ownValue(raw, 'ref') ?? null) !== null,
+    fallback: ownValue(raw, 'fallback') ?? undefined,
   };
 }
 

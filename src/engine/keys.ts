@@ -16,7 +16,7 @@ export const knownKeys = {
   node: ['id', 'type', 'description', 'metadata'],
   edge: ['from', 'to', 'condition', 'default', 'queue'],
   queue: ['id', 'from', 'to', 'bandwidth'],
-  source: ['id', 'kind', 'config', 'ref'],
+  source: ['id', 'kind', 'config', 'ref', 'fallback'],
 } as const;
 
 /** Keys of a node's metadata that name a model without a source. */

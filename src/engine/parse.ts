@@ -23,13 +23,18 @@ export function documentOf(draft: Draft): WorkflowDocument {
       maxMessagesPerSecond: numberOf(bandwidth.max_messages_per_second), maxRequestsPerMinute: numberOf(bandwidth.max_requests_per_minute),
       maxTokensPerMinute: numberOf(bandwidth.max_tokens_per_minute), burstSize: numberOf(bandwidth.burst_size),
     }])),
-    sources: draft.sources.flatMap(({ id, kind, config, ref }): SourceSpec[] => (id === null || kind === null ? [] : [
-      { id, kind: kind as SourceKind, config: ref === null ? (config ?? {}) : config, ref },
+    sources: draft.sources.flatMap(({ id, kind, config, ref, fallback }): SourceSpec[] => (id === null || kind === null ? [] : [
+      { id, kind: kind as SourceKind, config: withFallback(ref === null ? (config ?? {}) : config, fallback), ref },
     ])),
     startNode: draft.startNode ?? '',
     initialState: draft.initialState,
     limits: limitsOf(draft.limits),
   };
+}
+
+/** Beside the configuration it means the same as within. */
+function withFallback(config: JsonObject | null, fallback: Json | undefined): JsonObject | null {
+  return fallback === undefined ? config : { fallback, ...config };
 }
 
 export function nodeSpecOf(node: DraftNode): NodeSpec {

@@ -21,17 +21,32 @@ export function checkSources(checking: Checking): void {
   for (const node of draft.nodes) checkNodeSource(node, checking);
 }
 
-function checkSource(source: DraftSource, { report }: Checking): void {
+function checkSource(source: DraftSource, checking: Checking): void {
+  const { report } = checking;
   const { field, kind, config, sentAs } = source;
   if (kind !== null && !sourceKinds.includes(kind)) report.add('E004', `${field}.kind`, `${field}.kind names the unknown source kind '${kind}'; known are ${sourceKinds.join(', ')}`);
   const place = { field: `${field}.config`, sentAs };
   for (const path of secretPaths(source.configAsSent)) {
     report.at('E003', [place.field, ...path].join('.'), 'holds a secret: name an environment variable or a stored secret instead');
   }
+  checkFallbacks(source, checking);
   if (kind === 'llm' || kind === 'image') checkBySchema(config ?? {}, modelConfigSchema, place, report);
   if (source.hasRef || source.configIsBroken) return;
   if (kind === 'llm' && config?.model === undefined) report.add('W003', `${field}.config`, `${field}.config: the source '${source.id ?? ''}' names no model`);
   if (kind === 'db' && !hasConnection(config ?? {})) report.at('E002', `${field}.config.connection_string_env`, 'is missing: it names the environment variable with the connection');
+}
+
+/** One id or a list of them, beside or within the configuration. */
+function checkFallbacks({ id, field, fallback, config }: DraftSource, checking: Checking): void {
+  for (const [place, given] of [[`${field}.fallback`, fallback], [`${field}.config.fallback`, config?.fallback]] as const) {
+    if (given === undefined || given === null) continue;
+    const names = Array.isArray(given) ? given : [given];
+    for (const [index, name] of names.entries()) {
+      const at = Array.isArray(given) ? `${place}.${index}` : place;
+      if (typeof name !== 'string' || name === '') checking.report.at('E003', at, 'must be the id of a source');
+      else if (lookUp(name, undefined, checking) === null) checking.report.add('E008', at, `Source '${id ?? ''}' names the fallback '${name}', which is neither in the document nor among the tenant's active sources`);
+    }
+  }
 }
 
 function hasConnection(config: JsonObject): boolean {

@@ -159,6 +159,7 @@ function sourceSchema(): JsonObject {
       kind: { enum: [...sourceKinds], description: 'What it is.' },
       config: orNull({ type: 'object', $ref: '#/$defs/free_of_secrets', description: 'How to reach it; secrets stay in the environment, named by keys like api_key_env.' }),
       ref: orNull({ ...text, description: 'Instead of config: the name of a source of the tenant.' }),
+      fallback: orNull({ anyOf: [text, { type: 'array', items: text }], description: 'Sources that are asked instead, in order, when this one cannot be used.' }),
     },
     allOf: [
       { if: ofKind('llm', 'image'), then: { properties: { config: { properties: optional(samplingProperties) } } } },

@@ -19,6 +19,7 @@ export const llm: NodeType = {
       system_prompt: { type: 'string', description: 'Instructions before it, a template.' },
       response_format: { enum: ['text', 'json', 'schema'], description: 'json and schema: the answer is parsed, and repaired once by the model when it is wrong.' },
       schema: { type: 'object', description: 'JSON Schema of the answer, for response_format schema.' },
+      stream: { type: 'boolean', description: 'Shows the answer while it grows, as partialOutput of the node.' },
       ...samplingProperties,
       ...inlineSourceProperties,
     },

@@ -38,6 +38,8 @@ interface Found {
 
 const inlineKeys = ['provider', 'model', 'api_key_env', 'base_url'] as const;
 const mostFallbacks = 5;
+/** What a document may say over a saved source and leave it one: another model at the same place is harmless, another place is not. */
+const harmless: ReadonlySet<string> = new Set(['model', 'fallback', 'stream', 'cache', 'circuit_breaker']);
 /** What says that this source cannot be used now; another may. */
 const passesOn: ReadonlySet<string> = new Set(['SOURCE_UNAVAILABLE', 'SOURCE_PAUSED', 'SOURCE_UNPAID', 'SOURCE_UNAUTHORIZED', 'SOURCE_KEY_MISSING', 'SOURCE_MISSING']);
 
@@ -83,7 +85,7 @@ async function withFallbacks<T>(use: SourceUse, { first, kind, finder }: { first
   const primary = await first();
   const answered = await attempt(() => primary);
   if (answered !== null) return answered.answer;
-  for (const name of fallbacksOf(use.node.parameters['fallback'] ?? primary.config['fallback'])) {
+  for (const name of fallbacksOf(primary.config['fallback'])) {
     use.log(`${failures.at(-1)!.message} (${failures.at(-1)!.code}); the source '${name}' is asked instead`);
     const other = await attempt(() => foundFallback(name, kind, use, finder));
     if (other !== null) return other.answer;
@@ -91,15 +93,14 @@ async function withFallbacks<T>(use: SourceUse, { first, kind, finder }: { first
   throw failures.find(({ transient }) => transient) ?? failures[0]!;
 }
 
-export function fallbacksOf(given: Json | undefined): string[] {
+function fallbacksOf(given: Json | undefined): string[] {
   const names = typeof given === 'string' ? [given] : Array.isArray(given) ? given : [];
   return names.filter((name) => typeof name === 'string').slice(0, mostFallbacks);
 }
 
 async function foundFirst(name: string | null, inline: JsonObject, use: SourceUse, finder: SourceFinder): Promise<Found> {
   const found = name === null ? { name, recordedAs: null, kind: null, config: {}, isSaved: false } : await foundByName(name, use, finder);
-  // Another model at the same place is harmless; another place is not.
-  return { ...found, config: { ...found.config, ...inline }, isSaved: found.isSaved && Object.keys(inline).every((key) => key === 'model') };
+  return { ...found, config: { ...found.config, ...inline }, isSaved: found.isSaved && Object.keys(inline).every((key) => harmless.has(key)) };
 }
 
 async function foundFallback(name: string, kind: SourceKind, use: SourceUse, finder: SourceFinder): Promise<Found> {
@@ -117,7 +118,7 @@ async function foundByName(name: string, { plan, node, tenantId }: SourceUse, fi
     throw new NodeError('SOURCE_MISSING', `Node '${node.id}': there is no active source '${wanted}'${inDocument ? ` of kind ${inDocument.kind}` : ''}.`);
   }
   const own = inDocument?.config ?? {};
-  return { name, recordedAs: wanted, kind: row.kind as SourceKind, config: { ...row.config, ...own }, isSaved: Object.keys(own).length === 0 };
+  return { name, recordedAs: wanted, kind: row.kind as SourceKind, config: { ...row.config, ...own }, isSaved: Object.keys(own).every((key) => harmless.has(key)) };
 }
 
 function bound({ name, recordedAs, config, isSaved }: Found, use: SourceUse, { sources }: SourceFinder): SourcePort {

@@ -147,7 +147,12 @@ describe('fallbacks', () => {
   test('another source answers when the first cannot be used; the row says which', async () => {
     service.answer((request, response) => (request.url.startsWith('/v1') ? response.writeHead(503).end('overloaded') : says('from the second')(request, response)));
     await save('second', model({ base_url: `${service.url()}/other/v1`, model: 'gpt-4o-mini' }));
-    const row = await run(await workflowOf({ source: 'first' }, [{ id: 'first', kind: 'llm', config: model({ fallback: ['nowhere', 'second'], circuit_breaker: false }) }]));
+    const nowhere = await save('nowhere', model());
+    const id = await workflowOf({ source: 'first' }, [{ id: 'first', kind: 'llm', config: model({ fallback: ['nowhere', 'second'], circuit_breaker: false }) }]);
+    const remove = 'mutation ($id: UUID!, $force: Boolean) { deleteSource(input: {id: $id, force: $force}) { source { status } } }';
+    expect((await api.query('john', remove, { id: nowhere })).errors?.[0]?.extensions['code']).toBe('SOURCE_IN_USE');
+    await api.data('john', remove, { id: nowhere, force: true });
+    const row = await run(id);
     expect(row).toMatchObject({ status: 'completed', final_state: { text_result: 'from the second' } });
     expect(nodeOf(row)).toMatchObject({ source_name: 'second', model: 'gpt-4o-mini', attempts: 1 });
     const lines = nodeOf(row).logs!.map(({ message }) => message).join('\n');
