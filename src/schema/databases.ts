@@ -7,15 +7,16 @@ import { withClient } from './connection.ts';
  * The shadow is dropped: it must not be the database itself under another name of its host. A lock taken in one is seen in
  * the other only when they are the same.
  */
-export async function demandSeparateShadow(databaseUrl: string, shadowUrl: string): Promise<void> {
-  const refuse = (): never => {
-    throw new AgentFlowError('CONFIG_INVALID', `SHADOW_DATABASE_URL leads to the same database as DATABASE_URL (${databaseName(databaseUrl)}), and the shadow is dropped whenever it is needed.`, {
+export async function demandSeparateShadow(databaseUrl: string, shadowUrl: string, rootUrl: string): Promise<void> {
+  const refuse = (variable = 'DATABASE_URL'): never => {
+    throw new AgentFlowError('CONFIG_INVALID', `SHADOW_DATABASE_URL leads to the same database as ${variable} (${databaseName(shadowUrl)}), and the shadow is dropped whenever it is needed.`, {
       remedy: 'Let SHADOW_DATABASE_URL name a database of its own, for example agentflow_shadow.',
-      details: { problems: [{ variable: 'SHADOW_DATABASE_URL', message: 'names the main database' }] },
+      details: { problems: [{ variable: 'SHADOW_DATABASE_URL', message: `names the database of ${variable}` }] },
     });
   };
   const place = (url: string): string => ((parts) => `${parts.host}${parts.pathname}`)(new URL(url));
   if (place(databaseUrl) === place(shadowUrl)) refuse();
+  if (place(rootUrl) === place(shadowUrl)) refuse('ROOT_DATABASE_URL');
   const lock = `pg_catalog.hashtext('agentflow shadow'), pg_catalog.pg_backend_pid()`;
   await withClient(databaseUrl, async (main) => {
     const { rows: [mine] } = await main.query<{ pid: number; started: Date }>(`

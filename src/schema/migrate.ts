@@ -7,13 +7,11 @@ import type pg from 'pg';
 import { AgentFlowError } from '../errors.ts';
 import { actingAs, withClient, withSchemaLock } from './connection.ts';
 import { databaseName, demandSeparateShadow, demandUnused } from './databases.ts';
+import { migrationsFolder, projectFolder } from './folders.ts';
 import { committedMigrations, demandNotAhead, demandUnedited, migrationHistory, type CommittedMigration } from './history.ts';
 import { committedText, currentText, locateFailure } from './place.ts';
 import { prepareDatabase } from './prepare.ts';
 import type { Passwords } from './roles.ts';
-
-export const projectFolder = path.resolve(import.meta.dirname, '../..');
-export const migrationsFolder = path.join(projectFolder, 'migrations');
 
 /** The three databases that graphile-migrate knows. All connect as logins that may act as agentflow_owner. */
 export interface DatabaseUrls {
@@ -27,6 +25,8 @@ export interface DatabaseUrls {
   /** Another folder than the project's own `migrations`: proofs run on parts of a history. */
   migrationsFolder?: string;
 }
+
+export { migrationsFolder, projectFolder } from './folders.ts';
 
 export type Say = (line: string) => void;
 
@@ -101,7 +101,7 @@ export async function resetDatabase(urls: DatabaseUrls, options: { shadow: boole
 /** Throws CONFIG_INVALID when the shadow is the main database, DATABASE_IN_USE when somebody is in it. */
 async function demandShadowIsFree({ databaseUrl, shadowUrl, rootUrl }: DatabaseUrls): Promise<void> {
   if (shadowUrl === undefined || rootUrl === undefined) return; // graphile-migrate says so itself
-  await demandSeparateShadow(databaseUrl, shadowUrl);
+  await demandSeparateShadow(databaseUrl, shadowUrl, rootUrl);
   await withClient(rootUrl, (root) => demandUnused(root, databaseName(shadowUrl)));
 }
 

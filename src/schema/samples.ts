@@ -4,7 +4,7 @@ import { existsSync, readdirSync, readFileSync, renameSync, writeFileSync } from
 import path from 'node:path';
 import bcrypt from 'bcrypt';
 import { withClient } from './connection.ts';
-import { migrationsFolder } from './migrate.ts';
+import { migrationsFolder } from './folders.ts';
 
 export interface SampleUser {
   email: string;

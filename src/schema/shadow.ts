@@ -43,7 +43,7 @@ async function makeShadow(urls: DatabaseUrls): Promise<{ shadowUrl: string; fold
       remedy: 'SHADOW_DATABASE_URL names a database that may be dropped at any time; ROOT_DATABASE_URL any other database of its server.',
     });
   }
-  await demandSeparateShadow(databaseUrl, shadowUrl);
+  await demandSeparateShadow(databaseUrl, shadowUrl, rootUrl);
   await withClient(rootUrl, async (root) => {
     const name = databaseName(shadowUrl);
     await demandUnused(root, name);

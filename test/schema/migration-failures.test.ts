@@ -72,7 +72,7 @@ test('an edited migration that was applied is refused before anything runs', asy
 
 test('a shadow that is the main database is refused, also under another name of its host', async () => {
   const urls = await scratch.make({ current: table });
-  for (const shadowUrl of [urls.databaseUrl, urls.databaseUrl.replace('127.0.0.1', 'localhost')]) {
+  for (const shadowUrl of [urls.databaseUrl, urls.databaseUrl.replace('127.0.0.1', 'localhost'), urls.rootUrl]) {
     await expect(commitCurrent({ ...urls, shadowUrl }, undefined)).rejects.toMatchObject({
       code: 'CONFIG_INVALID', message: expect.stringContaining('SHADOW_DATABASE_URL'), remedy: expect.stringContaining('a database of its own'),
     });

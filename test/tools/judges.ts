@@ -3,16 +3,19 @@
  * Tools that are not packages of the project are installed once, on demand, into node_modules/.cache; what a machine lacks is named.
  * Exit code 1 when a judge finds something.
  */
-import { spawnSync } from 'node:child_process';
+import { spawn, spawnSync } from 'node:child_process';
 import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import os from 'node:os';
 import path from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { startEmbedded } from '../../src/embedded/index.ts';
 import { withClient } from '../../src/schema/connection.ts';
 import { migrationsFolder, projectFolder, runCurrent } from '../../src/schema/migrate.ts';
 import { findFullPostgres } from '../support/debian-postgres.ts';
 import { sampleStatements } from '../support/samples.ts';
+import { copFindings, numberOfQuestions } from './cop.ts';
 import { pgtapScript } from './pgtap-script.ts';
+import { splinterFindings } from './splinter.ts';
 
 interface Verdict {
   /** Null: the tool is not to be had here; `text` says what would bring it. */
@@ -146,18 +149,39 @@ function amcheck(): Promise<Verdict> {
   });
 }
 
-/** Its queries are fetched by whoever runs this: SPLINTER=path/to/splinter.sql */
+/** Its queries are fetched by whoever runs this: SPLINTER=path/to/splinter.sql. What it calls INFO is told and is no finding. */
 function splinter(): Promise<Verdict> {
   const file = process.env['SPLINTER'];
   if (file === undefined) return Promise.resolve({ findings: null, text: 'fetch splinter.sql and name it in SPLINTER' });
   return onFullPostgres((_url, _bin, superuserUrl) => withClient(superuserUrl, async (client) => {
-    const results = [await client.query(readFileSync(file, 'utf8'))].flat() as { rows: Record<string, string>[] }[];
-    const rows = results.flatMap((result) => result.rows).filter(({ detail }) => /app_public|app_private/.test(detail ?? ''));
-    return { findings: rows.length, text: rows.map(({ name, level, detail }) => `${level} ${name}: ${detail}`).join('\n') };
+    const rows = await splinterFindings(client, readFileSync(file, 'utf8'));
+    return { findings: rows.filter(({ level }) => level !== 'INFO').length, text: rows.map(({ name, level, detail }) => `${level} ${name}: ${detail}`).join('\n') };
   }));
 }
 
-const judges: Record<string, () => Verdict | Promise<Verdict>> = { relay, eslint, 'plpgsql-check': plpgsqlCheck, pgtap, amcheck, splinter };
+/** What graphql-cop asks, of a server as it is in production. */
+async function cop(): Promise<Verdict> {
+  const data = mkdtempSync(path.join(os.tmpdir(), 'agentflow-cop-'));
+  const server = spawn(process.execPath, [path.join(projectFolder, 'bin', 'agentflow.mjs'), 'start'], {
+    env: { PATH: process.env['PATH'], HOME: data, AGENTFLOW_DATA_DIR: path.join(data, 'd'), PORT: '0', AGENTFLOW_FACE: 'closed' }, stdio: 'ignore',
+  });
+  const ended = new Promise((resolve) => server.once('exit', resolve));
+  try {
+    const file = path.join(data, 'd', 'server.json');
+    while (!existsSync(file)) {
+      if (server.exitCode !== null) throw new Error(`agentflow start ended with ${server.exitCode}.`);
+      await sleep(100);
+    }
+    const found = await copFindings((JSON.parse(readFileSync(file, 'utf8')) as { graphqlUrl: string }).graphqlUrl);
+    return { findings: found.length, text: [`${numberOfQuestions} questions`, ...found].join('\n') };
+  } finally {
+    server.kill('SIGINT');
+    await ended;
+    rmSync(data, { recursive: true, force: true });
+  }
+}
+
+const judges: Record<string, () => Verdict | Promise<Verdict>> = { relay, eslint, 'plpgsql-check': plpgsqlCheck, pgtap, amcheck, splinter, cop };
 
 const wanted = process.argv.slice(2);
 let found = 0;

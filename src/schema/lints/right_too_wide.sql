@@ -1,4 +1,4 @@
--- Only agentflow_user has rights on tables: SELECT, and INSERT and UPDATE of named columns. Deleting is a function.
+-- Only agentflow_user has rights on tables: SELECT, and INSERT and UPDATE of named columns; agentflow_operator may SELECT. Deleting is a function.
 select 'error' as level, c.oid::regclass::text as object,
   format('%s may %s', case acl.grantee when 0 then 'everybody' else acl.grantee::regrole::text end, lower(acl.privilege_type)) as message,
   case when acl.privilege_type in ('INSERT', 'UPDATE') then format('grant %s (columns) on %s to agentflow_user;', lower(acl.privilege_type), c.oid::regclass)
@@ -6,4 +6,4 @@ select 'error' as level, c.oid::regclass::text as object,
 from pg_class c
 cross join lateral aclexplode(c.relacl) as acl
 where c.relnamespace = 'app_public'::regnamespace and not c.relispartition and acl.grantee <> c.relowner
-  and not (acl.grantee = 'agentflow_user'::regrole and acl.privilege_type = 'SELECT')
+  and not (acl.grantee in ('agentflow_user'::regrole, 'agentflow_operator'::regrole) and acl.privilege_type = 'SELECT')
