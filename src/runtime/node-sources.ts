@@ -93,7 +93,7 @@ async function withFallbacks<T>(use: SourceUse, { first, kind, finder }: { first
   throw failures.find(({ transient }) => transient) ?? failures[0]!;
 }
 
-function fallbacksOf(given: Json | undefined): string[] {
+export function fallbacksOf(given: Json | undefined): string[] {
   const names = typeof given === 'string' ? [given] : Array.isArray(given) ? given : [];
   return names.filter((name) => typeof name === 'string').slice(0, mostFallbacks);
 }

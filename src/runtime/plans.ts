@@ -3,6 +3,7 @@ import { loadSelectChecker, parseDocument, planOf, type SourceRow } from '../eng
 import type { JsonObject, Plan } from '../engine/types.ts';
 import { AgentFlowError } from '../errors.ts';
 import { nodeTypes } from '../nodes/index.ts';
+import { fallbacksOf } from './node-sources.ts';
 import type { WorkflowVersion } from '../store/engine-store.ts';
 
 export interface ReadyVersion {
@@ -64,6 +65,6 @@ function usesSql(spec: JsonObject): boolean {
 /** Whether a source of the tenant is there is known when a node runs, not before: it may come and go while the plan is kept. */
 function anySource(spec: JsonObject): SourceRow[] {
   const document = parseDocument(spec);
-  const names = [...document.sources.map(({ ref }) => ref), ...document.nodes.map(({ parameters }) => parameters['source'])];
+  const names = [...document.sources.flatMap(({ ref, config }) => [ref, ...fallbacksOf(config?.['fallback'])]), ...document.nodes.map(({ parameters }) => parameters['source'])];
   return names.filter((name) => typeof name === 'string').flatMap((name) => sourceKinds.map((kind) => ({ name, kind })));
 }
