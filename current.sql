@@ -816,15 +816,47 @@ create table if not exists app_private.flow_children (
 create index if not exists idx_flow_children_tenant_id_execution_id on app_private.flow_children (tenant_id, execution_id);
 
 -- What is counted for the quotas of a tenant. `day`: the one that `executions` counts. `storage_due`: when the bytes are measured anew.
-create table if not exists app_private.tenant_usage (
+create table if not exists app_private.tenant_usages (
   tenant_id uuid not null,
   day date null,
   executions bigint not null default 0,
   storage_bytes bigint null,
   storage_due timestamptz null,
-  constraint tenant_usage_pkey primary key (tenant_id),
-  constraint fk_tenant_usage_tenant_id foreign key (tenant_id) references app_public.tenants (id) on delete cascade
+  constraint tenant_usages_pkey primary key (tenant_id),
+  constraint fk_tenant_usages_tenant_id foreign key (tenant_id) references app_public.tenants (id) on delete cascade
 );
+
+-- What is left of erased tenants: certificates.
+create table if not exists app_private.tenant_erasures (
+  id uuid primary key default gen_random_uuid(),
+  erased_tenant_id uuid not null,
+  slug varchar(63) not null,
+  reason text not null,
+  erased_by text not null,
+  erased_at timestamptz not null default now(),
+  row_counts jsonb not null,
+  last_audit_hash text null,
+  constraint chk_tenant_erasures_reason check (btrim(reason) <> '')
+);
+
+-- The people of the platform in a tenant: who, why, until when. Without a row that is alive, they see nothing of it.
+create table if not exists app_private.operator_grants (
+  id uuid primary key default gen_random_uuid(),
+  tenant_id uuid not null,
+  operator varchar(63) not null,
+  reason text not null,
+  may_act boolean not null default false,
+  granted_by text not null,
+  created_at timestamptz not null default now(),
+  expires_at timestamptz not null,
+  ended_at timestamptz null,
+  constraint fk_operator_grants_tenant_id foreign key (tenant_id) references app_public.tenants (id) on delete cascade,
+  constraint chk_operator_grants_reason check (btrim(reason) <> ''),
+  constraint chk_operator_grants_expires_at check (expires_at > created_at and expires_at <= created_at + interval '30 days')
+);
+
+create index if not exists idx_operator_grants_tenant_id_created_at on app_private.operator_grants (tenant_id, created_at desc, id desc);
+create index if not exists idx_operator_grants_operator on app_private.operator_grants (operator, expires_at);
 
 -- The chain over a tenant's audit rows: each seal holds the hashes of some rows of one month, and the hash of the seal before it is in its own.
 -- Null rows: retention has dropped that month; the digest still says what they were.
@@ -846,16 +878,16 @@ create table if not exists app_private.audit_seals (
 create index if not exists idx_audit_seals_month on app_private.audit_seals (month) where row_ids is not null;
 
 -- How far the audit log is sealed. Rows up to `next_to` are sealed once the transactions that it waits for are over.
-create table if not exists app_private.audit_sealing (
+create table if not exists app_private.audit_sealings (
   only_one boolean primary key default true,
   sealed_to bigint not null default 0,
   next_to bigint null,
   waits_for text[] not null default '{}',
   kept_from date not null default '-infinity',
-  constraint chk_audit_sealing_only_one check (only_one)
+  constraint chk_audit_sealings_only_one check (only_one)
 );
 
-insert into app_private.audit_sealing default values on conflict do nothing;
+insert into app_private.audit_sealings default values on conflict do nothing;
 
 -- US dollars per million tokens (or per image), by model, from a day on.
 create table if not exists app_private.model_prices (
@@ -884,6 +916,7 @@ create table if not exists app_private.added_node_types (
 
 -- ---------------------------------------------------------------- Tables that an earlier form of this file made
 
+-- squawk-ignore adding-field-with-default
 alter table app_public.audit_logs add column if not exists sequence_number bigint not null default nextval('app_private.audit_sequence');
 alter table app_public.tenants drop constraint if exists chk_tenants_quotas;
 alter table app_public.tenants add constraint chk_tenants_quotas check (app_private.is_quotas(quotas));

@@ -17,6 +17,7 @@ const rooms: Record<string, () => Promise<Command>> = {
   key: async () => (await import('./key.ts')).keyCommands(),
   documents: async () => (await import('./documents.ts')).documentsCommands(),
   audit: async () => (await import('./audit.ts')).auditCommands(),
+  operator: async () => (await import('./operator.ts')).operatorCommands(),
   db: async () => (await import('./db/index.ts')).dbCommands(),
   doctor: async () => (await import('./doctor.ts')).doctorCommand(),
   verify: async () => (await import('./verify.ts')).verifyCommand(),

@@ -4,6 +4,7 @@ import { makeAnswers, tryFunctions, tryPower } from './functions.ts';
 import { plantGarden, type Garden } from './plant.ts';
 import { reachRecord, referencesRecord, rightsRecord, uniqueRecord, writesRecord, type Lines } from './record.ts';
 import { privateTables, publicSubjects, type Subject } from './subjects.ts';
+import { tryTenancy } from './tenancy.ts';
 import { tryPrivate, tryWalls, type Tally } from './walls.ts';
 import { tryWorlds } from './worlds.ts';
 
@@ -67,6 +68,7 @@ async function proveHere(client: pg.ClientBase, part: Part): Promise<Proof> {
 
 async function proveTable(client: pg.ClientBase, subject: Subject, garden: Garden, add: (tally: Tally) => void, write: (name: string, lines: Lines) => void): Promise<void> {
   add(await tryWalls(client, subject, garden));
+  add(await tryTenancy(client, subject, garden));
   write(subject.name, await reachRecord(client, subject, garden));
   write(subject.name, await writesRecord(client, subject, garden));
   write(subject.name, await uniqueRecord(client, subject));

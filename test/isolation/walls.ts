@@ -69,7 +69,7 @@ async function tryOne(client: pg.ClientBase, subject: Subject, { own, other }: G
 interface Statement { sql: string; values: unknown[] }
 
 /** A row of the other tenant once more, with fresh keys: the owner may write it, nobody else. */
-async function insertForOther(client: pg.ClientBase, subject: Subject, { other }: Garden): Promise<Statement> {
+export async function insertForOther(client: pg.ClientBase, subject: Subject, { other }: Garden): Promise<Statement> {
   const { rows: [row] } = await client.query<{ row: Record<string, unknown> }>(`select to_jsonb(t) as row from ${subject.name} t where ${subject.tenantColumn} = $1 order by t.ctid limit 1`, [other.id]);
   if (row === undefined) return { sql: `insert into ${subject.name} default values`, values: [] };
   const columns = subject.columns.filter(({ name, filled }) => row.row[name] !== null && !(filled && subject.key.includes(name)));

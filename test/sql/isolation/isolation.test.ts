@@ -68,12 +68,18 @@ test('with the grants as they are, nobody deletes or truncates anything', async 
   }
 });
 
-test('visitors, operators of the platform and the worker read no table', async () => {
-  for (const role of ['agentflow_visitor', 'agentflow_operator', 'agentflow_worker']) {
+test('visitors and the worker read no table', async () => {
+  for (const role of ['agentflow_visitor', 'agentflow_worker']) {
     await become(context.client, role, adminOf(own));
     for (const { name } of tables) expect([name, role, (await probe(context.client, `select from app_public.${name}`)).refused]).toEqual([name, role, '42501']);
     await leave(context.client);
   }
+});
+
+test('operators of the platform read nothing without a grant', async () => {
+  await become(context.client, 'agentflow_operator', adminOf(own));
+  for (const { name, tenantColumn } of tables) expect([name, await probe(context.client, `select ${tenantColumn} from app_public.${name}`)]).toMatchObject([name, { rows: 0, refused: null }]);
+  await leave(context.client);
 });
 
 test('nobody but the owner reads app_private, partitions included', async () => {

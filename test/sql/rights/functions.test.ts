@@ -15,14 +15,14 @@ test('who is not signed in may ask who he is, and nothing else', async () => {
   expect(await executableBy('agentflow_visitor')).toEqual(['app_public.signed_in_user']);
 });
 
-test("the platform's people have no right yet", async () => {
-  expect(await executableBy('agentflow_operator')).toEqual([]);
+test("the platform's people may do the few things that a grant lets them do", async () => {
+  expect(await executableBy('agentflow_operator')).toEqual(['app_public.operator_cancel_execution', 'app_public.operator_set_tenant_status']);
 });
 
 test('the login of the API may find out who signs in and count requests, and nothing else', async () => {
   expect(await executableBy('agentflow_authenticator')).toEqual([
     'app_private.begin_password_change', 'app_private.begin_sign_in', 'app_private.change_password', 'app_private.close_session', 'app_private.close_sessions', 'app_private.demand_session', 'app_private.find_access_link',
-    'app_private.identify_api_key', 'app_private.identify_session', 'app_private.open_session', 'app_private.refresh_session', 'app_private.refuse_sign_in', 'app_private.rehash_api_key', 'app_private.schema_state',
+    'app_private.identify_api_key', 'app_private.identify_session', 'app_private.note_refusal', 'app_private.open_session', 'app_private.refresh_session', 'app_private.refuse_sign_in', 'app_private.rehash_api_key', 'app_private.schema_state',
     'app_private.take_requests', 'app_private.use_access_link',
   ]);
 });
@@ -36,7 +36,7 @@ test('the worker may call functions of the engine and of maintenance, none of th
 test('in app_private, signed-in people may execute only what policies, CHECKs and triggers call', async () => {
   expect((await executableBy('agentflow_user')).filter((name) => name.startsWith('app_private.'))).toEqual([
     'app_private.acts_by_key', 'app_private.current_api_key_id', 'app_private.current_permissions', 'app_private.demand', 'app_private.fail', 'app_private.has_inline_secret', 'app_private.is_json_object',
-    'app_private.is_metrics', 'app_private.is_permissions', 'app_private.key_permission', 'app_private.least_role', 'app_private.may', 'app_private.registered_errors', 'app_private.role_rank',
+    'app_private.is_metrics', 'app_private.is_permissions', 'app_private.is_quotas', 'app_private.key_permission', 'app_private.least_role', 'app_private.may', 'app_private.registered_errors', 'app_private.role_rank',
   ]);
 });
 
