@@ -1,5 +1,5 @@
 --! Previous: -
---! Hash: sha1:2cf2b740f52395f4bda4932ad029589aa204c7e4
+--! Hash: sha1:c1e6ae6d4319736f8da6ad5d3b4e24f1098642ca
 --! Message: initial
 
 --! Included before.sql
@@ -50,6 +50,22 @@ comment on function app_private.is_permissions(jsonb) is
   'Has the value the shape of an API key''s permissions: areas (workflows, flows, executions, sources), each with a list of read, write, execute? For CHECKs.';
 grant execute on function app_private.is_permissions(jsonb) to agentflow_user;
 --! EndIncluded app_private/functions/is_permissions.sql
+--! Included app_private/functions/is_quotas.sql
+create or replace function app_private.is_quotas(value jsonb) returns boolean
+  language sql immutable parallel safe
+  set search_path = pg_catalog, pg_temp
+as $$
+  select jsonb_typeof(value) = 'object' and not exists (
+    select from jsonb_each(case when jsonb_typeof(value) = 'object' then value else '{}' end) as quota
+    where quota.key not in ('executions_per_day', 'concurrent_executions', 'storage_bytes', 'tokens_per_month', 'cost_per_month',
+        'max_parallel_nodes', 'max_nodes', 'max_tokens', 'max_cost', 'max_seconds', 'max_state_bytes', 'max_output_bytes')
+      or jsonb_typeof(quota.value) <> 'number' or quota.value < '0' or quota.value > '9007199254740991')
+$$;
+
+comment on function app_private.is_quotas(jsonb) is
+  'Quotas of a tenant: executions_per_day, concurrent_executions, storage_bytes, tokens_per_month, cost_per_month, and limits of each execution (max_...); numbers from 0 on.';
+grant execute on function app_private.is_quotas(jsonb) to agentflow_user;
+--! EndIncluded app_private/functions/is_quotas.sql
 --! Included app_private/functions/has_inline_secret.sql
 -- The list of names is the one of the validators: app_private.workflow_problems and src/engine/validate.
 -- {"secret": "name"}, anywhere but at the top, refers to a stored secret and holds none.
@@ -66,6 +82,18 @@ comment on function app_private.has_inline_secret(jsonb) is
   'Does the value hold, at any depth, a non-empty text under a name that secrets go by (api_key, password, token ...)? For CHECKs and the audit log.';
 grant execute on function app_private.has_inline_secret(jsonb) to agentflow_user;
 --! EndIncluded app_private/functions/has_inline_secret.sql
+--! Included app_private/functions/current_api_key_id.sql
+create or replace function app_private.current_api_key_id() returns uuid
+  language sql stable parallel safe
+  return case
+    when pg_catalog.current_setting('jwt.claims.api_key_id', true)
+      ~ '^[0-9A-Fa-f]{8}-[0-9A-Fa-f]{4}-[0-9A-Fa-f]{4}-[0-9A-Fa-f]{4}-[0-9A-Fa-f]{12}$'
+    then pg_catalog.current_setting('jwt.claims.api_key_id', true)::pg_catalog.uuid
+  end;
+
+comment on function app_private.current_api_key_id() is 'The API key that this transaction acts by, or null.';
+grant execute on function app_private.current_api_key_id() to agentflow_user;
+--! EndIncluded app_private/functions/current_api_key_id.sql
 --! EndIncluded before.sql
 
 /*
@@ -93,7 +121,7 @@ create table if not exists app_public.tenants (
   constraint chk_tenants_status check (status in ('active', 'suspended', 'deleted')),
   constraint chk_tenants_deleted_at check ((status = 'deleted') = (deleted_at is not null)),
   constraint chk_tenants_settings check (jsonb_typeof(settings) = 'object'),
-  constraint chk_tenants_quotas check (jsonb_typeof(quotas) = 'object')
+  constraint chk_tenants_quotas check (app_private.is_quotas(quotas))
 );
 
 -- ---------------------------------------------------------------- users
@@ -252,7 +280,8 @@ create table if not exists app_public.executions (
   error_node_id varchar(100) null,
   deleted_at timestamptz null,
   deleted_by uuid null,
-  constraint idx_executions_tenant_id_id unique (tenant_id, id),
+  -- The key by which it was started, kept as a fact even when the key is gone: no reference.
+  api_key_id uuid null default app_private.current_api_key_id(),
   constraint fk_executions_tenant_id foreign key (tenant_id) references app_public.tenants (id) on delete cascade,
   constraint fk_executions_workflow_id foreign key (tenant_id, workflow_id)
     references app_public.workflows (tenant_id, id) on delete cascade,
@@ -260,10 +289,6 @@ create table if not exists app_public.executions (
     references app_public.users (tenant_id, id) on delete cascade,
   constraint fk_executions_workflow_version_id foreign key (tenant_id, workflow_version_id)
     references app_public.workflow_versions (tenant_id, id) on delete cascade,
-  constraint fk_executions_parent_execution_id foreign key (tenant_id, parent_execution_id)
-    references app_public.executions (tenant_id, id) on delete cascade,
-  constraint fk_executions_retry_of_execution_id foreign key (tenant_id, retry_of_execution_id)
-    references app_public.executions (tenant_id, id) on delete cascade,
   constraint chk_executions_status check (status in ('pending', 'running', 'completed', 'failed', 'cancelled')),
   constraint chk_executions_completed_at
     check ((status in ('completed', 'failed', 'cancelled')) = (completed_at is not null)),
@@ -305,6 +330,20 @@ create unique index if not exists idx_executions_parent_execution_id_node on app
 create index if not exists idx_executions_retry_of_execution_id on app_public.executions (tenant_id, retry_of_execution_id)
   where retry_of_execution_id is not null;
 create index if not exists idx_executions_workflow_version_id on app_public.executions (tenant_id, workflow_version_id);
+-- The key that others refer to comes after every index that begins with the tenant: of two indexes that seem equally good PostgreSQL takes
+-- the younger one, all of them seem so while the table is empty, and a session keeps the plan that it made then for its foreign keys.
+do $$ begin
+  if not exists (select from pg_constraint where conname = 'idx_executions_tenant_id_id' and connamespace = 'app_public'::regnamespace) then
+    alter table app_public.executions
+      add constraint idx_executions_tenant_id_id unique (tenant_id, id),
+      add constraint fk_executions_parent_execution_id foreign key (tenant_id, parent_execution_id)
+        references app_public.executions (tenant_id, id) on delete cascade,
+      add constraint fk_executions_retry_of_execution_id foreign key (tenant_id, retry_of_execution_id)
+        references app_public.executions (tenant_id, id) on delete cascade;
+  end if;
+end $$;
+create index if not exists idx_executions_tenant_id_error_code on app_public.executions (tenant_id, error_code, created_at desc, id desc)
+  where error_code is not null;
 
 -- ---------------------------------------------------------------- node_executions (added), by month of the execution
 
@@ -333,6 +372,11 @@ create table if not exists app_public.node_executions (
   logs jsonb null,
   started_at timestamptz null,
   completed_at timestamptz null,
+  -- what was asked outside, and how the answer grows while it is streamed
+  source_name varchar(255) null,
+  model varchar(255) null,
+  is_cached boolean not null default false,
+  partial_output text null,
   constraint node_executions_pkey primary key (execution_id, node_id, execution_created_at),
   constraint fk_node_executions_execution_id foreign key (tenant_id, execution_id)
     references app_public.executions (tenant_id, id) on delete cascade,
@@ -431,6 +475,9 @@ create index if not exists idx_api_keys_replaced_by_id on app_public.api_keys (t
 
 -- ---------------------------------------------------------------- audit_logs, by month
 
+-- Counts the rows of the audit log, so that none can be sealed twice or passed over.
+create sequence if not exists app_private.audit_sequence;
+
 create table if not exists app_public.audit_logs (
   id uuid not null default gen_random_uuid(),
   user_id uuid null,
@@ -447,6 +494,7 @@ create table if not exists app_public.audit_logs (
   api_key_id uuid null,
   request_id varchar(100) null,
   entity_key varchar(255) null,
+  sequence_number bigint not null default nextval('app_private.audit_sequence'),
   constraint audit_logs_pkey primary key (id, created_at),
   constraint fk_audit_logs_user_id foreign key (user_id) references app_public.users (id) on delete set null
 ) partition by range (created_at);
@@ -457,6 +505,8 @@ create index if not exists idx_audit_logs_action on app_public.audit_logs (actio
 create index if not exists idx_audit_logs_entity_type on app_public.audit_logs (entity_type);
 create index if not exists idx_audit_logs_entity_id on app_public.audit_logs (entity_id);
 create index if not exists idx_audit_logs_created_at on app_public.audit_logs (created_at desc);
+-- added
+create index if not exists idx_audit_logs_tenant_id_created_at on app_public.audit_logs (tenant_id, created_at desc, id desc);
 
 -- ---------------------------------------------------------------- flows
 
@@ -534,14 +584,12 @@ create table if not exists app_public.flow_executions (
   created_at timestamptz not null default now(),
   updated_at timestamptz not null default now(),
   error_code varchar(50) null,
-  constraint idx_flow_executions_tenant_id_id unique (tenant_id, id),
+  api_key_id uuid null default app_private.current_api_key_id(),
   constraint fk_flow_executions_tenant_id foreign key (tenant_id) references app_public.tenants (id) on delete cascade,
   constraint fk_flow_executions_flow_id foreign key (tenant_id, flow_id)
     references app_public.flows (tenant_id, id) on delete cascade,
   constraint fk_flow_executions_user_id foreign key (tenant_id, user_id)
     references app_public.users (tenant_id, id) on delete cascade,
-  constraint fk_flow_executions_retry_of_flow_execution_id foreign key (tenant_id, retry_of_flow_execution_id)
-    references app_public.flow_executions (tenant_id, id) on delete cascade,
   constraint chk_flow_executions_completed_at
     check ((status in ('SUCCESS', 'FAILURE', 'COMPLETED')) = (completed_at is not null)),
   constraint chk_flow_executions_input_context
@@ -562,6 +610,17 @@ create index if not exists idx_flow_executions_tenant_id_flow_id on app_public.f
 create index if not exists idx_flow_executions_tenant_id_user_id on app_public.flow_executions (tenant_id, user_id);
 create index if not exists idx_flow_executions_retry_of on app_public.flow_executions (tenant_id, retry_of_flow_execution_id)
   where retry_of_flow_execution_id is not null;
+-- As of executions.
+do $$ begin
+  if not exists (select from pg_constraint where conname = 'idx_flow_executions_tenant_id_id' and connamespace = 'app_public'::regnamespace) then
+    alter table app_public.flow_executions
+      add constraint idx_flow_executions_tenant_id_id unique (tenant_id, id),
+      add constraint fk_flow_executions_retry_of_flow_execution_id foreign key (tenant_id, retry_of_flow_execution_id)
+        references app_public.flow_executions (tenant_id, id) on delete cascade;
+  end if;
+end $$;
+create index if not exists idx_flow_executions_tenant_id_error_code on app_public.flow_executions (tenant_id, error_code, started_at desc, id desc)
+  where error_code is not null;
 
 create table if not exists app_public.task_executions (
   id bigint generated by default as identity primary key,
@@ -615,7 +674,8 @@ create table if not exists app_private.sessions (
 create index if not exists idx_sessions_tenant_id_user_id on app_private.sessions (tenant_id, user_id);
 create index if not exists idx_sessions_expires_at on app_private.sessions (expires_at);
 
--- Tries at passwords since `started_at`, by account (an address that somebody wrote, known or not) and by the address they came from.
+-- Tries at passwords since `started_at`, by account (an address that somebody wrote, known or not) and by the address they came from;
+-- and refusals, so that the audit log is told once.
 -- Unlogged: a crash forgets them, and nothing waits for the disk.
 create unlogged table if not exists app_private.sign_in_tries (
   kind varchar(50) not null,
@@ -623,10 +683,23 @@ create unlogged table if not exists app_private.sign_in_tries (
   tries integer not null default 1,
   started_at timestamptz not null default now(),
   constraint sign_in_tries_pkey primary key (kind, name),
-  constraint chk_sign_in_tries_kind check (kind in ('account', 'origin'))
+  constraint chk_sign_in_tries_kind check (kind in ('account', 'origin', 'refusal'))
 );
 
 create index if not exists idx_sign_in_tries_started_at on app_private.sign_in_tries (started_at);
+
+-- How many requests a tenant, or an address, may still send. Servers take leases from it (app_private.take_requests) and refill it on the way.
+-- Unlogged: a crash fills all buckets.
+create unlogged table if not exists app_private.request_buckets (
+  kind varchar(50) not null,
+  name varchar(255) not null,
+  level double precision not null,
+  refilled_at timestamptz not null default now(),
+  constraint request_buckets_pkey primary key (kind, name),
+  constraint chk_request_buckets_kind check (kind in ('tenant', 'address'))
+);
+
+create index if not exists idx_request_buckets_refilled_at on app_private.request_buckets (refilled_at);
 
 -- One row a living worker process. `lock_key` is held as a session-level advisory lock: a free lock means a dead process.
 create table if not exists app_private.workers (
@@ -717,12 +790,90 @@ end $$;
 
 do $$ begin
   if to_regtype('app_public.usage_by') is null then
-    create type app_public.usage_by as enum ('DAY', 'WORKFLOW', 'NODE_TYPE');
+    create type app_public.usage_by as enum ('DAY', 'WORKFLOW', 'NODE_TYPE', 'MODEL', 'SOURCE');
   end if;
   if to_regtype('app_public.usage_line') is null then
-    create type app_public.usage_line as (day date, workflow_id uuid, node_type text, executions bigint, tokens bigint, cost numeric);
+    create type app_public.usage_line as (day date, workflow_id uuid, node_type text, executions bigint, tokens bigint, cost numeric,
+      model text, source_name text, cache_hits bigint);
+  end if;
+  if to_regtype('app_public.budget_state') is null then
+    create type app_public.budget_state as enum ('OK', 'WARNED', 'STOPPED');
+    create type app_public.circuit_state as enum ('CLOSED', 'OPEN', 'HALF_OPEN');
+  end if;
+  if to_regtype('app_public.budget') is null then
+    create type app_public.budget as (id uuid, api_key_id uuid, monthly_limit numeric, warn_at numeric, spent numeric, tokens bigint,
+      state app_public.budget_state, warned_at timestamptz, stopped_at timestamptz, created_at timestamptz, updated_at timestamptz);
   end if;
 end $$;
+
+-- What a tenant lets itself, or one of its API keys, spend on models in a month (UTC). `api_key_id` null: the whole tenant.
+create table if not exists app_private.budgets (
+  id uuid primary key default gen_random_uuid(),
+  tenant_id uuid not null,
+  api_key_id uuid null,
+  monthly_limit numeric(14, 4) not null,
+  warn_at numeric(3, 2) not null default 0.8,
+  created_at timestamptz not null default now(),
+  updated_at timestamptz not null default now(),
+  created_by uuid null,
+  updated_by uuid null,
+  constraint idx_budgets_tenant_id_api_key_id unique (tenant_id, api_key_id),
+  constraint fk_budgets_tenant_id foreign key (tenant_id) references app_public.tenants (id) on delete cascade,
+  constraint fk_budgets_api_key_id foreign key (tenant_id, api_key_id)
+    references app_public.api_keys (tenant_id, id) on delete cascade,
+  constraint chk_budgets_monthly_limit check (monthly_limit >= 0),
+  constraint chk_budgets_warn_at check (warn_at between 0 and 1)
+);
+
+create unique index if not exists idx_budgets_tenant_id on app_private.budgets (tenant_id) where api_key_id is null;
+
+-- What calls of models have cost in a month (UTC): one row for the tenant (`spender_id` is its own id) and one for each API key that
+-- started executions. Written when a call ends, whatever becomes of its execution.
+create table if not exists app_private.monthly_expenses (
+  tenant_id uuid not null,
+  month date not null,
+  spender_id uuid not null,
+  calls bigint not null default 0,
+  tokens bigint not null default 0,
+  cost numeric(20, 10) not null default 0,
+  warned_at timestamptz null,
+  stopped_at timestamptz null,
+  constraint monthly_expenses_pkey primary key (tenant_id, month, spender_id),
+  constraint fk_monthly_expenses_tenant_id foreign key (tenant_id) references app_public.tenants (id) on delete cascade
+);
+
+-- Sources that have failed lately, seen by all workers alike. No row: it works. `retry_at`: open until then; `probe_until`: somebody
+-- is trying it out. Unlogged: a crash forgets it, and nothing waits for the disk.
+create unlogged table if not exists app_private.source_circuits (
+  tenant_id uuid not null,
+  source_key varchar(255) not null,
+  failures integer not null default 0,
+  openings integer not null default 0,
+  opened_at timestamptz null,
+  retry_at timestamptz null,
+  probe_until timestamptz null,
+  error_code varchar(50) null,
+  updated_at timestamptz not null default now(),
+  constraint source_circuits_pkey primary key (tenant_id, source_key),
+  constraint fk_source_circuits_tenant_id foreign key (tenant_id) references app_public.tenants (id) on delete cascade
+);
+
+-- Answers of sources that ask for it, by a digest of tenant, source, configuration and request. Unlogged: it can be asked for again.
+create unlogged table if not exists app_private.kept_answers (
+  tenant_id uuid not null,
+  cache_key varchar(64) not null,
+  source_name varchar(255) null,
+  answer jsonb not null,
+  bytes bytea null,
+  hits integer not null default 0,
+  created_at timestamptz not null default now(),
+  expires_at timestamptz not null,
+  constraint kept_answers_pkey primary key (tenant_id, cache_key),
+  constraint fk_kept_answers_tenant_id foreign key (tenant_id) references app_public.tenants (id) on delete cascade,
+  constraint chk_kept_answers_bytes check (octet_length(bytes) <= 16777216)
+);
+
+create index if not exists idx_kept_answers_tenant_id_expires_at on app_private.kept_answers (tenant_id, expires_at);
 
 -- The tasks of flows that each worker has. `is_pattern`: test tasks answer for every name that matches.
 create table if not exists app_private.flow_tasks (
@@ -760,6 +911,80 @@ create table if not exists app_private.flow_children (
 
 create index if not exists idx_flow_children_tenant_id_execution_id on app_private.flow_children (tenant_id, execution_id);
 
+-- What is counted for the quotas of a tenant. `day`: the one that `executions` counts. `storage_due`: when the bytes are measured anew.
+create table if not exists app_private.tenant_usages (
+  tenant_id uuid not null,
+  day date null,
+  executions bigint not null default 0,
+  storage_bytes bigint null,
+  storage_due timestamptz null,
+  constraint tenant_usages_pkey primary key (tenant_id),
+  constraint fk_tenant_usages_tenant_id foreign key (tenant_id) references app_public.tenants (id) on delete cascade
+);
+
+-- What is left of erased tenants: certificates.
+create table if not exists app_private.tenant_erasures (
+  id uuid primary key default gen_random_uuid(),
+  erased_tenant_id uuid not null,
+  slug varchar(63) not null,
+  reason text not null,
+  erased_by text not null,
+  erased_at timestamptz not null default now(),
+  row_counts jsonb not null,
+  last_audit_hash text null,
+  constraint chk_tenant_erasures_reason check (btrim(reason) <> '')
+);
+
+-- The people of the platform in a tenant: who, why, until when. Without a row that is alive, they see nothing of it.
+create table if not exists app_private.operator_grants (
+  id uuid primary key default gen_random_uuid(),
+  tenant_id uuid not null,
+  operator varchar(63) not null,
+  reason text not null,
+  may_act boolean not null default false,
+  granted_by text not null,
+  created_at timestamptz not null default now(),
+  expires_at timestamptz not null,
+  ended_at timestamptz null,
+  constraint fk_operator_grants_tenant_id foreign key (tenant_id) references app_public.tenants (id) on delete cascade,
+  constraint chk_operator_grants_reason check (btrim(reason) <> ''),
+  constraint chk_operator_grants_expires_at check (expires_at > created_at and expires_at <= created_at + interval '30 days')
+);
+
+create index if not exists idx_operator_grants_tenant_id_created_at on app_private.operator_grants (tenant_id, created_at desc, id desc);
+create index if not exists idx_operator_grants_operator on app_private.operator_grants (operator, expires_at);
+
+-- The chain over a tenant's audit rows: each seal holds the hashes of some rows of one month, and the hash of the seal before it is in its own.
+-- Null rows: retention has dropped that month; the digest still says what they were.
+create table if not exists app_private.audit_seals (
+  tenant_id uuid not null,
+  number bigint not null,
+  month date not null,
+  row_count integer not null,
+  row_ids uuid[] null,
+  row_hashes bytea[] null,
+  digest bytea not null,
+  hash bytea not null,
+  sealed_at timestamptz not null default now(),
+  constraint audit_seals_pkey primary key (tenant_id, number),
+  constraint chk_audit_seals_number check (number >= 1),
+  constraint chk_audit_seals_rows check ((row_ids is null) = (row_hashes is null) and cardinality(row_ids) = row_count and cardinality(row_hashes) = row_count)
+);
+
+create index if not exists idx_audit_seals_month on app_private.audit_seals (month) where row_ids is not null;
+
+-- How far the audit log is sealed. Rows up to `next_to` are sealed once the transactions that it waits for are over.
+create table if not exists app_private.audit_sealings (
+  only_one boolean primary key default true,
+  sealed_to bigint not null default 0,
+  next_to bigint null,
+  waits_for text[] not null default '{}',
+  kept_from date not null default '-infinity',
+  constraint chk_audit_sealings_only_one check (only_one)
+);
+
+insert into app_private.audit_sealings default values on conflict do nothing;
+
 -- US dollars per million tokens (or per image), by model, from a day on.
 create table if not exists app_private.model_prices (
   model varchar(255) not null,
@@ -767,6 +992,8 @@ create table if not exists app_private.model_prices (
   input_per_million numeric(14, 6) not null default 0,
   output_per_million numeric(14, 6) not null default 0,
   per_image numeric(14, 6) not null default 0,
+  changed_at timestamptz not null default now(),
+  changed_by varchar(255) null,
   constraint model_prices_pkey primary key (model, valid_from),
   constraint chk_model_prices_values check (input_per_million >= 0 and output_per_million >= 0 and per_image >= 0)
 );
@@ -782,6 +1009,37 @@ create table if not exists app_private.added_node_types (
   constraint chk_added_node_types_source_kind check (source_kind in ('llm', 'image', 'db', 'api')),
   constraint chk_added_node_types_source_required check (source_kind is not null or not source_required)
 );
+
+-- ---------------------------------------------------------------- Tables that an earlier form of this file made
+
+-- squawk-ignore adding-field-with-default
+alter table app_public.audit_logs add column if not exists sequence_number bigint not null default nextval('app_private.audit_sequence');
+alter table app_public.tenants drop constraint if exists chk_tenants_quotas;
+alter table app_public.tenants add constraint chk_tenants_quotas check (app_private.is_quotas(quotas));
+alter table app_private.sign_in_tries drop constraint if exists chk_sign_in_tries_kind;
+alter table app_private.sign_in_tries add constraint chk_sign_in_tries_kind check (kind in ('account', 'origin', 'refusal'));
+create index if not exists idx_audit_logs_sequence_number on app_public.audit_logs
+  using brin (sequence_number) with (pages_per_range = 32, autosummarize = on);
+
+alter table app_public.executions add column if not exists api_key_id uuid null;
+alter table app_public.executions alter column api_key_id set default app_private.current_api_key_id();
+alter table app_public.flow_executions add column if not exists api_key_id uuid null;
+alter table app_public.flow_executions alter column api_key_id set default app_private.current_api_key_id();
+alter table app_public.node_executions
+  add column if not exists source_name varchar(255) null,
+  add column if not exists model varchar(255) null,
+  add column if not exists is_cached boolean not null default false,
+  add column if not exists partial_output text null;
+alter table app_private.model_prices
+  add column if not exists changed_at timestamptz not null default now(),
+  add column if not exists changed_by varchar(255) null;
+alter type app_public.usage_by add value if not exists 'MODEL' after 'NODE_TYPE';
+alter type app_public.usage_by add value if not exists 'SOURCE' after 'MODEL';
+do $$ begin
+  if not exists (select from pg_catalog.pg_attribute where attrelid = to_regclass('app_public.usage_line') and attname = 'cache_hits') then
+    alter type app_public.usage_line add attribute model text, add attribute source_name text, add attribute cache_hits bigint;
+  end if;
+end $$;
 
 --! Included after.sql
 -- The order is: functions, triggers, policies, grants, comments. Each file once.
@@ -820,18 +1078,6 @@ comment on function app_public.current_user_role() is
   E'@behavior -*\nThe role within the tenant (viewer, operator, developer, architect, admin) of this transaction, or null.';
 grant execute on function app_public.current_user_role() to agentflow_user;
 --! EndIncluded app_public/functions/current_user_role.sql
---! Included app_private/functions/current_api_key_id.sql
-create or replace function app_private.current_api_key_id() returns uuid
-  language sql stable parallel safe
-  return case
-    when pg_catalog.current_setting('jwt.claims.api_key_id', true)
-      ~ '^[0-9A-Fa-f]{8}-[0-9A-Fa-f]{4}-[0-9A-Fa-f]{4}-[0-9A-Fa-f]{4}-[0-9A-Fa-f]{12}$'
-    then pg_catalog.current_setting('jwt.claims.api_key_id', true)::pg_catalog.uuid
-  end;
-
-comment on function app_private.current_api_key_id() is 'The API key that this transaction acts by, or null.';
-grant execute on function app_private.current_api_key_id() to agentflow_user;
---! EndIncluded app_private/functions/current_api_key_id.sql
 --! Included app_private/functions/acts_by_key.sql
 -- A malformed key id still means a key: rights are narrowed, not widened.
 create or replace function app_private.acts_by_key() returns boolean
@@ -946,6 +1192,7 @@ create or replace function app_private.registered_errors()
       ('WORKFLOW_NOT_RUNNABLE', 'AF423', 'This workflow cannot be executed in its present status.', 'Publish it, or run a draft as a developer.'),
       ('INVALID_FLOW', 'AF424', 'The flow is not valid.', 'validateFlow lists every problem.'),
       ('FLOW_NOT_RUNNABLE', 'AF425', 'This flow cannot be executed in its present status.', 'Activate it.'),
+      ('QUOTA_EXCEEDED', 'AF429', 'The tenant has used up one of its quotas.', 'The message names the quota. Wait until there is room again, or ask who runs the platform for more.'),
       ('WORKER_UNKNOWN', 'AF510', 'The worker process was taken for dead.', 'It registers anew by itself.');
   end;
 
@@ -1295,6 +1542,234 @@ end $$;
 
 comment on function app_private.audit_flow_execution_change() is 'Writes an audit row when somebody cancels a flow execution.';
 --! EndIncluded app_private/functions/audit/audit_flow_execution_change.sql
+--! Included app_private/functions/audit/audit_hash.sql
+/*
+ * Every column by name and in a form that no setting of a session changes: a dump, a restore and another version of PostgreSQL give the same hash.
+ * `user_id` comes beside the row: erasing a user empties the column, and the hash is still that of the row as it was written.
+ */
+create or replace function app_private.audit_hash(audit app_public.audit_logs, user_id uuid) returns bytea
+  language sql stable parallel safe
+  return pg_catalog.sha256(pg_catalog.convert_to(pg_catalog.jsonb_build_array(
+    (audit).id, (audit).sequence_number, (audit).tenant_id, user_id, (audit).action, (audit).entity_type, (audit).entity_id, (audit).entity_key,
+    (audit).old_value, (audit).new_value, pg_catalog.host((audit).ip_address), pg_catalog.masklen((audit).ip_address), (audit).user_agent,
+    extract(epoch from (audit).created_at), (audit).api_key_id, (audit).request_id)::pg_catalog.text, 'UTF8'));
+
+comment on function app_private.audit_hash(app_public.audit_logs, uuid) is 'What a seal keeps of a row of the audit log.';
+--! EndIncluded app_private/functions/audit/audit_hash.sql
+--! Included app_private/functions/audit/audit_digest.sql
+create or replace function app_private.audit_digest(row_ids uuid[], row_hashes bytea[]) returns bytea
+  language sql immutable parallel safe
+  set search_path = pg_catalog, pg_temp
+as $$
+  select sha256(coalesce(string_agg(uuid_send(entry.id) || entry.hash, ''::bytea order by entry.place), ''::bytea))
+  from unnest(row_ids, row_hashes) with ordinality as entry (id, hash, place)
+$$;
+
+comment on function app_private.audit_digest(uuid[], bytea[]) is 'One hash for the rows of a seal.';
+--! EndIncluded app_private/functions/audit/audit_digest.sql
+--! Included app_private/functions/audit/audit_seal_hash.sql
+create or replace function app_private.audit_seal_hash(previous bytea, tenant_id uuid, number bigint, month date, row_count integer, digest bytea) returns bytea
+  language sql immutable parallel safe
+  return pg_catalog.sha256(coalesce(previous, ''::pg_catalog.bytea) || pg_catalog.uuid_send(tenant_id) || pg_catalog.int8send(number)
+    || pg_catalog.int4send(month - '2000-01-01'::pg_catalog.date) || pg_catalog.int4send(row_count) || digest);
+
+comment on function app_private.audit_seal_hash(bytea, uuid, bigint, date, integer, bytea) is 'The hash of a seal, with that of the seal before it inside.';
+--! EndIncluded app_private/functions/audit/audit_seal_hash.sql
+--! Included app_private/functions/audit/has_unsealed_audit.sql
+create or replace function app_private.has_unsealed_audit() returns boolean
+  language sql volatile security definer
+  set search_path = pg_catalog, pg_temp
+as $$
+  select sequence.is_called and sequence.last_value > sealing.sealed_to
+  from app_private.audit_sequence as sequence, app_private.audit_sealings as sealing
+$$;
+
+comment on function app_private.has_unsealed_audit() is 'Are there rows in the audit log that no seal holds?';
+grant execute on function app_private.has_unsealed_audit() to agentflow_worker;
+--! EndIncluded app_private/functions/audit/has_unsealed_audit.sql
+--! Included app_private/functions/audit/add_seals.sql
+-- A seal holds up to a thousand rows of one tenant and one month.
+create or replace function app_private.add_seals(after_number bigint, to_number bigint) returns integer
+  language plpgsql
+  set search_path = pg_catalog, pg_temp
+as $$
+declare
+  part record;
+  former record;
+  sealed integer := 0;
+begin
+  for part in
+    select hashed.tenant_id, hashed.month, count(*)::integer as row_count,
+      array_agg(hashed.id order by hashed.sequence_number) as row_ids, array_agg(hashed.hash order by hashed.sequence_number) as row_hashes
+    from (
+      select audit.tenant_id, audit.id, audit.sequence_number, app_private.audit_hash(audit, audit.user_id) as hash, made.month,
+        (row_number() over (partition by audit.tenant_id, made.month order by audit.sequence_number) - 1) / 1000 as place
+      from app_public.audit_logs as audit
+      cross join lateral (select date_trunc('month', audit.created_at at time zone 'UTC')::date) as made (month)
+      where audit.sequence_number > after_number and audit.sequence_number <= to_number
+    ) as hashed
+    group by hashed.tenant_id, hashed.month, hashed.place
+    order by hashed.tenant_id, min(hashed.sequence_number)
+  loop
+    select seals.number, seals.hash into former
+    from app_private.audit_seals as seals where seals.tenant_id = part.tenant_id order by seals.number desc limit 1;
+    insert into app_private.audit_seals (tenant_id, number, month, row_count, row_ids, row_hashes, digest, hash)
+    select part.tenant_id, given.number, part.month, part.row_count, part.row_ids, part.row_hashes, given.digest,
+      app_private.audit_seal_hash(former.hash, part.tenant_id, given.number, part.month, part.row_count, given.digest)
+    from (select coalesce(former.number, 0) + 1, app_private.audit_digest(part.row_ids, part.row_hashes)) as given (number, digest);
+    sealed := sealed + part.row_count;
+  end loop;
+  return sealed;
+end $$;
+
+comment on function app_private.add_seals(bigint, bigint) is 'Chains the rows of the audit log between two numbers, by tenant; answers how many there were.';
+--! EndIncluded app_private/functions/audit/add_seals.sql
+--! Included app_private/functions/audit/audit_writers.sql
+create or replace function app_private.audit_writers() returns text[]
+  language sql volatile
+  set search_path = pg_catalog, pg_temp
+as $$
+  select coalesce(array_agg(distinct held.virtualtransaction), '{}')
+  from pg_locks as held
+  where held.locktype = 'relation' and held.relation = 'app_private.audit_sequence'::regclass and held.mode = 'RowExclusiveLock'
+    and held.database = (select oid from pg_database where datname = current_database())
+$$;
+
+comment on function app_private.audit_writers() is 'The transactions that have drawn a number for a row of the audit log and are not over.';
+--! EndIncluded app_private/functions/audit/audit_writers.sql
+--! Included app_private/functions/audit/seal_audit.sql
+/*
+ * A transaction that draws a number holds a lock on the sequence until it is over. So when the last number has been read, and nobody holds such a
+ * lock, all rows up to it are there; otherwise the number is kept, and the rows are sealed by a later call, when those who held it then are gone.
+ */
+create or replace function app_private.seal_audit(most integer default 50000) returns integer
+  language plpgsql volatile security definer
+  set search_path = pg_catalog, pg_temp
+as $$
+declare
+  state app_private.audit_sealings;
+  last_number bigint;
+  writers text[];
+  sealed integer := 0;
+begin
+  select * into state from app_private.audit_sealings for update skip locked;
+  if not found then
+    return 0;
+  end if;
+  select case when is_called then last_value else 0 end into last_number from app_private.audit_sequence;
+  writers := app_private.audit_writers();
+  if state.next_to is null or not state.waits_for && writers then
+    last_number := least(last_number, state.sealed_to + greatest(most, 1));
+    if state.next_to is not null then
+      sealed := app_private.add_seals(state.sealed_to, state.next_to);
+      state.sealed_to := state.next_to;
+    end if;
+    if writers = '{}' then
+      sealed := sealed + app_private.add_seals(state.sealed_to, last_number);
+      state.sealed_to := greatest(state.sealed_to, last_number);
+    end if;
+    state.next_to := nullif(greatest(last_number, state.sealed_to), state.sealed_to);
+    update app_private.audit_sealings
+    set sealed_to = state.sealed_to, next_to = state.next_to, waits_for = case when state.next_to is null then '{}' else writers end;
+  end if;
+  return sealed;
+end $$;
+
+comment on function app_private.seal_audit(integer) is
+  'Seals rows of the audit log whose transactions are over; answers how many. One at a time: who comes second does nothing.';
+grant execute on function app_private.seal_audit(integer) to agentflow_worker;
+--! EndIncluded app_private/functions/audit/seal_audit.sql
+--! Included app_private/functions/audit/audit_faults.sql
+/*
+ * What does not fit: a seal that does not follow from the one before it, a row that is not what its seal says, is missing, or came later than its place.
+ * A row whose user was erased (the log itself says so) is judged as it was with that user.
+ */
+create or replace function app_private.audit_faults()
+  returns table (tenant_id uuid, audit_log_id uuid, created_at timestamptz, problem text)
+  language sql stable security definer
+  set search_path = pg_catalog, pg_temp
+as $$
+  with sealing as (
+    select sealing.sealed_to, sealing.kept_from from app_private.audit_sealings as sealing
+  ), seals as (
+    select seal.*, lag(seal.hash) over chain as previous, lag(seal.number, 1, 0::bigint) over chain as former
+    from app_private.audit_seals as seal
+    window chain as (partition by seal.tenant_id order by seal.number)
+  ), entries as (
+    select seal.tenant_id, seal.number, entry.id, entry.hash
+    from app_private.audit_seals as seal, unnest(seal.row_ids, seal.row_hashes) as entry (id, hash)
+  ), rows as (
+    select audit.tenant_id, audit.id, audit.created_at, audit.user_id, app_private.audit_hash(audit, audit.user_id) as hash
+    from app_public.audit_logs as audit, sealing
+    where audit.sequence_number <= sealing.sealed_to
+  ), compared as materialized (
+    select coalesce(entries.tenant_id, rows.tenant_id) as tenant_id, coalesce(entries.id, rows.id) as id, rows.created_at, rows.user_id,
+      entries.number, entries.hash as sealed_hash, rows.hash as found_hash
+    from entries full join rows on rows.id = entries.id
+    where rows.hash is distinct from entries.hash
+  )
+  select seal.tenant_id, null::uuid, seal.sealed_at, format('seal %s does not follow from the one before it', seal.number)
+  from seals as seal
+  where seal.number <> seal.former + 1
+    or seal.hash <> app_private.audit_seal_hash(seal.previous, seal.tenant_id, seal.number, seal.month, seal.row_count, seal.digest)
+  union all
+  select seal.tenant_id, null, seal.sealed_at, format('seal %s does not hold what its digest says', seal.number)
+  from app_private.audit_seals as seal
+  where seal.row_ids is not null and seal.digest <> app_private.audit_digest(seal.row_ids, seal.row_hashes)
+  union all
+  select seal.tenant_id, null, seal.sealed_at, format('seal %s has lost its rows, and retention has not dropped its month', seal.number)
+  from app_private.audit_seals as seal, sealing
+  where seal.row_ids is null and seal.month >= sealing.kept_from
+  union all
+  select compared.tenant_id, compared.id, compared.created_at, case
+      when compared.found_hash is null then format('the row is missing (seal %s)', compared.number)
+      when compared.sealed_hash is null then 'the row was added after its place was sealed'
+      else format('the row was changed (seal %s)', compared.number)
+    end
+  from compared, sealing
+  where not (compared.sealed_hash is null and date_trunc('month', compared.created_at at time zone 'UTC')::date < sealing.kept_from)
+    and not (compared.user_id is null and compared.found_hash is not null and compared.sealed_hash is not null and exists (
+      select from app_public.audit_logs as audit
+      join app_public.audit_logs as erasing on erasing.tenant_id = audit.tenant_id and erasing.entity_type = 'user' and erasing.action = 'erase'
+      where audit.id = compared.id and audit.tenant_id = compared.tenant_id
+        and app_private.audit_hash(audit, erasing.entity_id) = compared.sealed_hash))
+$$;
+
+comment on function app_private.audit_faults() is 'What in the audit log is not as it was sealed; no row when everything is.';
+--! EndIncluded app_private/functions/audit/audit_faults.sql
+--! Included app_private/functions/audit/audit_heads.sql
+create or replace function app_private.audit_heads()
+  returns table (tenant_id uuid, seals bigint, sealed_rows bigint, hash text)
+  language sql stable security definer
+  set search_path = pg_catalog, pg_temp
+as $$
+  select distinct on (seals.tenant_id) seals.tenant_id, seals.number, sum(seals.row_count) over (partition by seals.tenant_id), encode(seals.hash, 'hex')
+  from app_private.audit_seals as seals
+  order by seals.tenant_id, seals.number desc
+$$;
+
+comment on function app_private.audit_heads() is
+  'The last seal of each tenant. Noted somewhere else, it shows later that the log up to it was not written anew.';
+--! EndIncluded app_private/functions/audit/audit_heads.sql
+--! Included app_private/functions/audit/forget_sealed_rows.sql
+-- The seals stay, with their digests: the chain goes on holding from its first one. The log itself says that rows went.
+create or replace function app_private.forget_sealed_rows(kept_from date) returns void
+  language sql
+  set search_path = pg_catalog, pg_temp
+as $$
+  with forgotten as (
+    update app_private.audit_seals set row_ids = null, row_hashes = null
+    where audit_seals.month < forget_sealed_rows.kept_from and audit_seals.row_ids is not null
+    returning audit_seals.tenant_id, audit_seals.row_count
+  )
+  select app_private.record_audit(forgotten.tenant_id, null, 'erase', 'audit_log', null,
+    jsonb_build_object('rows', sum(forgotten.row_count)), jsonb_build_object('kept_from', forget_sealed_rows.kept_from))
+  from forgotten group by forgotten.tenant_id;
+  update app_private.audit_sealings set kept_from = greatest(audit_sealings.kept_from, forget_sealed_rows.kept_from);
+$$;
+
+comment on function app_private.forget_sealed_rows(date) is 'Retention has dropped the audit rows of the months before this one: their seals keep the digests alone.';
+--! EndIncluded app_private/functions/audit/forget_sealed_rows.sql
 --! Included app_private/functions/triggers/fill_owner.sql
 create or replace function app_private.fill_owner() returns trigger
   language plpgsql
@@ -1408,7 +1883,7 @@ end $$;
 comment on function app_private.refuse_change() is 'Refuses every change of a table that only grows.';
 --! EndIncluded app_private/functions/triggers/refuse_change.sql
 --! Included app_private/functions/triggers/keep_audit.sql
--- The foreign key empties user_id when a user is erased: by then that user is gone. Nothing else ever changes.
+-- The foreign key empties user_id when a user is erased: by then that user is gone. The rows of an erased tenant go after it. Nothing else ever changes.
 create or replace function app_private.keep_audit() returns trigger
   language plpgsql security definer
   set search_path = pg_catalog, pg_temp
@@ -1421,11 +1896,14 @@ begin
   then
     return new;
   end if;
+  if tg_op = 'DELETE' and not exists (select from app_public.tenants where id = old.tenant_id) then
+    return old;
+  end if;
   perform app_private.fail('ILLEGAL_TRANSITION', 'The audit log is never changed.');
   return null;
 end $$;
 
-comment on function app_private.keep_audit() is 'Refuses every change of the audit log but the one that erasing a user makes.';
+comment on function app_private.keep_audit() is 'Refuses every change of the audit log but those that erasing a user or a tenant makes.';
 --! EndIncluded app_private/functions/triggers/keep_audit.sql
 --! Included app_private/functions/triggers/touch.sql
 create or replace function app_private.touch() returns trigger
@@ -1698,6 +2176,9 @@ begin
     execute format('drop table app_private.%I', name);
     dropped := dropped || name;
   end loop;
+  if parent = 'audit_logs' and dropped <> '{}' then
+    perform app_private.forget_sealed_rows(to_date(right(oldest_kept, 7), 'YYYY_MM'));
+  end if;
   return dropped;
 end $$;
 
@@ -1925,6 +2406,83 @@ comment on function app_private.unregister_worker(uuid) is 'Takes a worker off t
 
 grant execute on function app_private.unregister_worker(uuid) to agentflow_worker;
 --! EndIncluded app_private/functions/engine/unregister_worker.sql
+--! Included app_private/functions/tenants/parked.sql
+create or replace function app_private.parked() returns uuid
+  language sql immutable parallel safe
+  return '00000000-0000-0000-0000-000000000000'::pg_catalog.uuid;
+
+comment on function app_private.parked() is 'Who holds the lease of an execution whose tenant is suspended: a worker that never is.';
+--! EndIncluded app_private/functions/tenants/parked.sql
+--! Included app_private/functions/tenants/park_tenants.sql
+/*
+ * What is not over in these tenants gets a lease that no worker can take. Whoever drives one of them has lost it, and is told; what its nodes
+ * had finished is stored, and the rest is done when the tenant is let in again.
+ */
+create or replace function app_private.park_tenants(tenants uuid[]) returns integer
+  language plpgsql
+  set search_path = pg_catalog, pg_temp
+as $$
+declare
+  parked uuid[];
+  of_tenants uuid[];
+begin
+  with running as (
+    select execution.id, execution.tenant_id from app_public.executions as execution
+    where execution.tenant_id = any (tenants) and execution.status in ('pending', 'running')
+    union all
+    select app_private.flow_run_id(execution.id), execution.tenant_id from app_public.flow_executions as execution
+    where execution.tenant_id = any (tenants) and execution.status in ('PENDING', 'RUNNING')
+  ), changed as (
+    insert into app_private.execution_leases as lease (execution_id, tenant_id, worker_id)
+    select running.id, running.tenant_id, app_private.parked() from running
+    order by running.id
+    on conflict (execution_id) do update
+      set worker_id = excluded.worker_id, attempt = lease.attempt + 1,
+        driven = lease.driven + case when lease.worker_id is null then interval '0' else now() - lease.claimed_at end
+      where lease.worker_id is distinct from app_private.parked()
+    returning lease.execution_id, lease.tenant_id
+  )
+  select coalesce(array_agg(changed.execution_id), '{}'), coalesce(array_agg(changed.tenant_id), '{}') into parked, of_tenants from changed;
+  perform app_private.notify_executions(of_tenants, parked);
+  return cardinality(parked);
+end $$;
+
+comment on function app_private.park_tenants(uuid[]) is 'Takes what runs in suspended tenants from the workers, until resume_tenant; answers how many executions.';
+--! EndIncluded app_private/functions/tenants/park_tenants.sql
+--! Included app_private/functions/tenants/park_suspended.sql
+-- A claim that was under way while the tenant was suspended is caught here.
+create or replace function app_private.park_suspended() returns integer
+  language sql volatile
+  set search_path = pg_catalog, pg_temp
+as $$
+  select app_private.park_tenants(suspended.ids)
+  from (select array_agg(tenants.id) as ids from app_public.tenants where tenants.status <> 'active') as suspended
+  where suspended.ids is not null
+$$;
+
+comment on function app_private.park_suspended() is 'Parks what runs in tenants that are not active; null when all are.';
+--! EndIncluded app_private/functions/tenants/park_suspended.sql
+--! Included app_private/functions/tenants/resume_tenant.sql
+-- What waits for an event is woken too: the event may have come meanwhile. Who wakes for nothing goes on waiting.
+create or replace function app_private.resume_tenant(tenant uuid) returns integer
+  language plpgsql
+  set search_path = pg_catalog, pg_temp
+as $$
+declare
+  resumed uuid[];
+begin
+  with changed as (
+    update app_private.execution_leases as lease set worker_id = null, claimed_at = now()
+    where lease.tenant_id = tenant and lease.worker_id = app_private.parked()
+    returning lease.execution_id
+  )
+  select coalesce(array_agg(changed.execution_id), '{}') into resumed from changed;
+  perform app_private.enqueue_executions(resumed);
+  return cardinality(resumed);
+end $$;
+
+comment on function app_private.resume_tenant(uuid) is 'Gives what was parked in a tenant back to the workers; answers how many executions.';
+--! EndIncluded app_private/functions/tenants/resume_tenant.sql
 --! Included app_private/functions/engine/sweep_workers.sql
 /*
  * Finds dead workers (their lock is free, or no heartbeat for 15 s), unlocks their jobs and frees their executions.
@@ -1961,6 +2519,7 @@ begin
   select array_agg(lease.execution_id) into orphans
     from app_private.execution_leases as lease
    where lease.worker_id is not null
+     and lease.worker_id <> app_private.parked()
      and not exists (select from app_private.workers as known where known.id = lease.worker_id);
   if orphans is not null then
     perform app_private.free_leases(orphans, true);
@@ -1968,6 +2527,7 @@ begin
     -- unlocked jobs make no noise of their own: one notification lets a living worker fetch them now
     perform pg_notify('jobs:insert', '{"count":1}');
   end if;
+  perform app_private.park_suspended();
   return coalesce(cardinality(dead_ids), 0);
 end
 $$;
@@ -2053,6 +2613,8 @@ as $$
            'wait_reason', node.wait_reason,
            'wait_until', node.wait_until,
            'wait_details', node.wait_details,
+           'wait_time', case when node.finish_order is null then node.wait_time end,
+           'logs', case when node.finish_order is null then node.logs end,
            'input', case when with_input then node.input end,
            'started_ms', extract(epoch from node.started_at) * 1000,
            'completed_ms', extract(epoch from node.completed_at) * 1000
@@ -2261,9 +2823,9 @@ begin
   end if;
 
   insert into app_public.executions (tenant_id, user_id, workflow_id, workflow_version_id, initial_state,
-    parent_execution_id, parent_node_id, depth, is_test)
+    parent_execution_id, parent_node_id, depth, is_test, api_key_id)
   values (tenant, parent.user_id, workflow.id, version_id, wanted -> 'input', parent_id, parent_node, parent.depth + 1,
-    workflow.status = 'draft')
+    workflow.status = 'draft', parent.api_key_id)
   on conflict (tenant_id, parent_execution_id, parent_node_id) where parent_execution_id is not null do nothing
   returning id into child_id;
   update app_public.node_executions as node
@@ -2369,19 +2931,21 @@ begin
       insert into app_public.node_executions as stored (
         execution_id, node_id, execution_created_at, tenant_id, node_type, sequence_number, finish_order, attempts, status,
         input, output, writes, route_target, error_code, error_message, tokens_used, cost,
-        wait_time, wait_reason, wait_until, wait_details, logs, started_at, completed_at
+        wait_time, wait_reason, wait_until, wait_details, logs, started_at, completed_at, source_name, model, is_cached, partial_output
       )
       select given.execution_id, given.node_id, given.execution_created_at, lease.tenant_id, given.node_type,
              given.sequence_number, given.finish_order, given.attempts, given.status,
              given.input, given.output, given.writes, given.route_target, given.error_code, given.error_message,
              given.tokens_used, given.cost, given.wait_time, given.wait_reason, given.wait_until, given.wait_details, given.logs,
-             to_timestamp(given.started_ms / 1000), to_timestamp(given.completed_ms / 1000)
+             to_timestamp(given.started_ms / 1000), to_timestamp(given.completed_ms / 1000),
+             given.source_name, given.model, coalesce(given.is_cached, false), given.partial_output
         from json_to_recordset(nodes) as given (
           execution_id uuid, attempt integer, execution_created_at timestamptz, node_id varchar, node_type varchar,
           sequence_number integer, finish_order integer, attempts integer, status varchar,
           input jsonb, output jsonb, writes jsonb, route_target varchar, error_code varchar, error_message text,
           tokens_used integer, cost numeric, wait_time numeric, wait_reason varchar, wait_until timestamptz, wait_details jsonb,
-          logs jsonb, started_ms double precision, completed_ms double precision
+          logs jsonb, started_ms double precision, completed_ms double precision,
+          source_name varchar, model varchar, is_cached boolean, partial_output text
         )
         join app_private.execution_leases as lease
           on lease.execution_id = given.execution_id and lease.attempt = given.attempt and lease.worker_id = worker
@@ -2392,7 +2956,8 @@ begin
             tokens_used = excluded.tokens_used, cost = excluded.cost, wait_time = excluded.wait_time,
             wait_reason = excluded.wait_reason, wait_until = excluded.wait_until,
             wait_details = excluded.wait_details, logs = excluded.logs,
-            started_at = excluded.started_at, completed_at = excluded.completed_at
+            started_at = excluded.started_at, completed_at = excluded.completed_at,
+            source_name = excluded.source_name, model = excluded.model, is_cached = excluded.is_cached, partial_output = excluded.partial_output
         where stored.finish_order is null
       returning stored.tenant_id, stored.execution_id, stored.node_id, stored.node_type, stored.status, stored.finish_order, stored.wait_details
     )
@@ -2928,10 +3493,126 @@ comment on function app_private.current_model_prices() is 'What each model costs
 
 grant execute on function app_private.current_model_prices() to agentflow_worker;
 --! EndIncluded app_private/functions/engine/current_model_prices.sql
+--! Included app_private/functions/engine/give_up_execution.sql
+/*
+ * Ends an execution, of a workflow or a flow, that no worker can drive: as failed, with EXECUTION_POISONED. It needs nothing of what the
+ * execution holds, so that whatever keeps it from running cannot keep it from ending. Retrying it makes a new one.
+ * Lock order as everywhere in the engine: the execution, then its lease. False: it is over, or unknown.
+ */
+create or replace function app_private.give_up_execution(run_id uuid)
+returns boolean
+language plpgsql
+volatile
+security definer
+set search_path = pg_catalog, pg_temp
+as $$
+declare
+  flow constant bigint := app_private.flow_id_of_run(run_id);
+  told constant text := 'No worker could run this execution; the server log says why.';
+  execution app_public.executions;
+  flow_tenant uuid;
+begin
+  if flow is null then
+    select known.* into execution from app_public.executions as known
+      where known.id = run_id and known.completed_at is null for no key update;
+    if not found then
+      return false;
+    end if;
+    delete from app_private.execution_leases as lease where lease.execution_id = run_id;
+    perform app_private.cancel_nodes(execution.tenant_id, execution.id, execution.created_at);
+    update app_public.executions as known
+       set status = 'failed', completed_at = now(), error_code = 'EXECUTION_POISONED', error_message = told,
+           metrics = spent.metrics, tokens_used = spent.tokens_used, cost = spent.cost, execution_time = spent.execution_time
+      from app_private.spent_so_far(execution) as spent
+     where known.id = run_id;
+    perform app_private.end_children(execution.tenant_id, array[run_id]);
+    perform app_private.wake_flows(array[run_id]);
+    perform app_private.wake_parents(array[run_id]);
+  else
+    select known.tenant_id into flow_tenant from app_public.flow_executions as known
+      where known.id = flow and known.completed_at is null for no key update;
+    if not found then
+      return false;
+    end if;
+    delete from app_private.execution_leases as lease where lease.execution_id = run_id;
+    update app_public.task_executions as task
+       set status = 'FAILURE', error_code = 'EXECUTION_POISONED', error_message = told, completed_at = now(), wait_until = null
+     where task.tenant_id = flow_tenant and task.flow_execution_id = flow and task.completed_at is null;
+    update app_public.flow_executions as known
+       set status = 'FAILURE', completed_at = now(), error_code = 'EXECUTION_POISONED', error_message = told, error_task = last.task_name,
+           total_tasks_executed = coalesce(last.sequence_number, 0)
+      from (select) as nothing
+      left join lateral (
+        select task.task_name, task.sequence_number from app_public.task_executions as task
+         where task.tenant_id = flow_tenant and task.flow_execution_id = flow
+         order by task.sequence_number desc limit 1) as last on true
+     where known.id = flow;
+    perform app_private.end_flow_children(array[flow_tenant], array[run_id]);
+  end if;
+  perform app_private.notify_executions(array[coalesce(execution.tenant_id, flow_tenant)], array[run_id]);
+  return true;
+end
+$$;
+
+comment on function app_private.give_up_execution(uuid) is
+  'Ends an execution that no worker can drive, as failed with EXECUTION_POISONED; false when there is nothing to end.';
+--! EndIncluded app_private/functions/engine/give_up_execution.sql
+--! Included app_private/functions/engine/record_fault.sql
+/*
+ * Something outside of the nodes' code went wrong while a worker drove an execution, of a workflow or a flow. It is given back and tried again
+ * later, a few times, with growing pauses; then it is given up, so that nothing is tried for ever. Progress clears the count.
+ * Returns what became of it: again, given_up, or over (also when somebody else holds it).
+ */
+create or replace function app_private.record_fault(worker uuid, run_id uuid)
+returns text
+language plpgsql
+volatile
+security definer
+set search_path = pg_catalog, pg_temp
+as $$
+declare
+  most_faults constant integer := 8;
+  longest_pause constant double precision := 10;
+  tenant uuid;
+  faults integer;
+begin
+  select execution.tenant_id into tenant from app_public.executions as execution
+    where execution.id = run_id and execution.completed_at is null for no key update;
+  if not found then
+    select execution.tenant_id into tenant from app_public.flow_executions as execution
+      where execution.id = app_private.flow_id_of_run(run_id) and execution.completed_at is null for no key update;
+  end if;
+  if tenant is null then
+    return 'over';
+  end if;
+  insert into app_private.execution_leases as lease (execution_id, tenant_id, worker_id, losses)
+  values (run_id, tenant, null, 1)
+  on conflict (execution_id) do update
+    set losses = lease.losses + 1, worker_id = null, waits = false,
+        driven = lease.driven + case when lease.worker_id is null then interval '0' else now() - lease.claimed_at end
+    where lease.worker_id is null or lease.worker_id = worker
+  returning lease.losses into faults;
+  if faults is null then
+    return 'over';
+  elsif faults >= most_faults then
+    perform app_private.give_up_execution(run_id);
+    return 'given_up';
+  end if;
+  perform app_private.enqueue_executions(array[run_id], array[now() + make_interval(secs => least(longest_pause, 0.25 * power(2, faults)))]);
+  return 'again';
+end
+$$;
+
+comment on function app_private.record_fault(uuid, uuid) is
+  'Gives an execution back after a fault of the worker, or gives it up after too many; says which.';
+
+grant execute on function app_private.record_fault(uuid, uuid) to agentflow_worker;
+--! EndIncluded app_private/functions/engine/record_fault.sql
 --! Included app_private/functions/engine/requeue_orphans.sql
 /*
  * The last net: executions, of workflows and flows, that are not over, that nobody holds and that no job will wake get a job. Nothing should ever be found;
- * a job removed by hand, or one that used up its attempts, is. What waits for an event has no job and is no orphan. Returns how many were found.
+ * a job removed by hand is. One whose job has used up its attempts failed every time that a worker took it: it is given up.
+ * What waits for an event has no job and is no orphan. Returns how many were found.
  */
 create or replace function app_private.requeue_orphans()
 returns integer
@@ -2941,9 +3622,27 @@ security definer
 set search_path = pg_catalog, pg_temp
 as $$
 declare
-  found_ids uuid[];
+  requeued uuid[];
+  orphan record;
+  found_count integer := 0;
 begin
-  select coalesce(array_agg(orphan.id), '{}') into found_ids
+  for orphan in
+    select unfinished.id
+      from (
+        select execution.id from app_public.executions as execution where execution.status in ('pending', 'running')
+         union all
+        select app_private.flow_run_id(execution.id) from app_public.flow_executions as execution where execution.status in ('PENDING', 'RUNNING')
+      ) as unfinished
+      join graphile_worker.jobs as job on job.key = unfinished.id::text and job.attempts >= job.max_attempts and job.locked_at is null
+     order by unfinished.id
+     limit 1000
+  loop
+    perform app_private.give_up_execution(orphan.id);
+    perform graphile_worker.remove_job(orphan.id::text);
+    found_count := found_count + 1;
+  end loop;
+
+  select coalesce(array_agg(unfinished.id), '{}') into requeued
     from (
       select execution.id
         from app_public.executions as execution
@@ -2952,9 +3651,7 @@ begin
          and not exists (
            select from app_private.execution_leases as lease
             where lease.execution_id = execution.id and (lease.worker_id is not null or lease.waits))
-         and not exists (
-           select from graphile_worker.jobs as job
-            where job.key = execution.id::text and job.attempts < job.max_attempts)
+         and not exists (select from graphile_worker.jobs as job where job.key = execution.id::text)
        union all
       select app_private.flow_run_id(execution.id)
         from app_public.flow_executions as execution
@@ -2963,18 +3660,16 @@ begin
          and not exists (
            select from app_private.execution_leases as lease
             where lease.execution_id = app_private.flow_run_id(execution.id) and (lease.worker_id is not null or lease.waits))
-         and not exists (
-           select from graphile_worker.jobs as job
-            where job.key = app_private.flow_run_id(execution.id)::text and job.attempts < job.max_attempts)
+         and not exists (select from graphile_worker.jobs as job where job.key = app_private.flow_run_id(execution.id)::text)
        limit 1000
-    ) as orphan;
-  perform app_private.enqueue_executions(found_ids);
-  return cardinality(found_ids);
+    ) as unfinished;
+  perform app_private.enqueue_executions(requeued);
+  return found_count + cardinality(requeued);
 end
 $$;
 
 comment on function app_private.requeue_orphans() is
-  'Adds jobs for executions that nobody holds and that no job would wake; returns how many.';
+  'Adds jobs for executions that nobody holds and that no job would wake, and gives up those whose job failed every time; returns how many.';
 
 grant execute on function app_private.requeue_orphans() to agentflow_worker;
 --! EndIncluded app_private/functions/engine/requeue_orphans.sql
@@ -3077,6 +3772,7 @@ as $$
            'wait_reason', task.wait_reason,
            'wait_until', task.wait_until,
            'wait_details', task.wait_details,
+           'logs', case when task.completed_at is null then task.logs end,
            'started_ms', extract(epoch from task.started_at) * 1000
          ) order by task.sequence_number), '[]')
     from app_public.task_executions as task
@@ -3384,8 +4080,8 @@ begin
     from app_private.flow_children as known
    where known.tenant_id = parent.tenant_id and known.flow_execution_id = flow and known.task_name = task;
   if child is null then
-    insert into app_public.executions (tenant_id, user_id, workflow_id, initial_state)
-    select parent.tenant_id, parent.user_id, found.id, run_flow_workflow.initial_state
+    insert into app_public.executions (tenant_id, user_id, workflow_id, initial_state, api_key_id)
+    select parent.tenant_id, parent.user_id, found.id, run_flow_workflow.initial_state, parent.api_key_id
       from app_public.workflows as found
      where found.tenant_id = parent.tenant_id and found.status = 'published'
        and (found.id::text = lower(workflow) or found.name = workflow)
@@ -3587,7 +4283,7 @@ return case part
     when 'nodes' then array['id', 'type', 'description', 'metadata']
     when 'edges' then array['from', 'to', 'condition', 'default', 'queue']
     when 'queues' then array['id', 'from', 'to', 'bandwidth']
-    when 'sources' then array['id', 'kind', 'config', 'ref']
+    when 'sources' then array['id', 'kind', 'config', 'ref', 'fallback']
     when 'bandwidth' then array['max_messages_per_second', 'max_requests_per_minute', 'max_tokens_per_minute', 'burst_size']
     when 'limits' then array['max_parallel_nodes', 'max_nodes', 'max_tokens', 'max_cost', 'max_seconds', 'max_state_bytes',
       'max_output_bytes']
@@ -4410,6 +5106,59 @@ $$;
 
 comment on function app_private.graph_problems(jsonb, jsonb, text) is 'E012, E013: rings, and nodes that cannot be reached. node_ids: {id: position}.';
 --! EndIncluded app_private/functions/validation/graph_problems.sql
+--! Included app_private/functions/validation/fallback_names.sql
+-- The sources that sources of a document name in their place: `fallback` beside or within `config`, one id or a list. `name` is null where it is no text.
+create or replace function app_private.fallback_names(sources jsonb)
+returns table ("position" integer, source_id text, field text, is_list boolean, name text)
+language sql immutable parallel safe
+begin atomic
+  select places."position", app_private.json_text(places.entry -> 'id'), 'sources.' || places."position" || places.path
+      || case when jsonb_typeof(places.value) = 'array' then '.' || (named.ordinality - 1) else '' end,
+    jsonb_typeof(places.value) = 'array', nullif(app_private.json_text(named.value), '')
+  from (
+    select entries."position", entries.entry, '.fallback' as path, entries.entry -> 'fallback' as value
+    from app_private.json_entries(sources) as entries where jsonb_typeof(entries.entry) = 'object'
+    union all
+    select entries."position", entries.entry, '.config.fallback', app_private.json_object(entries.entry -> 'config') -> 'fallback'
+    from app_private.json_entries(sources) as entries where jsonb_typeof(entries.entry) = 'object'
+  ) as places
+  cross join lateral jsonb_array_elements(case when jsonb_typeof(places.value) = 'array' then places.value else jsonb_build_array(places.value) end)
+    with ordinality as named (value, ordinality)
+  where not app_private.json_is_absent(places.value);
+end;
+
+comment on function app_private.fallback_names(jsonb) is 'The sources that sources of a document name as fallbacks, with the fields where they stand.';
+--! EndIncluded app_private/functions/validation/fallback_names.sql
+--! Included app_private/functions/validation/fallback_problems.sql
+-- Are the fallbacks of sources there? source_rows: {name: [kinds]} of the tenant's active rows.
+create or replace function app_private.fallback_problems(sources jsonb, source_rows jsonb)
+returns table (code text, message text, field text, node_id text)
+language plpgsql immutable parallel safe as $$
+#variable_conflict use_column
+declare
+  source_ids constant jsonb := app_private.json_names(sources);
+begin
+  return query
+    select 'E003', fallbacks.field || ' must be the id of a source', fallbacks.field, null
+    from app_private.fallback_names(sources) as fallbacks
+    where fallbacks.name is null
+    limit 1000;
+
+  return query
+    select 'E008', format('Source %s names the fallback %s, which is neither in the document nor among the active sources of the tenant',
+        app_private.shown(fallbacks.source_id), app_private.shown(fallbacks.name)), fallbacks.field, null
+    from app_private.fallback_names(sources) as fallbacks
+    cross join lateral (select sources -> (source_ids ->> fallbacks.name)::integer as entry) as documented
+    where fallbacks.name is not null and case
+      when documented.entry is null then source_rows -> fallbacks.name is null
+      when app_private.json_is_absent(documented.entry -> 'ref') or jsonb_typeof(documented.entry -> 'ref') <> 'string' then false
+      else not coalesce(source_rows -> (documented.entry ->> 'ref') ? app_private.json_text(documented.entry -> 'kind'), false) end
+    limit 1000;
+end
+$$;
+
+comment on function app_private.fallback_problems(jsonb, jsonb) is 'E003 and E008 of the fallbacks of sources. source_rows: {name: [kinds]}.';
+--! EndIncluded app_private/functions/validation/fallback_problems.sql
 --! Included app_private/functions/validation/spec_source_names.sql
 -- The names under which a document may look for rows of `sources`: what its nodes name, and what its sources refer to.
 create or replace function app_private.spec_source_names(spec jsonb)
@@ -4417,6 +5166,8 @@ returns text[]
 language sql immutable parallel safe
 return array(
     select uses.name from app_private.node_source_uses(spec -> 'nodes', '{}') as uses where uses.name is not null
+    union
+    select fallbacks.name from app_private.fallback_names(spec -> 'sources') as fallbacks where fallbacks.name is not null
     union
     select app_private.json_text(entries.entry -> 'ref') from app_private.json_entries(spec -> 'sources') as entries
     where jsonb_typeof(entries.entry -> 'ref') = 'string');
@@ -4486,6 +5237,7 @@ begin
   return query select * from app_private.edge_problems(edges, node_ids, app_private.json_names(queues));
   return query select * from app_private.queue_problems(queues, edges, node_ids);
   return query select * from app_private.source_problems(sources);
+  return query select * from app_private.fallback_problems(sources, source_rows);
   return query select * from app_private.graph_problems(edges, node_ids, app_private.json_text(spec -> 'start_node'));
   return query select * from app_private.unknown_key_problems(spec);
 end
@@ -4518,13 +5270,18 @@ $$;
 comment on function app_private.workflow_problems(jsonb, uuid) is 'Problems of a workflow document in a tenant: {"errors": [...], "warnings": [...]}, each {code, message, field, node_id}.';
 --! EndIncluded app_private/functions/validation/workflow_problems.sql
 --! Included app_private/functions/validation/spec_uses_source.sql
--- True when a node of the document gets its source from the row of this name: by name, or by a source of the document that refers to it.
+-- True when a node of the document gets its source from the row of this name: by name, or by a source of the document that refers to it; or when
+-- a source of the document falls back on it.
 create or replace function app_private.spec_uses_source(spec jsonb, name text, kind text)
 returns boolean
 language sql immutable parallel safe
 return exists (
     select
-    from app_private.node_source_uses(spec -> 'nodes', '{}') as uses
+    from (
+      select uses.name from app_private.node_source_uses(spec -> 'nodes', '{}') as uses
+      union
+      select fallbacks.name from app_private.fallback_names(spec -> 'sources') as fallbacks
+    ) as uses
     cross join (select app_private.json_names(spec -> 'sources') as ids) as documented
     cross join lateral (select spec -> 'sources' -> (documented.ids ->> uses.name)::integer as entry) as source
     where case when source.entry is null then uses.name = spec_uses_source.name
@@ -4534,7 +5291,7 @@ return exists (
 comment on function app_private.spec_uses_source(jsonb, text, text) is 'True when a node of the document uses the source row of this name and kind.';
 --! EndIncluded app_private/functions/validation/spec_uses_source.sql
 --! Included app_private/functions/validation/workflows_using_source.sql
--- The published workflows of a tenant that look for this source row. The first three conditions reach the index on spec;
+-- The published workflows of a tenant that look for this source row. All conditions but the last reach the index on spec;
 -- the last one knows that a source of the document goes before a row of the same name.
 create or replace function app_private.workflows_using_source(tenant_id uuid, name text, kind text)
 returns table (id uuid, name text)
@@ -4549,7 +5306,13 @@ as $$
       or workflows.spec @> jsonb_build_object('nodes', jsonb_build_array(
         jsonb_build_object('metadata', jsonb_build_object('source_id', workflows_using_source.name))))
       or workflows.spec @> jsonb_build_object('sources', jsonb_build_array(
-        jsonb_build_object('ref', workflows_using_source.name))))
+        jsonb_build_object('ref', workflows_using_source.name)))
+      or workflows.spec @> jsonb_build_object('sources', jsonb_build_array(jsonb_build_object('fallback', workflows_using_source.name)))
+      or workflows.spec @> jsonb_build_object('sources', jsonb_build_array(jsonb_build_object('fallback', jsonb_build_array(workflows_using_source.name))))
+      or workflows.spec @> jsonb_build_object('sources', jsonb_build_array(
+        jsonb_build_object('config', jsonb_build_object('fallback', workflows_using_source.name))))
+      or workflows.spec @> jsonb_build_object('sources', jsonb_build_array(
+        jsonb_build_object('config', jsonb_build_object('fallback', jsonb_build_array(workflows_using_source.name))))))
     and app_private.spec_uses_source(workflows.spec, workflows_using_source.name, workflows_using_source.kind)
 $$;
 
@@ -4760,6 +5523,28 @@ $$;
 comment on function app_private.identify_session(uuid) is 'Who holds this session. No row when it ended, or when the user or the tenant is not active any more.';
 grant execute on function app_private.identify_session(uuid) to agentflow_authenticator;
 --! EndIncluded app_private/functions/identity/identify_session.sql
+--! Included app_private/functions/identity/demand_session.sql
+/*
+ * For a server that remembers whom a session belongs to: raises unless all of it still holds. It runs in the transaction whose claims it vouches for.
+ */
+create or replace function app_private.demand_session(session_id uuid, user_id uuid, tenant_id uuid, role text)
+returns boolean
+language plpgsql stable security definer
+set search_path = pg_catalog, pg_temp
+as $$
+begin
+  perform from app_private.identify_session(demand_session.session_id) as holder
+  where holder.user_id = demand_session.user_id and holder.tenant_id = demand_session.tenant_id and holder.role = demand_session.role;
+  if not found then
+    perform app_private.fail('TOKEN_INVALID');
+  end if;
+  return true;
+end $$;
+
+comment on function app_private.demand_session(uuid, uuid, uuid, text) is
+  'True when this user, of this tenant and in this role, holds the session; otherwise TOKEN_INVALID, also when the session, the user or the tenant is not active any more.';
+grant execute on function app_private.demand_session(uuid, uuid, uuid, text) to agentflow_authenticator;
+--! EndIncluded app_private/functions/identity/demand_session.sql
 --! Included app_private/functions/identity/close_session.sql
 create or replace function app_private.close_session(session_id uuid)
 returns void
@@ -4991,6 +5776,461 @@ end $$;
 
 comment on function app_private.create_tenant(text, text, text, text) is 'Makes a tenant and the invitation of its first admin; answers the tenant. For the owner alone.';
 --! EndIncluded app_private/functions/tenants/create_tenant.sql
+--! Included app_private/functions/tenants/tenant_tables.sql
+create or replace function app_private.tenant_tables() returns table (name text, is_referring boolean)
+  language sql stable
+  set search_path = pg_catalog, pg_temp
+as $$
+  select format('%I.%I', namespace.nspname, class.relname), exists (
+    select from pg_constraint as reference
+    where reference.conrelid = class.oid and reference.contype = 'f' and reference.confrelid = 'app_public.tenants'::regclass)
+  from pg_class as class
+  join pg_namespace as namespace on namespace.oid = class.relnamespace
+  join pg_attribute as attribute on attribute.attrelid = class.oid and attribute.attname = 'tenant_id' and not attribute.attisdropped
+  where class.relkind in ('r', 'p') and not class.relispartition and attribute.atttypid = 'uuid'::regtype
+    and namespace.nspname in ('app_public', 'app_private')
+  order by namespace.nspname desc, class.relname
+$$;
+
+comment on function app_private.tenant_tables() is 'Every table whose rows belong to tenants, from the catalog: a new one is there by itself.';
+--! EndIncluded app_private/functions/tenants/tenant_tables.sql
+--! Included app_private/functions/tenants/erase_tenant.sql
+/*
+ * For the owner alone. Everything goes: the rows of every table that has a tenant, the audit log and its seals, jobs, counted tries to sign in.
+ * What is left says how many rows of which table there were, and the last hash of the audit chain. Erasing takes the whole tenant or nothing.
+ */
+create or replace function app_private.erase_tenant(slug text, reason text) returns jsonb
+  language plpgsql
+  set search_path = pg_catalog, pg_temp
+as $$
+#variable_conflict use_column
+declare
+  tenant app_public.tenants;
+  target record;
+  counted bigint;
+  counts jsonb := '{}';
+  head text;
+  addresses text[];
+  certificate app_private.tenant_erasures;
+begin
+  if btrim(coalesce(reason, '')) = '' then
+    perform app_private.fail('INVALID_VALUE', 'Erasing a tenant needs a reason, which the certificate keeps.', 'reason');
+  end if;
+  select * into tenant from app_public.tenants where tenants.slug = erase_tenant.slug for update;
+  if not found then
+    perform app_private.fail('NOT_FOUND', format('There is no tenant %s.', erase_tenant.slug), 'slug');
+  elsif tenant.status = 'active' then
+    perform app_private.fail('ILLEGAL_TRANSITION', format('The tenant %s is active.', erase_tenant.slug), 'slug', 'Suspend it first.');
+  end if;
+  for target in select * from app_private.tenant_tables() loop
+    execute format('select count(*) from %s where tenant_id = $1', target.name) into counted using tenant.id;
+    counts := counts || jsonb_build_object(target.name, counted);
+  end loop;
+  select heads.hash into head from app_private.audit_heads() as heads where heads.tenant_id = tenant.id;
+  addresses := array(select users.email from app_public.users where users.tenant_id = tenant.id);
+  perform graphile_worker.remove_job(execution.id::text) from app_public.executions as execution
+  where execution.tenant_id = tenant.id and execution.completed_at is null;
+  perform graphile_worker.remove_job(app_private.flow_run_id(execution.id)::text) from app_public.flow_executions as execution
+  where execution.tenant_id = tenant.id and execution.completed_at is null;
+
+  delete from app_public.tenants where tenants.id = tenant.id;
+  for target in select * from app_private.tenant_tables() loop
+    execute format('delete from %s where tenant_id = $1', target.name) using tenant.id;
+  end loop;
+  delete from app_private.sign_in_tries where kind = 'account' and name = any (addresses);
+
+  insert into app_private.tenant_erasures (erased_tenant_id, slug, reason, erased_by, row_counts, last_audit_hash)
+  values (tenant.id, tenant.slug, btrim(erase_tenant.reason), session_user, counts, head)
+  returning * into certificate;
+  return to_jsonb(certificate);
+end $$;
+
+comment on function app_private.erase_tenant(text, text) is 'Erases a suspended tenant completely; answers the certificate: what there was, by table. For the owner alone.';
+--! EndIncluded app_private/functions/tenants/erase_tenant.sql
+--! Included app_private/functions/operators/operator_tenants.sql
+-- By the login, which no setting of a session changes.
+create or replace function app_private.operator_tenants() returns uuid[]
+  language sql stable security definer parallel safe
+  set search_path = pg_catalog, pg_temp
+as $$
+  select coalesce(array_agg(operator_grants.tenant_id), '{}')
+  from app_private.operator_grants
+  where operator_grants.operator = session_user and operator_grants.ended_at is null
+    and operator_grants.created_at <= now() and operator_grants.expires_at > clock_timestamp()
+$$;
+
+comment on function app_private.operator_tenants() is 'The tenants that the login of this session may look into now: those of its grants that are alive.';
+grant execute on function app_private.operator_tenants() to agentflow_operator;
+--! EndIncluded app_private/functions/operators/operator_tenants.sql
+--! Included app_private/functions/operators/open_operator_grant.sql
+-- For the owner alone. The tenant's admins read of it in their audit log. The logins of AgentFlow itself serve everybody, and never get one.
+create or replace function app_private.open_operator_grant(slug text, operator text, reason text, lasts interval, may_act boolean default false)
+returns app_private.operator_grants
+language plpgsql
+set search_path = pg_catalog, pg_temp
+as $$
+#variable_conflict use_column
+declare
+  tenant uuid;
+  opened app_private.operator_grants;
+begin
+  select tenants.id into tenant from app_public.tenants where tenants.slug = open_operator_grant.slug;
+  if not found then
+    perform app_private.fail('NOT_FOUND', format('There is no tenant %s.', open_operator_grant.slug), 'slug');
+  elsif btrim(coalesce(open_operator_grant.reason, '')) = '' then
+    perform app_private.fail('INVALID_VALUE', 'A grant needs a reason, which the tenant''s admins read.', 'reason');
+  elsif open_operator_grant.lasts is null or open_operator_grant.lasts <= interval '0' or open_operator_grant.lasts > interval '30 days' then
+    perform app_private.fail('INVALID_VALUE', 'A grant lasts more than nothing and at most 30 days.', 'lasts');
+  elsif open_operator_grant.operator in ('agentflow_authenticator', 'agentflow_worker') or not exists (
+    select from pg_roles where rolname = open_operator_grant.operator and rolcanlogin and pg_has_role(oid, 'agentflow_operator', 'member'))
+  then
+    perform app_private.fail('INVALID_VALUE', format('%s is no login that belongs to agentflow_operator.', open_operator_grant.operator), 'operator',
+      'Create it: create role <name> login password ''...'' in role agentflow_operator');
+  end if;
+  insert into app_private.operator_grants (tenant_id, operator, reason, may_act, granted_by, expires_at)
+  values (tenant, open_operator_grant.operator, btrim(open_operator_grant.reason), open_operator_grant.may_act, session_user, now() + open_operator_grant.lasts)
+  returning * into opened;
+  perform app_private.record_audit(tenant, null, 'create', 'operator_grant', opened.id, null, to_jsonb(opened) - array['id', 'tenant_id', 'ended_at']);
+  return opened;
+end $$;
+
+comment on function app_private.open_operator_grant(text, text, text, interval, boolean) is
+  'Lets a login of the platform look into a tenant, for a reason and until an end; with may_act it may also do the few things that operators do.';
+--! EndIncluded app_private/functions/operators/open_operator_grant.sql
+--! Included app_private/functions/operators/end_operator_grant.sql
+create or replace function app_private.end_operator_grant(id uuid)
+returns app_private.operator_grants
+language plpgsql
+set search_path = pg_catalog, pg_temp
+as $$
+#variable_conflict use_column
+declare
+  ended app_private.operator_grants;
+begin
+  update app_private.operator_grants set ended_at = now()
+  where operator_grants.id = end_operator_grant.id and operator_grants.ended_at is null
+  returning * into ended;
+  if not found then
+    perform app_private.fail('NOT_FOUND', 'There is no grant with this id that has not been ended.', 'id');
+  end if;
+  perform app_private.record_audit(ended.tenant_id, null, 'revoke', 'operator_grant', ended.id, null, jsonb_build_object('ended_at', ended.ended_at));
+  return ended;
+end $$;
+
+comment on function app_private.end_operator_grant(uuid) is 'Ends a grant before its time. For the owner alone.';
+--! EndIncluded app_private/functions/operators/end_operator_grant.sql
+--! Included app_private/functions/operators/demand_operator.sql
+-- For other functions of the owner. What is changed afterwards in this transaction names the login, the grant and its reason in the audit log.
+create or replace function app_private.demand_operator(tenant uuid)
+returns void
+language plpgsql
+set search_path = pg_catalog, pg_temp
+as $$
+declare
+  given app_private.operator_grants;
+begin
+  select operator_grants.* into given from app_private.operator_grants
+  where operator_grants.tenant_id = tenant and operator_grants.operator = session_user and operator_grants.may_act
+    and operator_grants.ended_at is null and operator_grants.expires_at > clock_timestamp()
+  order by operator_grants.expires_at desc limit 1;
+  if not found then
+    perform app_private.fail('NOT_FOUND', 'There is no such object in a tenant in which you may act now.', 'id', 'Ask for a grant with the right to act.');
+  end if;
+  perform set_config('jwt.claims.user_id', '', true), set_config('jwt.claims.tenant_id', '', true), set_config('jwt.claims.api_key_id', '', true),
+    set_config('request.user_agent', format('operator %s, grant %s: %s', session_user, given.id, given.reason), true);
+end $$;
+
+comment on function app_private.demand_operator(uuid) is 'Fails with NOT_FOUND unless the login of this session has a grant by which it may act in the tenant.';
+--! EndIncluded app_private/functions/operators/demand_operator.sql
+--! Included app_public/functions/operator_set_tenant_status.sql
+create or replace function app_public.operator_set_tenant_status(tenant uuid, status text)
+returns void
+language plpgsql security definer
+set search_path = pg_catalog, pg_temp
+as $$
+begin
+  perform app_private.demand_operator(operator_set_tenant_status.tenant);
+  if operator_set_tenant_status.status is null or operator_set_tenant_status.status not in ('active', 'suspended') then
+    perform app_private.fail('INVALID_VALUE', 'An operator makes a tenant active or suspended.', 'status');
+  end if;
+  update app_public.tenants set status = operator_set_tenant_status.status where tenants.id = operator_set_tenant_status.tenant;
+end $$;
+
+comment on function app_public.operator_set_tenant_status(uuid, text) is E'@behavior -*\nSuspends a tenant or lets it in again, within a grant.';
+grant execute on function app_public.operator_set_tenant_status(uuid, text) to agentflow_operator;
+--! EndIncluded app_public/functions/operator_set_tenant_status.sql
+--! Included app_public/functions/operator_cancel_execution.sql
+create or replace function app_public.operator_cancel_execution(execution uuid)
+returns void
+language plpgsql security definer
+set search_path = pg_catalog, pg_temp
+as $$
+declare
+  target app_public.executions;
+begin
+  select executions.* into target from app_public.executions where executions.id = operator_cancel_execution.execution for no key update;
+  perform app_private.demand_operator(target.tenant_id);
+  if target.completed_at is not null then
+    perform app_private.fail('ILLEGAL_TRANSITION', format('An execution that is %s cannot be cancelled.', target.status), 'status');
+  end if;
+  perform app_private.end_executions(target.tenant_id, array[target.id], 'cancelled');
+  perform app_private.end_children(target.tenant_id, array[target.id]);
+  perform app_private.wake_parents(array[target.id]);
+end $$;
+
+comment on function app_public.operator_cancel_execution(uuid) is E'@behavior -*\nCancels an execution and what it started, within a grant.';
+grant execute on function app_public.operator_cancel_execution(uuid) to agentflow_operator;
+--! EndIncluded app_public/functions/operator_cancel_execution.sql
+--! Included app_private/functions/tenants/exceed_quota.sql
+create or replace function app_private.exceed_quota(quota text, allowed numeric, used numeric) returns void
+  language plpgsql
+  set search_path = pg_catalog, pg_temp
+as $$
+begin
+  perform app_private.fail('QUOTA_EXCEEDED', format('The quota %s of this tenant is used up: %s are allowed, and this would make %s.', quota, allowed, used), null, null,
+    jsonb_build_object('quota', quota, 'allowed', allowed, 'found', used));
+end $$;
+
+comment on function app_private.exceed_quota(text, numeric, numeric) is 'Fails with QUOTA_EXCEEDED, naming the quota.';
+--! EndIncluded app_private/functions/tenants/exceed_quota.sql
+--! Included app_private/functions/tenants/storage_of.sql
+create or replace function app_private.storage_of(tenant uuid) returns bigint
+  language sql stable
+  set search_path = pg_catalog, pg_temp
+as $$
+  select (
+    coalesce((select sum(pg_column_size(rows.spec)) from app_public.workflow_versions as rows where rows.tenant_id = tenant), 0)
+    + coalesce((select sum(pg_column_size(rows.definition)) from app_public.flow_versions as rows where rows.tenant_id = tenant), 0)
+    + coalesce((select sum(pg_column_size(rows.initial_state) + coalesce(pg_column_size(rows.final_state), 0)) from app_public.executions as rows where rows.tenant_id = tenant), 0)
+    + coalesce((select sum(coalesce(pg_column_size(rows.input_context), 0) + coalesce(pg_column_size(rows.output_data), 0)) from app_public.flow_executions as rows where rows.tenant_id = tenant), 0)
+    + coalesce((select sum(coalesce(pg_column_size(rows.input_data), 0) + coalesce(pg_column_size(rows.output_data), 0)) from app_public.task_executions as rows where rows.tenant_id = tenant), 0)
+    + coalesce((select sum(octet_length(rows.bytes)) from app_private.artifacts as rows where rows.tenant_id = tenant), 0)
+  )::bigint
+$$;
+
+comment on function app_private.storage_of(uuid) is
+  'Bytes that a tenant keeps, as they lie on the disk: documents with their versions, states and results of executions, what tasks of flows were given and answered, pictures.';
+--! EndIncluded app_private/functions/tenants/storage_of.sql
+--! Included app_private/functions/tenants/demand_storage.sql
+-- Measuring reads much of what the tenant has, so it is done once a minute at most, and less often where it takes long.
+create or replace function app_private.demand_storage(tenant uuid, allowed numeric) returns void
+  language plpgsql
+  set search_path = pg_catalog, pg_temp
+as $$
+declare
+  known app_private.tenant_usages;
+  begun constant timestamptz := clock_timestamp();
+begin
+  select * into known from app_private.tenant_usages as usage where usage.tenant_id = tenant;
+  if known.storage_due is null or known.storage_due <= begun then
+    known.storage_bytes := app_private.storage_of(tenant);
+    insert into app_private.tenant_usages (tenant_id, storage_bytes, storage_due)
+    values (tenant, known.storage_bytes, begun + greatest(interval '1 minute', (clock_timestamp() - begun) * 100))
+    on conflict on constraint tenant_usages_pkey do update set storage_bytes = excluded.storage_bytes, storage_due = excluded.storage_due;
+  end if;
+  if known.storage_bytes > allowed then
+    perform app_private.exceed_quota('storage_bytes', allowed, known.storage_bytes);
+  end if;
+end $$;
+
+comment on function app_private.demand_storage(uuid, numeric) is 'Fails with QUOTA_EXCEEDED when a tenant keeps more bytes than allowed.';
+--! EndIncluded app_private/functions/tenants/demand_storage.sql
+--! Included app_private/functions/tenants/count_starts.sql
+-- The first start of a day, and the first after a change of the quotas, counts what is there; the rows just made are there already.
+create or replace function app_private.count_starts(tenant uuid, started bigint) returns bigint
+  language plpgsql
+  set search_path = pg_catalog, pg_temp
+as $$
+declare
+  today constant date := (now() at time zone 'UTC')::date;
+  midnight constant timestamptz := today::timestamp at time zone 'UTC';
+  counted bigint;
+begin
+  update app_private.tenant_usages as usage set executions = usage.executions + started
+  where usage.tenant_id = tenant and usage.day = today
+  returning usage.executions into counted;
+  if found then
+    return counted;
+  end if;
+  insert into app_private.tenant_usages as usage (tenant_id, day, executions)
+  select tenant, today,
+    (select count(*) from app_public.executions as rows where rows.tenant_id = tenant and rows.created_at >= midnight and rows.parent_execution_id is null)
+    + (select count(*) from app_public.flow_executions as rows where rows.tenant_id = tenant and rows.started_at >= midnight)
+  on conflict on constraint tenant_usages_pkey do update
+    set executions = case when usage.day = today then usage.executions + started else excluded.executions end, day = today
+  returning usage.executions into counted;
+  return counted;
+end $$;
+
+comment on function app_private.count_starts(uuid, bigint) is 'Counts executions that a tenant starts today (UTC), and answers how many there are with these.';
+--! EndIncluded app_private/functions/tenants/count_starts.sql
+--! Included app_private/functions/tenants/count_running.sql
+create or replace function app_private.count_running(tenant uuid, enough numeric) returns bigint
+  language sql volatile
+  set search_path = pg_catalog, pg_temp
+as $$
+  select count(*) from (
+    (select from app_public.executions as rows
+     where rows.tenant_id = tenant and rows.status in ('pending', 'running') and rows.parent_execution_id is null limit enough::bigint + 1)
+    union all
+    (select from app_public.flow_executions as rows
+     where rows.tenant_id = tenant and rows.status in ('PENDING', 'RUNNING') limit enough::bigint + 1)
+  ) as running
+$$;
+
+comment on function app_private.count_running(uuid, numeric) is 'Executions of a tenant, of workflows and flows, that are not over; counted no further than needed.';
+--! EndIncluded app_private/functions/tenants/count_running.sql
+--! Included app_private/functions/tenants/keep_quotas.sql
+/*
+ * A statement that starts executions for somebody signed in, whichever it is. The engine's own children have no caller: they belong to
+ * the execution that was counted. Tenants without quotas pay for one look at their row. The row of the tenant's usage is held until the end of
+ * the transaction where starts are counted, so that those at the same time come one after the other.
+ */
+create or replace function app_private.keep_quotas() returns trigger
+  language plpgsql security definer
+  set search_path = pg_catalog, pg_temp
+as $$
+declare
+  tenant constant uuid := app_public.current_tenant_id();
+  quotas jsonb;
+  allowed numeric;
+  used numeric;
+  spent record;
+begin
+  select tenants.quotas into quotas from app_public.tenants
+  where tenants.id = tenant and tenants.quotas <> '{}';
+  if not found then
+    return null;
+  end if;
+  select count(*) into used from inserted where inserted.tenant_id = tenant;
+  if used = 0 then
+    return null;
+  end if;
+  allowed := quotas ->> 'executions_per_day';
+  if allowed is not null then
+    used := app_private.count_starts(tenant, used::bigint);
+    if used > allowed then
+      perform app_private.exceed_quota('executions_per_day', allowed, used);
+    end if;
+  end if;
+  allowed := quotas ->> 'concurrent_executions';
+  if allowed is not null then
+    perform pg_advisory_xact_lock(hashtextextended('app_private.keep_quotas ' || tenant::text, 0));
+    used := app_private.count_running(tenant, allowed);
+    if used > allowed then
+      perform app_private.exceed_quota('concurrent_executions', allowed, used);
+    end if;
+  end if;
+  if quotas ? 'tokens_per_month' or quotas ? 'cost_per_month' then
+    select * into spent from app_private.spent_this_month(tenant);
+    if spent.tokens >= (quotas ->> 'tokens_per_month')::numeric then
+      perform app_private.exceed_quota('tokens_per_month', (quotas ->> 'tokens_per_month')::numeric, spent.tokens);
+    elsif spent.cost >= (quotas ->> 'cost_per_month')::numeric then
+      perform app_private.exceed_quota('cost_per_month', (quotas ->> 'cost_per_month')::numeric, spent.cost);
+    end if;
+  end if;
+  allowed := quotas ->> 'storage_bytes';
+  if allowed is not null then
+    perform app_private.demand_storage(tenant, allowed);
+  end if;
+  return null;
+end $$;
+
+comment on function app_private.keep_quotas() is 'Refuses executions beyond the quotas of their tenant with QUOTA_EXCEEDED.';
+--! EndIncluded app_private/functions/tenants/keep_quotas.sql
+--! Included app_private/functions/tenants/keep_storage_quota.sql
+create or replace function app_private.keep_storage_quota() returns trigger
+  language plpgsql security definer
+  set search_path = pg_catalog, pg_temp
+as $$
+declare
+  tenant constant uuid := app_public.current_tenant_id();
+  allowed numeric;
+begin
+  select tenants.quotas ->> 'storage_bytes' into allowed from app_public.tenants
+  where tenants.id = tenant and tenants.quotas ? 'storage_bytes';
+  if found then
+    perform app_private.demand_storage(tenant, allowed);
+  end if;
+  return null;
+end $$;
+
+comment on function app_private.keep_storage_quota() is 'Refuses documents beyond the storage of their tenant with QUOTA_EXCEEDED.';
+--! EndIncluded app_private/functions/tenants/keep_storage_quota.sql
+--! Included app_private/functions/triggers/recount_quotas.sql
+create or replace function app_private.recount_quotas() returns trigger
+  language plpgsql security definer
+  set search_path = pg_catalog, pg_temp
+as $$
+begin
+  delete from app_private.tenant_usages as usage where usage.tenant_id = new.id;
+  return null;
+end $$;
+
+comment on function app_private.recount_quotas() is 'What was counted for other quotas is counted anew.';
+--! EndIncluded app_private/functions/triggers/recount_quotas.sql
+--! Included app_private/functions/triggers/park_tenant.sql
+create or replace function app_private.park_tenant() returns trigger
+  language plpgsql security definer
+  set search_path = pg_catalog, pg_temp
+as $$
+begin
+  if new.status = 'active' then
+    perform app_private.resume_tenant(new.id);
+  else
+    perform app_private.park_tenants(array[new.id]);
+  end if;
+  return null;
+end $$;
+
+comment on function app_private.park_tenant() is 'Parks what runs in a tenant that is suspended or deleted, and lets it go on when the tenant is active again.';
+--! EndIncluded app_private/functions/triggers/park_tenant.sql
+--! Included app_private/functions/identity/note_refusal.sql
+/*
+ * A refusal ends its transaction, so it is noted in another one, by the server, with the caller's settings. Of one kind by one user or key
+ * there is one row in a quarter of an hour: whoever is refused again and again must not fill the log.
+ */
+create or replace function app_private.note_refusal(code text, operation text)
+returns void
+language plpgsql security definer
+set search_path = pg_catalog, pg_temp
+as $$
+declare
+  tenant constant uuid := app_public.current_tenant_id();
+  person constant uuid := app_public.current_user_id();
+  what constant text := left(coalesce(operation, ''), 100);
+begin
+  if person is null or not exists (select from app_public.users where users.tenant_id = tenant and users.id = person)
+    or app_private.count_try('refusal', concat_ws(' ', person, app_private.current_api_key_id(), code, what)) > 1
+  then
+    return;
+  end if;
+  perform app_private.record_audit(tenant, person, 'refuse', 'operation', null, null, jsonb_build_object('code', left(code, 50), 'operation', what), what);
+end $$;
+
+comment on function app_private.note_refusal(text, text) is
+  'Notes in the audit log that who is signed in was refused an operation: once in a quarter of an hour for each user, key and operation.';
+grant execute on function app_private.note_refusal(text, text) to agentflow_authenticator;
+--! EndIncluded app_private/functions/identity/note_refusal.sql
+--! Included app_private/functions/identity/note_refused_key.sql
+create or replace function app_private.note_refused_key(key_hash text)
+returns void
+language plpgsql
+set search_path = pg_catalog, pg_temp
+as $$
+declare
+  api_key app_public.api_keys;
+begin
+  select * into api_key from app_public.api_keys where api_keys.key_hash = note_refused_key.key_hash;
+  if found and app_private.count_try('refusal', api_key.id::text) = 1 then
+    perform app_private.record_audit(api_key.tenant_id, api_key.user_id, 'sign_in_refused', 'api_key', api_key.id, null,
+      jsonb_build_object('status', case when api_key.status = 'active' and api_key.expires_at <= now() then 'expired' else api_key.status end));
+  end if;
+end $$;
+
+comment on function app_private.note_refused_key(text) is
+  'Notes in the audit log that a key was used which is revoked or expired, or whose user or tenant is not active: once in a quarter of an hour. Nothing for an unknown one.';
+--! EndIncluded app_private/functions/identity/note_refused_key.sql
 --! Included app_private/functions/identity/identify_api_key.sql
 /*
  * Called for each request by key. The use is noted once a minute at most, by whoever comes first: the others neither write nor wait.
@@ -5013,6 +6253,7 @@ begin
     and (api_keys.expires_at is null or api_keys.expires_at > now())
     and users.status = 'active' and tenants.status = 'active';
   if not found then
+    perform app_private.note_refused_key(identify_api_key.key_hash);
     return;
   end if;
 
@@ -5030,6 +6271,87 @@ end $$;
 comment on function app_private.identify_api_key(text) is 'Whose API key has this hash. No row when it is revoked or expired, or when the user or the tenant is not active any more.';
 grant execute on function app_private.identify_api_key(text) to agentflow_authenticator;
 --! EndIncluded app_private/functions/identity/identify_api_key.sql
+--! Included app_private/functions/identity/rehash_api_key.sql
+/*
+ * AGENTFLOW_SECRET_KEY has changed: an API key that is known by its hash under an earlier one is known by the present one from now on. Whoever
+ * calls it has the key itself. False: no active key has the old hash.
+ */
+create or replace function app_private.rehash_api_key(old_hash text, new_hash text)
+returns boolean
+language plpgsql volatile security definer
+set search_path = pg_catalog, pg_temp
+as $$
+#variable_conflict use_column
+declare
+  key_id uuid;
+begin
+  if rehash_api_key.new_hash is null or rehash_api_key.new_hash !~ '^[0-9a-f]{64}$' then
+    perform app_private.fail('INVALID_VALUE', 'An API key is stored as its HMAC-SHA-256 in hex.', 'key_hash');
+  end if;
+  select api_keys.id into key_id
+    from app_public.api_keys
+   where api_keys.key_hash = rehash_api_key.old_hash and api_keys.status = 'active' and api_keys.deleted_at is null
+     for no key update;
+  if key_id is null then
+    return false;
+  end if;
+  perform set_config('agentflow.rehashed_key', key_id::text, true);
+  update app_public.api_keys set key_hash = rehash_api_key.new_hash where api_keys.id = key_id;
+  perform set_config('agentflow.rehashed_key', '', true);
+  return true;
+end $$;
+
+comment on function app_private.rehash_api_key(text, text) is 'Makes an API key known by its hash under the present AGENTFLOW_SECRET_KEY.';
+grant execute on function app_private.rehash_api_key(text, text) to agentflow_authenticator;
+--! EndIncluded app_private/functions/identity/rehash_api_key.sql
+--! Included app_private/functions/identity/take_requests.sql
+/*
+ * Called by servers, for many buckets at a time. Rows are locked in one order, so that two servers never wait for each other in a ring. Buckets that
+ * nobody has taken from for an hour are full, and forgotten on the way, a few at a time.
+ */
+create or replace function app_private.take_requests(kinds text[], names text[], wanted integer[], per_second double precision[], bursts double precision[])
+returns table (kind text, name text, granted integer, wait_ms integer)
+language sql security definer
+set search_path = pg_catalog, pg_temp
+as $$
+  delete from app_private.request_buckets
+  where (request_buckets.kind, request_buckets.name) in (
+    select old.kind, old.name from app_private.request_buckets as old
+    where old.refilled_at < now() - interval '1 hour' and old.name <> all (take_requests.names)
+    order by old.refilled_at limit 10 for update skip locked);
+
+  insert into app_private.request_buckets (kind, name, level)
+  select asked.kind, asked.name, asked.burst
+  from unnest(take_requests.kinds, take_requests.names, take_requests.bursts) as asked (kind, name, burst)
+  order by asked.kind, asked.name
+  on conflict on constraint request_buckets_pkey do nothing;
+
+  with asked as (
+    select * from unnest(take_requests.kinds, take_requests.names, take_requests.wanted, take_requests.per_second, take_requests.bursts)
+      as input (kind, name, wanted, per_second, burst)
+  ), locked as materialized (
+    select bucket.kind, bucket.name, asked.wanted, asked.per_second,
+      least(asked.burst, bucket.level + asked.per_second * greatest(extract(epoch from clock_timestamp() - bucket.refilled_at), 0)) as level
+    from app_private.request_buckets as bucket
+    join asked on asked.kind = bucket.kind and asked.name = bucket.name
+    order by bucket.kind, bucket.name
+    for update of bucket
+  ), taken as (
+    update app_private.request_buckets as bucket
+    set level = locked.level - least(locked.wanted, floor(locked.level)), refilled_at = greatest(bucket.refilled_at, clock_timestamp())
+    from locked
+    where bucket.kind = locked.kind and bucket.name = locked.name
+    returning bucket.kind, bucket.name, least(locked.wanted, floor(locked.level)::integer) as granted, locked.level, locked.per_second
+  )
+  select taken.kind::text, taken.name::text, taken.granted,
+    case when taken.granted > 0 then 0 else least(ceil((1 - taken.level) / taken.per_second * 1000), 3600000)::integer end
+  from taken
+$$;
+
+comment on function app_private.take_requests(text[], text[], integer[], double precision[], double precision[]) is
+  'Takes requests from buckets: as many as are there of those wanted, and how long it takes until there is one when there is none.';
+grant execute on function app_private.take_requests(text[], text[], integer[], double precision[], double precision[]) to agentflow_authenticator;
+--! EndIncluded app_private/functions/identity/take_requests.sql
 
 -- secrets and artifacts
 --! Included app_public/functions/save_secret.sql
@@ -5191,7 +6513,7 @@ grant execute on function app_public.delete_secret(text) to agentflow_user;
 --! Included app_public/functions/usage.sql
 /*
  * Sums of what nodes have used, by the time at which their executions were accepted: of finished and of running ones alike. Costs are summed unrounded.
- * Partitions outside of the time asked for are not read.
+ * Partitions outside of the time asked for are not read. By model and by source, nodes that used none are left out.
  */
 create or replace function app_public.usage("from" timestamptz, "to" timestamptz, by app_public.usage_by default 'DAY')
 returns setof app_public.usage_line
@@ -5208,27 +6530,528 @@ begin
     select (case when usage.by = 'DAY' then (node.execution_created_at at time zone 'UTC')::date end) as day,
       (case when usage.by = 'WORKFLOW' then execution.workflow_id end) as workflow_id,
       (case when usage.by = 'NODE_TYPE' then node.node_type::text end) as node_type,
-      count(distinct node.execution_id), sum(node.tokens_used)::bigint, sum(node.cost)
+      count(distinct node.execution_id), sum(node.tokens_used)::bigint, sum(node.cost),
+      (case when usage.by = 'MODEL' then node.model::text end) as model,
+      (case when usage.by = 'SOURCE' then node.source_name::text end) as source_name,
+      count(*) filter (where node.is_cached)
     from app_public.node_executions as node
     join app_public.executions as execution on execution.tenant_id = node.tenant_id and execution.id = node.execution_id
     where node.tenant_id = app_public.current_tenant_id()
       and node.execution_created_at >= usage."from" and node.execution_created_at < usage."to"
-    group by 1, 2, 3
-    order by 1, 6 desc, 2, 3;
+      and case usage.by when 'MODEL' then node.model is not null or node.cost > 0
+            when 'SOURCE' then node.source_name is not null or node.cost > 0 else true end
+    group by 1, 2, 3, 7, 8
+    order by 1, 6 desc, 2, 3, 7, 8;
 end $$;
 
 comment on function app_public.usage(timestamptz, timestamptz, app_public.usage_by) is
-  'What the tenant''s executions have used in a time (from included, to excluded; at most 400 days), by day (UTC), by workflow or by node type. Deleted executions count.';
+  'What the tenant''s executions have used in a time (from included, to excluded; at most 400 days), by day (UTC), workflow, node type, model or source. Deleted executions count.';
 grant execute on function app_public.usage(timestamptz, timestamptz, app_public.usage_by) to agentflow_user;
 comment on type app_public.usage_by is 'By what usage is summed.';
-comment on type app_public.usage_line is 'What was used on a day, by a workflow, or by nodes of a type.';
+comment on type app_public.usage_line is 'What was used on a day, by a workflow, by nodes of a type, by a model or by a source.';
 comment on column app_public.usage_line.day is 'By DAY: the day, UTC.';
 comment on column app_public.usage_line.workflow_id is 'By WORKFLOW: its id.';
 comment on column app_public.usage_line.node_type is 'By NODE_TYPE: the type.';
 comment on column app_public.usage_line.executions is 'How many executions took part.';
 comment on column app_public.usage_line.tokens is 'Tokens of all model calls.';
 comment on column app_public.usage_line.cost is 'US dollars, unrounded.';
+comment on column app_public.usage_line.model is 'By MODEL: its name; null: of nodes whose model is not recorded.';
+comment on column app_public.usage_line.source_name is 'By SOURCE: its name or id; null: of nodes that name their model themselves.';
+comment on column app_public.usage_line.cache_hits is 'Nodes whose answer came from the cache of their source.';
 --! EndIncluded app_public/functions/usage.sql
+--! Included app_private/functions/sources/this_month.sql
+-- Months of budgets are those of UTC.
+create or replace function app_private.this_month()
+returns date
+language sql stable parallel safe
+return date_trunc('month', now() at time zone 'UTC')::date;
+
+comment on function app_private.this_month() is 'The first day of the present month, UTC.';
+--! EndIncluded app_private/functions/sources/this_month.sql
+--! Included app_private/functions/sources/key_of_run.sql
+-- The API key by which an execution, or a flow execution (by the UUID that the engine knows it by), was started; null: by a person.
+create or replace function app_private.key_of_run(tenant uuid, run_id uuid)
+returns uuid
+language sql stable
+set search_path = pg_catalog, pg_temp
+as $$
+  select case
+    when app_private.flow_id_of_run(run_id) is null then
+      (select execution.api_key_id from app_public.executions as execution where execution.tenant_id = tenant and execution.id = run_id)
+    else
+      (select execution.api_key_id from app_public.flow_executions as execution
+        where execution.tenant_id = tenant and execution.id = app_private.flow_id_of_run(run_id))
+  end
+$$;
+
+comment on function app_private.key_of_run(uuid, uuid) is 'The API key that started an execution or flow execution, or null.';
+--! EndIncluded app_private/functions/sources/key_of_run.sql
+--! Included app_private/functions/sources/spent_this_month.sql
+create or replace function app_private.spent_this_month(tenant uuid)
+returns table (tokens bigint, cost numeric)
+language sql stable security definer
+set search_path = pg_catalog, pg_temp
+as $$
+  select coalesce(sum(spending.tokens), 0)::bigint, coalesce(sum(spending.cost), 0)
+    from app_private.monthly_expenses as spending
+   where spending.tenant_id = tenant and spending.month = app_private.this_month() and spending.spender_id = tenant
+$$;
+
+comment on function app_private.spent_this_month(uuid) is 'What calls of models have used this month (UTC) for a tenant: tokens and US dollars.';
+--! EndIncluded app_private/functions/sources/spent_this_month.sql
+--! Included app_private/functions/sources/budget_refusals.sql
+/*
+ * Asked before calls of models: which of them may no longer be made, by the place in the lists, with the first reason. A budget is the tenant's
+ * own, of all or of the key that started the run; a quota is the platform's. Calls that are under way are not counted: a limit may be passed by them.
+ */
+create or replace function app_private.budget_refusals(tenant_ids uuid[], run_ids uuid[])
+returns table (place integer, code text, scope text, monthly_limit numeric, spent numeric)
+language sql stable security definer
+set search_path = pg_catalog, pg_temp
+as $$
+  select given.place::integer, refusal.code, refusal.scope, refusal.monthly_limit, refusal.spent
+    from unnest(tenant_ids, run_ids) with ordinality as given (tenant_id, run_id, place)
+   cross join lateral (
+      select 'BUDGET_EXHAUSTED' as code, case when budget.api_key_id is null then 'tenant' else 'key' end as scope,
+             budget.monthly_limit, coalesce(spending.cost, 0) as spent
+        from app_private.budgets as budget
+        left join app_private.monthly_expenses as spending
+          on spending.tenant_id = budget.tenant_id and spending.month = app_private.this_month()
+         and spending.spender_id = coalesce(budget.api_key_id, budget.tenant_id)
+       where budget.tenant_id = given.tenant_id and coalesce(spending.cost, 0) >= budget.monthly_limit
+         and (budget.api_key_id is null or budget.api_key_id = app_private.key_of_run(given.tenant_id, given.run_id))
+       union all
+      select 'QUOTA_EXCEEDED', quota.name, quota.most, quota.used
+        from app_public.tenants as tenant
+       cross join lateral app_private.spent_this_month(tenant.id) as spent
+       cross join lateral (values ('cost_per_month', spent.cost), ('tokens_per_month', spent.tokens)) as known (name, used)
+       cross join lateral (
+          select known.name, known.used,
+                 case when jsonb_typeof(tenant.quotas -> known.name) = 'number' then (tenant.quotas ->> known.name)::numeric end as most
+       ) as quota
+       where tenant.id = given.tenant_id and tenant.quotas ?| array['cost_per_month', 'tokens_per_month'] and quota.used >= quota.most
+       limit 1
+   ) as refusal
+$$;
+
+comment on function app_private.budget_refusals(uuid[], uuid[]) is
+  'Which calls of models may not be made because a monthly budget or quota is used up.';
+grant execute on function app_private.budget_refusals(uuid[], uuid[]) to agentflow_worker;
+--! EndIncluded app_private/functions/sources/budget_refusals.sql
+--! Included app_private/functions/sources/record_spending.sql
+/*
+ * Counts what calls of models have used: `calls` is [{tenant_id, run_id, tokens, cost}]. Budgets that cross their warning or their limit by it are
+ * told to the admins in the audit log, once a month each, and returned for the worker's log.
+ */
+create or replace function app_private.record_spending(calls json)
+returns table (tenant_id uuid, api_key_id uuid, event text, monthly_limit numeric, spent numeric)
+language plpgsql
+volatile
+security definer
+set search_path = pg_catalog, pg_temp
+as $$
+#variable_conflict use_column
+declare
+  given_tenants uuid[];
+  crossed record;
+begin
+  with call as materialized (
+    select tenant.id as tenant_id, app_private.key_of_run(tenant.id, given.run_id) as key_id, given.tokens, given.cost
+      from json_to_recordset(calls) as given (tenant_id uuid, run_id uuid, tokens bigint, cost numeric)
+      join app_public.tenants as tenant on tenant.id = given.tenant_id
+  ), counted as (
+    insert into app_private.monthly_expenses as spending (tenant_id, month, spender_id, calls, tokens, cost)
+    select spent.tenant_id, app_private.this_month(), spent.spender_id, count(*), sum(spent.tokens), sum(spent.cost)
+      from (
+        select call.tenant_id, call.tenant_id as spender_id, call.tokens, call.cost from call
+        union all
+        select call.tenant_id, call.key_id, call.tokens, call.cost from call where call.key_id is not null
+      ) as spent
+     group by spent.tenant_id, spent.spender_id
+     order by spent.tenant_id, spent.spender_id
+    on conflict (tenant_id, month, spender_id) do update
+      set calls = spending.calls + excluded.calls, tokens = spending.tokens + excluded.tokens, cost = spending.cost + excluded.cost
+    returning spending.tenant_id
+  )
+  select array_agg(distinct counted.tenant_id) into given_tenants from counted;
+
+  for crossed in
+    update app_private.monthly_expenses as spending
+       set warned_at = coalesce(spending.warned_at, now()),
+           stopped_at = case when spending.cost >= budget.monthly_limit then coalesce(spending.stopped_at, now()) end
+      from app_private.budgets as budget
+     where budget.tenant_id = any (given_tenants)
+       and spending.tenant_id = budget.tenant_id and spending.month = app_private.this_month()
+       and spending.spender_id = coalesce(budget.api_key_id, budget.tenant_id)
+       and (spending.warned_at is null and spending.cost >= budget.monthly_limit * budget.warn_at
+         or spending.stopped_at is null and spending.cost >= budget.monthly_limit)
+    returning budget.id, budget.tenant_id, budget.api_key_id, case when spending.cost >= budget.monthly_limit then 'stop' else 'warn' end as event,
+              budget.monthly_limit, spending.cost
+  loop
+    perform app_private.record_audit(crossed.tenant_id, null, crossed.event, 'budget', crossed.id, null,
+      jsonb_build_object('api_key_id', crossed.api_key_id, 'monthly_limit', crossed.monthly_limit, 'spent', crossed.cost));
+    return query select crossed.tenant_id, crossed.api_key_id, crossed.event::text, crossed.monthly_limit, crossed.cost;
+  end loop;
+end
+$$;
+
+comment on function app_private.record_spending(json) is
+  'Counts what calls of models have used in the month; returns the budgets that crossed their warning or limit by it.';
+grant execute on function app_private.record_spending(json) to agentflow_worker;
+--! EndIncluded app_private/functions/sources/record_spending.sql
+--! Included app_private/functions/sources/budget_of.sql
+-- A budget as the API shows it: with what is spent of it this month.
+create or replace function app_private.budget_of(budget app_private.budgets)
+returns app_public.budget
+language sql stable
+set search_path = pg_catalog, pg_temp
+as $$
+  select row(budget.id, budget.api_key_id, budget.monthly_limit, budget.warn_at, coalesce(spending.cost, 0), coalesce(spending.tokens, 0),
+    case when coalesce(spending.cost, 0) >= budget.monthly_limit then 'STOPPED'
+      when spending.cost >= budget.monthly_limit * budget.warn_at then 'WARNED' else 'OK' end,
+    spending.warned_at, spending.stopped_at, budget.created_at, budget.updated_at)::app_public.budget
+  from (select) as always
+  left join app_private.monthly_expenses as spending
+    on spending.tenant_id = budget.tenant_id and spending.month = app_private.this_month()
+   and spending.spender_id = coalesce(budget.api_key_id, budget.tenant_id)
+$$;
+
+comment on function app_private.budget_of(app_private.budgets) is 'A budget with what is spent of it this month.';
+--! EndIncluded app_private/functions/sources/budget_of.sql
+--! Included app_private/functions/sources/enter_circuits.sql
+/*
+ * Asked before calls of sources that have failed lately: may they be called now? After the time of an open circuit exactly one caller, of all
+ * workers, is let through to try it (HALF_OPEN); the others wait for what becomes of it. `seconds`: how long it stays open yet.
+ */
+create or replace function app_private.enter_circuits(tenant_ids uuid[], source_keys text[])
+returns table (place integer, failures integer, state text, seconds double precision)
+language sql
+volatile
+security definer
+set search_path = pg_catalog, pg_temp
+as $$
+  with given as materialized (
+    select asked.tenant_id, asked.source_key, asked.place::integer as place,
+           row_number() over (partition by asked.tenant_id, asked.source_key order by asked.place) as turn
+      from unnest(tenant_ids, source_keys) with ordinality as asked (tenant_id, source_key, place)
+  ), free as materialized (
+    select circuit.tenant_id, circuit.source_key
+      from app_private.source_circuits as circuit
+      join given on given.tenant_id = circuit.tenant_id and given.source_key = circuit.source_key and given.turn = 1
+     where circuit.retry_at <= now() and (circuit.probe_until is null or circuit.probe_until <= now())
+     order by circuit.tenant_id, circuit.source_key
+       for no key update of circuit
+  ), probe as (
+    update app_private.source_circuits as circuit set probe_until = now() + interval '1 minute'
+      from free where circuit.tenant_id = free.tenant_id and circuit.source_key = free.source_key
+    returning circuit.tenant_id, circuit.source_key
+  )
+  select given.place, coalesce(circuit.failures, 0),
+         case when circuit.retry_at is null then 'CLOSED' when probe.tenant_id is not null and given.turn = 1 then 'HALF_OPEN' else 'OPEN' end,
+         greatest(extract(epoch from circuit.retry_at - now())::double precision, 1)
+    from given
+    left join app_private.source_circuits as circuit on circuit.tenant_id = given.tenant_id and circuit.source_key = given.source_key
+    left join probe on probe.tenant_id = given.tenant_id and probe.source_key = given.source_key
+$$;
+
+comment on function app_private.enter_circuits(uuid[], text[]) is
+  'Whether sources may be called now: CLOSED, OPEN, or HALF_OPEN for the one caller that tries it out.';
+grant execute on function app_private.enter_circuits(uuid[], text[]) to agentflow_worker;
+--! EndIncluded app_private/functions/sources/enter_circuits.sql
+--! Included app_private/functions/sources/record_circuits.sql
+/*
+ * What became of calls: `outcomes` is [{tenant_id, source_key, is_ok, threshold, seconds, error_code}]. So many failures in a row open the circuit for so
+ * many seconds, twice as long each time that trying it out fails again (16 times at most). One that works closes it.
+ * Failures are forgotten after five minutes.
+ */
+create or replace function app_private.record_circuits(outcomes json)
+returns void
+language plpgsql
+volatile
+security definer
+set search_path = pg_catalog, pg_temp
+as $$
+declare
+  outcome record;
+begin
+  for outcome in
+    select tenant.id as tenant_id, given.source_key, given.is_ok, given.threshold, given.seconds, given.error_code
+      from json_to_recordset(outcomes) as given (
+        tenant_id uuid, source_key varchar, is_ok boolean, threshold integer, seconds double precision, error_code varchar)
+      join app_public.tenants as tenant on tenant.id = given.tenant_id
+     order by tenant.id, given.source_key, given.is_ok
+  loop
+    if outcome.is_ok then
+      delete from app_private.source_circuits as circuit
+       where circuit.tenant_id = outcome.tenant_id and circuit.source_key = outcome.source_key;
+    else
+      insert into app_private.source_circuits as circuit (tenant_id, source_key, failures, error_code)
+      values (outcome.tenant_id, outcome.source_key, 1, outcome.error_code)
+      on conflict (tenant_id, source_key) do update
+        set failures = case when circuit.retry_at is null and circuit.updated_at < now() - interval '5 minutes' then 1 else circuit.failures + 1 end,
+            error_code = excluded.error_code, updated_at = now();
+      update app_private.source_circuits as circuit
+         set opened_at = coalesce(circuit.opened_at, now()), openings = circuit.openings + 1, probe_until = null,
+             retry_at = now() + make_interval(secs => outcome.seconds * power(2, least(circuit.openings, 4)))
+       where circuit.tenant_id = outcome.tenant_id and circuit.source_key = outcome.source_key
+         and circuit.failures >= outcome.threshold and (circuit.retry_at is null or circuit.retry_at <= now());
+    end if;
+  end loop;
+end
+$$;
+
+comment on function app_private.record_circuits(json) is
+  'Counts failures of sources, opens their circuits, and closes those of sources that work again.';
+grant execute on function app_private.record_circuits(json) to agentflow_worker;
+--! EndIncluded app_private/functions/sources/record_circuits.sql
+--! Included app_private/functions/sources/find_answers.sql
+/* Kept answers that are still good, by place; each one found is a hit. */
+create or replace function app_private.find_answers(tenant_ids uuid[], cache_keys text[])
+returns table (place integer, answer jsonb, bytes bytea)
+language sql
+volatile
+security definer
+set search_path = pg_catalog, pg_temp
+as $$
+  with good as materialized (
+    select cached.tenant_id, cached.cache_key, cached.answer, cached.bytes
+      from app_private.kept_answers as cached
+     where (cached.tenant_id, cached.cache_key) in (select * from unnest(tenant_ids, cache_keys)) and cached.expires_at > now()
+     order by cached.tenant_id, cached.cache_key
+       for no key update
+  ), given as (
+    select asked.tenant_id, asked.cache_key, asked.place::integer as place
+      from unnest(tenant_ids, cache_keys) with ordinality as asked (tenant_id, cache_key, place)
+  ), counted as (
+    update app_private.kept_answers as cached set hits = cached.hits + hit.times
+      from (select good.tenant_id, good.cache_key, count(*) as times from good join given using (tenant_id, cache_key) group by 1, 2) as hit
+     where cached.tenant_id = hit.tenant_id and cached.cache_key = hit.cache_key
+  )
+  select given.place, good.answer, good.bytes from given join good using (tenant_id, cache_key)
+$$;
+
+comment on function app_private.find_answers(uuid[], text[]) is 'Kept answers of sources that are still good, and counts the hits.';
+grant execute on function app_private.find_answers(uuid[], text[]) to agentflow_worker;
+--! EndIncluded app_private/functions/sources/find_answers.sql
+--! Included app_private/functions/sources/keep_answers.sql
+/*
+ * Keeps answers: [{tenant_id, cache_key, source_name, answer, bytes (base64), seconds}]. What has expired goes with it, and now and then the
+ * oldest of more than 10,000 of a tenant.
+ */
+create or replace function app_private.keep_answers(answers json)
+returns void
+language plpgsql
+volatile
+security definer
+set search_path = pg_catalog, pg_temp
+as $$
+begin
+  insert into app_private.kept_answers as cached (tenant_id, cache_key, source_name, answer, bytes, expires_at)
+  select distinct on (tenant.id, given.cache_key) tenant.id, given.cache_key, given.source_name, given.answer, decode(given.bytes, 'base64'),
+         now() + make_interval(secs => given.seconds)
+    from json_to_recordset(answers) as given (
+      tenant_id uuid, cache_key varchar, source_name varchar, answer jsonb, bytes text, seconds double precision)
+    join app_public.tenants as tenant on tenant.id = given.tenant_id
+   order by tenant.id, given.cache_key
+  on conflict (tenant_id, cache_key) do update
+    set answer = excluded.answer, bytes = excluded.bytes, created_at = now(), expires_at = excluded.expires_at, hits = 0;
+
+  delete from app_private.kept_answers as cached
+   where (cached.tenant_id, cached.cache_key) in (
+     select old.tenant_id, old.cache_key
+       from app_private.kept_answers as old
+      where old.tenant_id in (select given.tenant_id from json_to_recordset(answers) as given (tenant_id uuid)) and old.expires_at <= now()
+      limit 100
+        for update skip locked);
+  if random() < 0.01 then
+    delete from app_private.kept_answers as cached
+     where (cached.tenant_id, cached.cache_key) in (
+       select old.tenant_id, old.cache_key
+         from (select distinct given.tenant_id from json_to_recordset(answers) as given (tenant_id uuid)) as tenant
+        cross join lateral (
+          select * from app_private.kept_answers as each
+           where each.tenant_id = tenant.tenant_id order by each.expires_at desc offset 10000 limit 1000) as old);
+  end if;
+end
+$$;
+
+comment on function app_private.keep_answers(json) is 'Keeps answers of sources for as long as each source says.';
+grant execute on function app_private.keep_answers(json) to agentflow_worker;
+--! EndIncluded app_private/functions/sources/keep_answers.sql
+--! Included app_private/functions/sources/set_model_price.sql
+/* What a model costs from a day on (null: today). Later calls cost that; what was counted before stays as it was. */
+create or replace function app_private.set_model_price(
+  model text, input_per_million numeric, output_per_million numeric, per_image numeric default 0, valid_from date default null
+)
+returns app_private.model_prices
+language plpgsql volatile security definer
+set search_path = pg_catalog, pg_temp
+as $$
+#variable_conflict use_column
+declare
+  saved app_private.model_prices;
+begin
+  if coalesce(btrim(set_model_price.model), '') = '' or char_length(set_model_price.model) > 255 then
+    perform app_private.fail('INVALID_VALUE', 'The name of a model has 1 to 255 characters.', 'model');
+  end if;
+  if not (set_model_price.input_per_million >= 0 and set_model_price.output_per_million >= 0 and set_model_price.per_image >= 0)
+    or set_model_price.input_per_million is null or set_model_price.output_per_million is null or set_model_price.per_image is null
+    or greatest(set_model_price.input_per_million, set_model_price.output_per_million, set_model_price.per_image) >= 100000000 then
+    perform app_private.fail('INVALID_VALUE', 'A price is an amount of US dollars from 0 to under 100000000.', 'input_per_million');
+  end if;
+  insert into app_private.model_prices as price (model, valid_from, input_per_million, output_per_million, per_image, changed_by)
+  values (set_model_price.model, coalesce(set_model_price.valid_from, current_date), set_model_price.input_per_million,
+    set_model_price.output_per_million, set_model_price.per_image, coalesce(app_public.current_user_id()::text, session_user))
+  on conflict (model, valid_from) do update
+    set input_per_million = excluded.input_per_million, output_per_million = excluded.output_per_million,
+        per_image = excluded.per_image, changed_at = now(), changed_by = excluded.changed_by
+  returning * into saved;
+  return saved;
+end $$;
+
+comment on function app_private.set_model_price(text, numeric, numeric, numeric, date) is
+  'Sets what a model costs from a day on, in US dollars per million tokens or per picture.';
+--! EndIncluded app_private/functions/sources/set_model_price.sql
+--! Included app_public/functions/budgets.sql
+create or replace function app_public.budgets()
+returns setof app_public.budget
+language sql stable security definer
+set search_path = pg_catalog, pg_temp
+as $$
+  select shown.*
+    from app_private.budgets as budget
+   cross join lateral app_private.budget_of(budget) as shown
+   where budget.tenant_id = (select app_public.current_tenant_id()) and (select app_private.may('admin'))
+   order by budget.api_key_id nulls first
+$$;
+
+comment on function app_public.budgets() is 'The monthly budgets of the tenant and of its API keys, with what is spent of them. For admins.';
+grant execute on function app_public.budgets() to agentflow_user;
+comment on type app_public.budget is 'What the tenant, or one of its API keys, may spend on models in a month (UTC).';
+comment on column app_public.budget.api_key_id is 'The key that is bounded; null: the whole tenant.';
+comment on column app_public.budget.monthly_limit is 'US dollars. When so much is spent, calls of models are refused with BUDGET_EXHAUSTED until the month ends or the limit is raised.';
+comment on column app_public.budget.warn_at is 'The part of the limit, from 0 to 1, at which admins are warned in the audit log.';
+comment on column app_public.budget.spent is 'US dollars spent this month, those of calls whose executions failed included.';
+comment on column app_public.budget.tokens is 'Tokens used this month.';
+comment on column app_public.budget.state is 'OK, WARNED (the warning part is spent) or STOPPED (the limit is spent).';
+comment on column app_public.budget.warned_at is 'When the warning of this month was given.';
+comment on column app_public.budget.stopped_at is 'When the limit was spent this month.';
+comment on column app_public.budget.created_at is 'When it was first set.';
+comment on column app_public.budget.updated_at is 'When it was last set.';
+comment on type app_public.budget_state is 'How much of a budget is spent.';
+--! EndIncluded app_public/functions/budgets.sql
+--! Included app_public/functions/save_budget.sql
+/* One budget for the tenant and one for each key: a second one takes the place of the first, and warns anew where it is above what is spent. */
+create or replace function app_public.save_budget(monthly_limit numeric, api_key_id uuid default null, warn_at numeric default 0.8)
+returns app_public.budget
+language plpgsql security definer
+set search_path = pg_catalog, pg_temp
+as $$
+#variable_conflict use_column
+declare
+  tenant constant uuid := app_public.current_tenant_id();
+  actor constant uuid := app_public.current_user_id();
+  old app_private.budgets;
+  saved app_private.budgets;
+begin
+  perform app_private.demand('admin');
+  if save_budget.monthly_limit is null or not save_budget.monthly_limit between 0 and 9999999999 then
+    perform app_private.fail('INVALID_VALUE', 'A monthly limit is an amount of US dollars from 0 to 9999999999.', 'monthly_limit');
+  end if;
+  if save_budget.warn_at is null or not save_budget.warn_at between 0 and 1 then
+    perform app_private.fail('INVALID_VALUE', 'A warning comes at a part of the limit from 0 to 1.', 'warn_at');
+  end if;
+  if save_budget.api_key_id is not null and not exists (
+    select from app_public.api_keys as key where key.tenant_id = tenant and key.id = save_budget.api_key_id) then
+    perform app_private.fail('NOT_FOUND', 'There is no API key with this id.', 'api_key_id');
+  end if;
+  -- Two admins at once come one after the other.
+  perform from app_public.tenants where tenants.id = tenant for no key update;
+  select * into old from app_private.budgets as budget
+   where budget.tenant_id = tenant and budget.api_key_id is not distinct from save_budget.api_key_id;
+  if old.id is null then
+    insert into app_private.budgets (tenant_id, api_key_id, monthly_limit, warn_at, created_by, updated_by)
+    values (tenant, save_budget.api_key_id, save_budget.monthly_limit, save_budget.warn_at, actor, actor)
+    returning * into saved;
+  else
+    update app_private.budgets as budget
+       set monthly_limit = save_budget.monthly_limit, warn_at = save_budget.warn_at, updated_at = now(), updated_by = actor
+     where budget.tenant_id = tenant and budget.id = old.id
+    returning * into saved;
+  end if;
+  update app_private.monthly_expenses as spending
+     set warned_at = case when spending.cost >= saved.monthly_limit * saved.warn_at then spending.warned_at end,
+         stopped_at = case when spending.cost >= saved.monthly_limit then spending.stopped_at end
+   where spending.tenant_id = tenant and spending.month = app_private.this_month() and spending.spender_id = coalesce(saved.api_key_id, tenant);
+  perform app_private.record_audit(tenant, actor, case when old.id is null then 'create' else 'update' end, 'budget', saved.id,
+    case when old.id is not null then jsonb_build_object('monthly_limit', old.monthly_limit, 'warn_at', old.warn_at) end,
+    jsonb_build_object('api_key_id', saved.api_key_id, 'monthly_limit', saved.monthly_limit, 'warn_at', saved.warn_at));
+  return app_private.budget_of(saved);
+end $$;
+
+comment on function app_public.save_budget(numeric, uuid, numeric) is E'@resultFieldName budget\nSets what the tenant, or one of its API keys, may spend on models in a month (US dollars; the month of UTC). At the part warnAt of it admins are warned in the audit log; when it is spent, calls of models are refused with BUDGET_EXHAUSTED. Calls that are under way at that moment still end, and may pass it.';
+grant execute on function app_public.save_budget(numeric, uuid, numeric) to agentflow_user;
+--! EndIncluded app_public/functions/save_budget.sql
+--! Included app_public/functions/delete_budget.sql
+create or replace function app_public.delete_budget(id uuid)
+returns app_public.budget
+language plpgsql security definer
+set search_path = pg_catalog, pg_temp
+as $$
+#variable_conflict use_column
+declare
+  gone app_private.budgets;
+begin
+  perform app_private.demand('admin');
+  delete from app_private.budgets as budget
+   where budget.tenant_id = app_public.current_tenant_id() and budget.id = delete_budget.id
+  returning * into gone;
+  if not found then
+    perform app_private.fail('NOT_FOUND', 'There is no budget with this id.', 'id');
+  end if;
+  perform app_private.record_audit(gone.tenant_id, app_public.current_user_id(), 'delete', 'budget', gone.id,
+    jsonb_build_object('api_key_id', gone.api_key_id, 'monthly_limit', gone.monthly_limit, 'warn_at', gone.warn_at), null);
+  return app_private.budget_of(gone);
+end $$;
+
+comment on function app_public.delete_budget(uuid) is E'@resultFieldName budget\nTakes a budget away: nothing is bounded by it any more.';
+grant execute on function app_public.delete_budget(uuid) to agentflow_user;
+--! EndIncluded app_public/functions/delete_budget.sql
+--! Included app_public/functions/sources_circuit.sql
+create or replace function app_public.sources_circuit(source app_public.sources)
+returns app_public.circuit_state
+language sql stable security definer
+set search_path = pg_catalog, pg_temp
+as $$
+  select case when circuit.retry_at is null then 'CLOSED' when circuit.retry_at > now() then 'OPEN' else 'HALF_OPEN' end::app_public.circuit_state
+    from (select) as always
+    left join app_private.source_circuits as circuit
+      on circuit.tenant_id = source.tenant_id and circuit.source_key = 'saved:' || source.name
+     and source.tenant_id = app_public.current_tenant_id() and app_private.may('sources:read')
+$$;
+
+comment on function app_public.sources_circuit(app_public.sources) is 'CLOSED: it is called. OPEN: it failed several times in a row and is not called for a while. HALF_OPEN: the next call tries it out.';
+comment on type app_public.circuit_state is 'Whether a source is called at present.';
+grant execute on function app_public.sources_circuit(app_public.sources) to agentflow_user;
+--! EndIncluded app_public/functions/sources_circuit.sql
+--! Included app_public/functions/source_works.sql
+create or replace function app_public.source_works(id uuid)
+returns void
+language plpgsql volatile security definer
+set search_path = pg_catalog, pg_temp
+as $$
+#variable_conflict use_column
+begin
+  perform app_private.demand('sources:write');
+  delete from app_private.source_circuits as circuit
+   using app_public.sources as source
+   where source.tenant_id = app_public.current_tenant_id() and source.id = source_works.id
+     and circuit.tenant_id = source.tenant_id and circuit.source_key = 'saved:' || source.name;
+end $$;
+
+comment on function app_public.source_works(uuid) is E'@behavior -*\nCloses the circuit of a source that was tried out and works.';
+grant execute on function app_public.source_works(uuid) to agentflow_user;
+--! EndIncluded app_public/functions/source_works.sql
 
 -- versions, the publish gate, sources in use
 --! Included app_private/functions/triggers/number_version.sql
@@ -6200,8 +8023,10 @@ begin
     with check (%2$s and user_id = (select app_public.current_user_id()))', target, writing);
   execute format('drop policy if exists update_tenant on %1$s; create policy update_tenant on %1$s for update to agentflow_user
     using (%2$s) with check (%2$s)', target, writing);
+  execute format('drop policy if exists select_by_operator on %1$s; create policy select_by_operator on %1$s for select to agentflow_operator
+    using (tenant_id = any ((select app_private.operator_tenants())::uuid[]))', target);
   execute format('revoke all on %s from public, agentflow_visitor, agentflow_user, agentflow_operator, agentflow_worker', target);
-  execute format('grant select on %s to agentflow_user', target);
+  execute format('grant select on %s to agentflow_user, agentflow_operator', target);
   if writable is not null then
     execute format('grant insert (%1$s), update (%1$s) on %2$s to agentflow_user', writable, target);
   end if;
@@ -7668,6 +9493,16 @@ create or replace trigger _500_audit_delete
   referencing old table as old_rows
   for each statement
   execute function app_private.audit_rows('tenant');
+
+create or replace trigger _600_park_tenant
+  after update of status on app_public.tenants
+  for each row when ((old.status = 'active') <> (new.status = 'active'))
+  execute function app_private.park_tenant();
+
+create or replace trigger _610_recount_quotas
+  after update of quotas on app_public.tenants
+  for each row when (old.quotas is distinct from new.quotas)
+  execute function app_private.recount_quotas();
 --! EndIncluded triggers/tenants.sql
 --! Included triggers/users.sql
 create or replace trigger _110_normalise_email
@@ -7851,6 +9686,11 @@ create or replace trigger _200_refuse_change
   before update on app_public.workflow_versions
   for each row
   execute function app_private.refuse_change('workflow_versions');
+
+create or replace trigger _450_keep_storage_quota
+  after insert on app_public.workflow_versions
+  for each statement when (current_setting('jwt.claims.tenant_id', true) <> '')
+  execute function app_private.keep_storage_quota();
 --! EndIncluded triggers/workflow_versions.sql
 --! Included triggers/executions.sql
 create or replace trigger _100_fill_owner
@@ -7910,6 +9750,12 @@ create or replace trigger _600_drop_leases
   referencing old table as old_rows
   for each statement
   execute function app_private.drop_leases();
+
+create or replace trigger _450_keep_quotas
+  after insert on app_public.executions
+  referencing new table as inserted
+  for each statement when (current_setting('jwt.claims.tenant_id', true) <> '')
+  execute function app_private.keep_quotas();
 --! EndIncluded triggers/executions.sql
 --! Included triggers/node_executions.sql
 create or replace trigger _200_keep_identity
@@ -7983,9 +9829,15 @@ create or replace trigger _100_fill_owner
   execute function app_private.fill_owner();
 
 create or replace trigger _200_keep_identity
-  before update of id, tenant_id, user_id, key_hash on app_public.api_keys
+  before update of id, tenant_id, user_id on app_public.api_keys
   for each row
-  execute function app_private.keep_identity('id', 'tenant_id', 'user_id', 'key_hash');
+  execute function app_private.keep_identity('id', 'tenant_id', 'user_id');
+
+-- rehash_api_key sets agentflow.rehashed_key for its statement; a DBA may do the same.
+create or replace trigger _210_keep_key_hash
+  before update of key_hash on app_public.api_keys
+  for each row when (current_setting('agentflow.rehashed_key', true) is distinct from old.id::text)
+  execute function app_private.keep_identity('key_hash');
 
 create or replace trigger _250_revoke_deleted_key
   before update of deleted_at on app_public.api_keys
@@ -8116,6 +9968,11 @@ create or replace trigger _200_refuse_change
   before update on app_public.flow_versions
   for each row
   execute function app_private.refuse_change('flow_versions');
+
+create or replace trigger _450_keep_storage_quota
+  after insert on app_public.flow_versions
+  for each statement when (current_setting('jwt.claims.tenant_id', true) <> '')
+  execute function app_private.keep_storage_quota();
 --! EndIncluded triggers/flow_versions.sql
 --! Included triggers/flow_executions.sql
 create or replace trigger _100_fill_owner
@@ -8159,6 +10016,12 @@ create or replace trigger _600_drop_leases
   referencing old table as old_rows
   for each statement
   execute function app_private.drop_leases();
+
+create or replace trigger _450_keep_quotas
+  after insert on app_public.flow_executions
+  referencing new table as inserted
+  for each statement when (current_setting('jwt.claims.tenant_id', true) <> '')
+  execute function app_private.keep_quotas();
 --! EndIncluded triggers/flow_executions.sql
 --! Included triggers/task_executions.sql
 create or replace trigger _100_fill_tenant
@@ -8209,7 +10072,32 @@ create policy update_by_admin on app_public.tenants for update to agentflow_user
     and deleted_at is null
     and (select app_private.may('admin'))
   );
+
+drop policy if exists select_by_operator on app_public.tenants;
+create policy select_by_operator on app_public.tenants for select to agentflow_operator
+  using (id = any ((select app_private.operator_tenants())::uuid[]));
 --! EndIncluded policies/tenants.sql
+--! Included policies/tenant_usages.sql
+alter table app_private.tenant_usages enable row level security;
+alter table app_private.tenant_usages force row level security;
+
+drop policy if exists owner_all on app_private.tenant_usages;
+create policy owner_all on app_private.tenant_usages to agentflow_owner using (true) with check (true);
+--! EndIncluded policies/tenant_usages.sql
+--! Included policies/operator_grants.sql
+alter table app_private.operator_grants enable row level security;
+alter table app_private.operator_grants force row level security;
+
+drop policy if exists owner_all on app_private.operator_grants;
+create policy owner_all on app_private.operator_grants to agentflow_owner using (true) with check (true);
+--! EndIncluded policies/operator_grants.sql
+--! Included policies/tenant_erasures.sql
+alter table app_private.tenant_erasures enable row level security;
+alter table app_private.tenant_erasures force row level security;
+
+drop policy if exists owner_all on app_private.tenant_erasures;
+create policy owner_all on app_private.tenant_erasures to agentflow_owner using (true) with check (true);
+--! EndIncluded policies/tenant_erasures.sql
 --! Included policies/users.sql
 alter table app_public.users enable row level security;
 alter table app_public.users force row level security;
@@ -8255,6 +10143,10 @@ create policy update_self on app_public.users for update to agentflow_user
     and role = (select app_public.current_user_role())
     and not (select app_private.acts_by_key())
   );
+
+drop policy if exists select_by_operator on app_public.users;
+create policy select_by_operator on app_public.users for select to agentflow_operator
+  using (tenant_id = any ((select app_private.operator_tenants())::uuid[]));
 --! EndIncluded policies/users.sql
 --! Included policies/access_links.sql
 alter table app_public.access_links enable row level security;
@@ -8269,6 +10161,10 @@ create policy select_by_admin on app_public.access_links for select to agentflow
     tenant_id = (select app_public.current_tenant_id())
     and (select app_private.may('admin'))
   );
+
+drop policy if exists select_by_operator on app_public.access_links;
+create policy select_by_operator on app_public.access_links for select to agentflow_operator
+  using (tenant_id = any ((select app_private.operator_tenants())::uuid[]));
 --! EndIncluded policies/access_links.sql
 --! Included policies/workflows.sql
 alter table app_public.workflows enable row level security;
@@ -8307,6 +10203,10 @@ create policy update_tenant on app_public.workflows for update to agentflow_user
     and deleted_at is null
     and (select app_private.may('workflows:write'))
   );
+
+drop policy if exists select_by_operator on app_public.workflows;
+create policy select_by_operator on app_public.workflows for select to agentflow_operator
+  using (tenant_id = any ((select app_private.operator_tenants())::uuid[]));
 --! EndIncluded policies/workflows.sql
 --! Included policies/workflow_versions.sql
 alter table app_public.workflow_versions enable row level security;
@@ -8326,6 +10226,10 @@ create policy select_with_workflow on app_public.workflow_versions for select to
       where workflows.tenant_id = workflow_versions.tenant_id and workflows.id = workflow_versions.workflow_id
     )
   );
+
+drop policy if exists select_by_operator on app_public.workflow_versions;
+create policy select_by_operator on app_public.workflow_versions for select to agentflow_operator
+  using (tenant_id = any ((select app_private.operator_tenants())::uuid[]));
 --! EndIncluded policies/workflow_versions.sql
 --! Included policies/executions.sql
 alter table app_public.executions enable row level security;
@@ -8342,6 +10246,10 @@ create policy select_tenant on app_public.executions for select to agentflow_use
     and (select app_private.may('executions:read'))
     and (deleted_at is null or (select app_private.may('executions:restore')))
   );
+
+drop policy if exists select_by_operator on app_public.executions;
+create policy select_by_operator on app_public.executions for select to agentflow_operator
+  using (tenant_id = any ((select app_private.operator_tenants())::uuid[]));
 --! EndIncluded policies/executions.sql
 --! Included policies/node_executions.sql
 alter table app_public.node_executions enable row level security;
@@ -8361,6 +10269,10 @@ create policy select_with_execution on app_public.node_executions for select to 
       where executions.tenant_id = node_executions.tenant_id and executions.id = node_executions.execution_id
     )
   );
+
+drop policy if exists select_by_operator on app_public.node_executions;
+create policy select_by_operator on app_public.node_executions for select to agentflow_operator
+  using (tenant_id = any ((select app_private.operator_tenants())::uuid[]));
 --! EndIncluded policies/node_executions.sql
 --! Included policies/sources.sql
 alter table app_public.sources enable row level security;
@@ -8399,6 +10311,10 @@ create policy update_tenant on app_public.sources for update to agentflow_user
     and deleted_at is null
     and (select app_private.may('sources:write'))
   );
+
+drop policy if exists select_by_operator on app_public.sources;
+create policy select_by_operator on app_public.sources for select to agentflow_operator
+  using (tenant_id = any ((select app_private.operator_tenants())::uuid[]));
 --! EndIncluded policies/sources.sql
 --! Included policies/api_keys.sql
 alter table app_public.api_keys enable row level security;
@@ -8413,6 +10329,10 @@ create policy select_by_admin on app_public.api_keys for select to agentflow_use
     tenant_id = (select app_public.current_tenant_id())
     and (select app_private.may('admin'))
   );
+
+drop policy if exists select_by_operator on app_public.api_keys;
+create policy select_by_operator on app_public.api_keys for select to agentflow_operator
+  using (tenant_id = any ((select app_private.operator_tenants())::uuid[]));
 --! EndIncluded policies/api_keys.sql
 --! Included policies/audit_logs.sql
 alter table app_public.audit_logs enable row level security;
@@ -8427,7 +10347,25 @@ create policy select_by_admin on app_public.audit_logs for select to agentflow_u
     tenant_id = (select app_public.current_tenant_id())
     and (select app_private.may('admin'))
   );
+
+drop policy if exists select_by_operator on app_public.audit_logs;
+create policy select_by_operator on app_public.audit_logs for select to agentflow_operator
+  using (tenant_id = any ((select app_private.operator_tenants())::uuid[]));
 --! EndIncluded policies/audit_logs.sql
+--! Included policies/audit_sealings.sql
+alter table app_private.audit_sealings enable row level security;
+alter table app_private.audit_sealings force row level security;
+
+drop policy if exists owner_all on app_private.audit_sealings;
+create policy owner_all on app_private.audit_sealings to agentflow_owner using (true) with check (true);
+--! EndIncluded policies/audit_sealings.sql
+--! Included policies/audit_seals.sql
+alter table app_private.audit_seals enable row level security;
+alter table app_private.audit_seals force row level security;
+
+drop policy if exists owner_all on app_private.audit_seals;
+create policy owner_all on app_private.audit_seals to agentflow_owner using (true) with check (true);
+--! EndIncluded policies/audit_seals.sql
 --! Included policies/flows.sql
 alter table app_public.flows enable row level security;
 alter table app_public.flows force row level security;
@@ -8443,6 +10381,10 @@ create policy select_tenant on app_public.flows for select to agentflow_user
     and (select app_private.may('flows:read'))
     and (deleted_at is null or (select app_private.may('flows:publish')))
   );
+
+drop policy if exists select_by_operator on app_public.flows;
+create policy select_by_operator on app_public.flows for select to agentflow_operator
+  using (tenant_id = any ((select app_private.operator_tenants())::uuid[]));
 --! EndIncluded policies/flows.sql
 --! Included policies/flow_versions.sql
 alter table app_public.flow_versions enable row level security;
@@ -8462,6 +10404,10 @@ create policy select_with_flow on app_public.flow_versions for select to agentfl
       where flows.tenant_id = flow_versions.tenant_id and flows.id = flow_versions.flow_id
     )
   );
+
+drop policy if exists select_by_operator on app_public.flow_versions;
+create policy select_by_operator on app_public.flow_versions for select to agentflow_operator
+  using (tenant_id = any ((select app_private.operator_tenants())::uuid[]));
 --! EndIncluded policies/flow_versions.sql
 --! Included policies/flow_executions.sql
 alter table app_public.flow_executions enable row level security;
@@ -8476,6 +10422,10 @@ create policy select_tenant on app_public.flow_executions for select to agentflo
     tenant_id = (select app_public.current_tenant_id())
     and (select app_private.may('executions:read'))
   );
+
+drop policy if exists select_by_operator on app_public.flow_executions;
+create policy select_by_operator on app_public.flow_executions for select to agentflow_operator
+  using (tenant_id = any ((select app_private.operator_tenants())::uuid[]));
 --! EndIncluded policies/flow_executions.sql
 --! Included policies/task_executions.sql
 alter table app_public.task_executions enable row level security;
@@ -8490,6 +10440,10 @@ create policy select_tenant on app_public.task_executions for select to agentflo
     tenant_id = (select app_public.current_tenant_id())
     and (select app_private.may('executions:read'))
   );
+
+drop policy if exists select_by_operator on app_public.task_executions;
+create policy select_by_operator on app_public.task_executions for select to agentflow_operator
+  using (tenant_id = any ((select app_private.operator_tenants())::uuid[]));
 --! EndIncluded policies/task_executions.sql
 --! Included policies/sessions.sql
 alter table app_private.sessions enable row level security;
@@ -8505,6 +10459,13 @@ alter table app_private.sign_in_tries force row level security;
 drop policy if exists owner_all on app_private.sign_in_tries;
 create policy owner_all on app_private.sign_in_tries to agentflow_owner using (true) with check (true);
 --! EndIncluded policies/sign_in_tries.sql
+--! Included policies/request_buckets.sql
+alter table app_private.request_buckets enable row level security;
+alter table app_private.request_buckets force row level security;
+
+drop policy if exists owner_all on app_private.request_buckets;
+create policy owner_all on app_private.request_buckets to agentflow_owner using (true) with check (true);
+--! EndIncluded policies/request_buckets.sql
 --! Included policies/workers.sql
 alter table app_private.workers enable row level security;
 alter table app_private.workers force row level security;
@@ -8540,6 +10501,34 @@ alter table app_private.secrets force row level security;
 drop policy if exists owner_all on app_private.secrets;
 create policy owner_all on app_private.secrets to agentflow_owner using (true) with check (true);
 --! EndIncluded policies/secrets.sql
+--! Included policies/budgets.sql
+alter table app_private.budgets enable row level security;
+alter table app_private.budgets force row level security;
+
+drop policy if exists owner_all on app_private.budgets;
+create policy owner_all on app_private.budgets to agentflow_owner using (true) with check (true);
+--! EndIncluded policies/budgets.sql
+--! Included policies/monthly_expenses.sql
+alter table app_private.monthly_expenses enable row level security;
+alter table app_private.monthly_expenses force row level security;
+
+drop policy if exists owner_all on app_private.monthly_expenses;
+create policy owner_all on app_private.monthly_expenses to agentflow_owner using (true) with check (true);
+--! EndIncluded policies/monthly_expenses.sql
+--! Included policies/source_circuits.sql
+alter table app_private.source_circuits enable row level security;
+alter table app_private.source_circuits force row level security;
+
+drop policy if exists owner_all on app_private.source_circuits;
+create policy owner_all on app_private.source_circuits to agentflow_owner using (true) with check (true);
+--! EndIncluded policies/source_circuits.sql
+--! Included policies/kept_answers.sql
+alter table app_private.kept_answers enable row level security;
+alter table app_private.kept_answers force row level security;
+
+drop policy if exists owner_all on app_private.kept_answers;
+create policy owner_all on app_private.kept_answers to agentflow_owner using (true) with check (true);
+--! EndIncluded policies/kept_answers.sql
 --! Included policies/flow_tasks.sql
 alter table app_private.flow_tasks enable row level security;
 alter table app_private.flow_tasks force row level security;
@@ -8629,43 +10618,43 @@ on conflict (model, valid_from) do nothing;
 -- grants
 --! Included grants/tenants.sql
 revoke all on app_public.tenants from public, agentflow_visitor, agentflow_user, agentflow_operator, agentflow_worker;
-grant select (id, slug, name, status, settings, quotas, created_at, updated_at, deleted_at, created_by, updated_by, deleted_by) on app_public.tenants to agentflow_user;
+grant select (id, slug, name, status, settings, quotas, created_at, updated_at, deleted_at, created_by, updated_by, deleted_by) on app_public.tenants to agentflow_user, agentflow_operator;
 grant update (name, settings) on app_public.tenants to agentflow_user;
 --! EndIncluded grants/tenants.sql
 --! Included grants/users.sql
 -- No password_hash.
 revoke all on app_public.users from public, agentflow_visitor, agentflow_user, agentflow_operator, agentflow_worker;
-grant select (id, email, name, tenant_id, status, role, created_at, updated_at, deleted_at, created_by, updated_by, deleted_by) on app_public.users to agentflow_user;
+grant select (id, email, name, tenant_id, status, role, created_at, updated_at, deleted_at, created_by, updated_by, deleted_by) on app_public.users to agentflow_user, agentflow_operator;
 grant update (name, role, status) on app_public.users to agentflow_user;
 --! EndIncluded grants/users.sql
 --! Included grants/access_links.sql
 -- No token_hash.
 revoke all on app_public.access_links from public, agentflow_visitor, agentflow_user, agentflow_operator, agentflow_worker;
 grant select (id, tenant_id, kind, user_id, email, name, role, status, expires_at, ended_at, created_at, updated_at, created_by, updated_by)
-  on app_public.access_links to agentflow_user;
+  on app_public.access_links to agentflow_user, agentflow_operator;
 --! EndIncluded grants/access_links.sql
 --! Included grants/workflows.sql
 revoke all on app_public.workflows from public, agentflow_visitor, agentflow_user, agentflow_operator, agentflow_worker;
-grant select on app_public.workflows to agentflow_user;
+grant select on app_public.workflows to agentflow_user, agentflow_operator;
 grant insert (name, description, spec) on app_public.workflows to agentflow_user;
 -- version: to state the version that one has read; a trigger refuses any other than the present one.
 grant update (name, description, spec, version) on app_public.workflows to agentflow_user;
 --! EndIncluded grants/workflows.sql
 --! Included grants/workflow_versions.sql
 revoke all on app_public.workflow_versions from public, agentflow_visitor, agentflow_user, agentflow_operator, agentflow_worker;
-grant select on app_public.workflow_versions to agentflow_user;
+grant select on app_public.workflow_versions to agentflow_user, agentflow_operator;
 --! EndIncluded grants/workflow_versions.sql
 --! Included grants/executions.sql
 revoke all on app_public.executions from public, agentflow_visitor, agentflow_user, agentflow_operator, agentflow_worker;
-grant select on app_public.executions to agentflow_user;
+grant select on app_public.executions to agentflow_user, agentflow_operator;
 --! EndIncluded grants/executions.sql
 --! Included grants/node_executions.sql
 revoke all on app_public.node_executions from public, agentflow_visitor, agentflow_user, agentflow_operator, agentflow_worker;
-grant select on app_public.node_executions to agentflow_user;
+grant select on app_public.node_executions to agentflow_user, agentflow_operator;
 --! EndIncluded grants/node_executions.sql
 --! Included grants/sources.sql
 revoke all on app_public.sources from public, agentflow_visitor, agentflow_user, agentflow_operator, agentflow_worker;
-grant select on app_public.sources to agentflow_user;
+grant select on app_public.sources to agentflow_user, agentflow_operator;
 grant insert (name, kind, config) on app_public.sources to agentflow_user;
 grant update (name, config, status) on app_public.sources to agentflow_user;
 --! EndIncluded grants/sources.sql
@@ -8673,29 +10662,31 @@ grant update (name, config, status) on app_public.sources to agentflow_user;
 -- No key_hash.
 revoke all on app_public.api_keys from public, agentflow_visitor, agentflow_user, agentflow_operator, agentflow_worker;
 grant select (id, user_id, tenant_id, name, key_prefix, permissions, status, revoked_reason, replaced_by_id, last_used_at, expires_at,
-  created_at, updated_at, deleted_at, created_by, updated_by, deleted_by) on app_public.api_keys to agentflow_user;
+  created_at, updated_at, deleted_at, created_by, updated_by, deleted_by) on app_public.api_keys to agentflow_user, agentflow_operator;
 --! EndIncluded grants/api_keys.sql
 --! Included grants/audit_logs.sql
+-- No sequence_number: it counts the rows of all tenants, and would tell one how busy the others are.
 revoke all on app_public.audit_logs from public, agentflow_visitor, agentflow_user, agentflow_operator, agentflow_worker;
-grant select on app_public.audit_logs to agentflow_user;
+grant select (id, user_id, tenant_id, action, entity_type, entity_id, old_value, new_value, ip_address, user_agent, created_at,
+  api_key_id, request_id, entity_key) on app_public.audit_logs to agentflow_user, agentflow_operator;
 --! EndIncluded grants/audit_logs.sql
 --! Included grants/flows.sql
 revoke all on app_public.flows from public, agentflow_visitor, agentflow_user, agentflow_operator, agentflow_worker;
-grant select on app_public.flows to agentflow_user;
+grant select on app_public.flows to agentflow_user, agentflow_operator;
 --! EndIncluded grants/flows.sql
 --! Included grants/flow_versions.sql
 revoke all on app_public.flow_versions from public, agentflow_visitor, agentflow_user, agentflow_operator, agentflow_worker;
-grant select on app_public.flow_versions to agentflow_user;
+grant select on app_public.flow_versions to agentflow_user, agentflow_operator;
 --! EndIncluded grants/flow_versions.sql
 --! Included grants/flow_executions.sql
 revoke all on app_public.flow_executions from public, agentflow_visitor, agentflow_user, agentflow_operator, agentflow_worker;
-grant select on app_public.flow_executions to agentflow_user;
+grant select on app_public.flow_executions to agentflow_user, agentflow_operator;
 --! EndIncluded grants/flow_executions.sql
 --! Included grants/task_executions.sql
 -- No error_traceback: it can hold secrets. No wait_...: they are the engine's.
 revoke all on app_public.task_executions from public, agentflow_visitor, agentflow_user, agentflow_operator, agentflow_worker;
 grant select (id, flow_execution_id, task_name, task_description, sequence_number, status, input_data, output_data, error_message,
-  error_code, attempts, logs, started_at, completed_at, tenant_id) on app_public.task_executions to agentflow_user;
+  error_code, attempts, logs, started_at, completed_at, tenant_id) on app_public.task_executions to agentflow_user, agentflow_operator;
 --! EndIncluded grants/task_executions.sql
 
 -- comments
@@ -8713,7 +10704,7 @@ comment on column app_public.tenants.status is
 comment on column app_public.tenants.settings is
   'Settings of the tenant, as a JSON object.';
 comment on column app_public.tenants.quotas is
-  'Limits that the operator sets for the tenant, as a JSON object.';
+  'Limits that who runs the platform sets: executions_per_day, concurrent_executions, storage_bytes, tokens_per_month, cost_per_month, and max_... of each execution.';
 comment on column app_public.tenants.created_at is
   'When the row was created.';
 comment on column app_public.tenants.updated_at is
@@ -8730,9 +10721,31 @@ comment on column app_public.tenants.deleted_by is
 -- What clients are told when it refuses.
 comment on constraint chk_tenants_slug on app_public.tenants is
   'A slug consists of small letters, digits and single hyphens inside.';
+comment on constraint chk_tenants_quotas on app_public.tenants is
+  'Quotas are numbers from 0 on, by the names that the column''s description lists.';
 comment on constraint chk_tenants_settings on app_public.tenants is
   'The settings of a tenant are a JSON object.';
 --! EndIncluded comments/tenants.sql
+--! Included comments/tenant_usages.sql
+comment on table app_private.tenant_usages is 'What is counted for the quotas of a tenant, where it has any.';
+comment on column app_private.tenant_usages.day is 'The day (UTC) that executions counts.';
+comment on column app_private.tenant_usages.storage_bytes is 'What the tenant kept when it was last measured.';
+comment on column app_private.tenant_usages.storage_due is 'When it is measured anew; null: at once.';
+--! EndIncluded comments/tenant_usages.sql
+--! Included comments/operator_grants.sql
+comment on table app_private.operator_grants is 'Which login of the platform may look into which tenant, why, and until when.';
+comment on column app_private.operator_grants.operator is 'A database login that belongs to agentflow_operator.';
+comment on column app_private.operator_grants.reason is 'Why; the tenant''s admins read it in their audit log.';
+comment on column app_private.operator_grants.may_act is 'May also suspend the tenant, let it in again, and cancel executions.';
+comment on column app_private.operator_grants.granted_by is 'The database login that opened it.';
+comment on column app_private.operator_grants.ended_at is 'When it was ended before its time; null when it was not.';
+--! EndIncluded comments/operator_grants.sql
+--! Included comments/tenant_erasures.sql
+comment on table app_private.tenant_erasures is 'Certificates of erased tenants: what there was, and nothing of what it said.';
+comment on column app_private.tenant_erasures.row_counts is 'How many rows of each table were erased.';
+comment on column app_private.tenant_erasures.last_audit_hash is 'The hash of the last seal of the tenant''s audit chain, in hex.';
+comment on column app_private.tenant_erasures.erased_by is 'The database login that did it.';
+--! EndIncluded comments/tenant_erasures.sql
 --! Included comments/users.sql
 comment on table app_public.users is
   'A person who signs in, with one role in one tenant.';
@@ -8938,6 +10951,8 @@ comment on column app_public.executions.depth is
   'How many parents stand above it: 0 for one that a person started.';
 comment on column app_public.executions.is_test is
   'Started from a draft: a test run.';
+comment on column app_public.executions.api_key_id is
+  'The API key by which it, or the execution that it is a part of, was started; null: by a person.';
 comment on column app_public.executions.error_code is
   'Code of the error, from the list of error codes.';
 comment on column app_public.executions.error_node_id is
@@ -9018,6 +11033,14 @@ comment on column app_public.node_executions.wait_details is
   'More about the wait, or null.';
 comment on column app_public.node_executions.logs is
   'Lines that the node logged.';
+comment on column app_public.node_executions.source_name is
+  'The source that answered; null: none was asked, or the node names its model itself.';
+comment on column app_public.node_executions.model is
+  'The model that answered, or null.';
+comment on column app_public.node_executions.is_cached is
+  'The answer came from the cache of the source: nothing was asked and nothing cost.';
+comment on column app_public.node_executions.partial_output is
+  'What a model has said so far, while its answer is streamed; null when it has ended.';
 comment on column app_public.node_executions.started_at is
   'When it started.';
 comment on column app_public.node_executions.completed_at is
@@ -9160,6 +11183,8 @@ comment on column app_public.audit_logs.request_id is
   'Id of the request, as in the server log.';
 comment on column app_public.audit_logs.entity_key is
   'The id of the entity where it is no UUID: a flow.';
+comment on column app_public.audit_logs.sequence_number is
+  'Counts the rows of all tenants: the order in which they are sealed.';
 comment on column app_public.audit_logs.tenant_id is
   'The tenant that this row belongs to. Never changes.';
 
@@ -9167,6 +11192,21 @@ comment on column app_public.audit_logs.tenant_id is
 comment on constraint fk_audit_logs_user_id on app_public.audit_logs is
   E'@fieldName user\n@foreignFieldName auditLogs\nThe user who did it.';
 --! EndIncluded comments/audit_logs.sql
+--! Included comments/audit_sealings.sql
+comment on table app_private.audit_sealings is 'How far the audit log is sealed: one row.';
+comment on column app_private.audit_sealings.sealed_to is 'Rows up to this number are sealed.';
+comment on column app_private.audit_sealings.next_to is 'The next limit; null when none is set.';
+comment on column app_private.audit_sealings.waits_for is 'Transactions (pg_locks.virtualtransaction) that may still write rows up to the next limit.';
+comment on column app_private.audit_sealings.kept_from is 'Months before this one were dropped by retention.';
+--! EndIncluded comments/audit_sealings.sql
+--! Included comments/audit_seals.sql
+comment on table app_private.audit_seals is
+  'The chain over a tenant''s audit rows: each seal holds the hashes of up to a thousand rows of one month, and its own hash holds that of the seal before it.';
+comment on column app_private.audit_seals.number is 'The how-manieth seal of the tenant.';
+comment on column app_private.audit_seals.row_ids is 'The rows, in the order of their numbers; null when retention has dropped them.';
+comment on column app_private.audit_seals.row_hashes is 'The hash of each row.';
+comment on column app_private.audit_seals.digest is 'One hash for the rows.';
+--! EndIncluded comments/audit_seals.sql
 --! Included comments/flows.sql
 comment on table app_public.flows is
   'A sequence of named tasks; conditions choose the next by the outcome of the last.';
@@ -9252,6 +11292,8 @@ comment on column app_public.flow_executions.output_data is
   'The whole context at the end; null when it failed.';
 comment on column app_public.flow_executions.error_message is
   'Why it failed, in words.';
+comment on column app_public.flow_executions.api_key_id is
+  'The API key by which it was started; null: by a person.';
 comment on column app_public.flow_executions.error_code is
   'Why it failed, as a stable code.';
 comment on column app_public.flow_executions.error_task is
@@ -9355,6 +11397,10 @@ comment on table app_private.sessions is
 comment on table app_private.sign_in_tries is
   'Tries at passwords within a quarter of an hour, by account and by origin.';
 --! EndIncluded comments/sign_in_tries.sql
+--! Included comments/request_buckets.sql
+comment on table app_private.request_buckets is
+  'Requests that a tenant, or an address that nobody has signed in from, may still send: servers take leases from it.';
+--! EndIncluded comments/request_buckets.sql
 --! Included comments/workers.sql
 comment on table app_private.workers is
   'Worker processes that live, each with an advisory lock of its own.';
@@ -9379,6 +11425,44 @@ comment on column app_private.secrets.sealed is
 comment on column app_private.secrets.hosts is
   'The hosts that it may be sent to; null: wherever a saved source says.';
 --! EndIncluded comments/secrets.sql
+--! Included comments/budgets.sql
+comment on table app_private.budgets is
+  'What a tenant lets itself, or one of its API keys, spend on models in a month (UTC).';
+comment on column app_private.budgets.api_key_id is
+  'The key that is bounded; null: the whole tenant.';
+comment on column app_private.budgets.monthly_limit is
+  'US dollars. Calls of models are refused when so much is spent.';
+comment on column app_private.budgets.warn_at is
+  'The part of it at which admins are warned.';
+--! EndIncluded comments/budgets.sql
+--! Included comments/monthly_expenses.sql
+comment on table app_private.monthly_expenses is
+  'What calls of models have cost in a month, by tenant and by API key.';
+comment on column app_private.monthly_expenses.spender_id is
+  'The tenant itself, or one of its API keys.';
+comment on column app_private.monthly_expenses.warned_at is
+  'When the warning of its budget was given.';
+comment on column app_private.monthly_expenses.stopped_at is
+  'When its budget was used up.';
+--! EndIncluded comments/monthly_expenses.sql
+--! Included comments/source_circuits.sql
+comment on table app_private.source_circuits is
+  'Sources that have failed lately; while a circuit is open they are not called.';
+comment on column app_private.source_circuits.source_key is
+  'saved:<name> of a row of sources, or a digest of an inline configuration.';
+comment on column app_private.source_circuits.failures is
+  'In a row.';
+comment on column app_private.source_circuits.retry_at is
+  'Until then it is open; afterwards one call tries it out. Null: closed.';
+--! EndIncluded comments/source_circuits.sql
+--! Included comments/kept_answers.sql
+comment on table app_private.kept_answers is
+  'Answers of sources that ask for it, kept for their time.';
+comment on column app_private.kept_answers.cache_key is
+  'SHA-256, in hex, of tenant, source, configuration and request.';
+comment on column app_private.kept_answers.hits is
+  'How often it was given instead of a call.';
+--! EndIncluded comments/kept_answers.sql
 --! Included comments/flow_tasks.sql
 comment on table app_private.flow_tasks is
   'The tasks of flows that each worker has registered.';
@@ -9394,6 +11478,8 @@ comment on table app_private.flow_children is
 --! Included comments/model_prices.sql
 comment on table app_private.model_prices is
   'What models cost, by model and day of validity.';
+comment on column app_private.model_prices.changed_by is
+  'Who last changed it; null: it came with AgentFlow.';
 --! EndIncluded comments/model_prices.sql
 --! Included comments/added_node_types.sql
 comment on table app_private.added_node_types is
