@@ -1,5 +1,5 @@
 /** What a change of schema.graphql does to clients that were written for the schema before it. */
-import { execFileSync } from 'node:child_process';
+import { execFileSync, spawnSync } from 'node:child_process';
 import { readFileSync } from 'node:fs';
 import path from 'node:path';
 import { buildSchema, findBreakingChanges, findDangerousChanges } from 'graphql';
@@ -54,6 +54,23 @@ export interface GitState {
   sdl: string;
   /** Names of the committed migrations. */
   migrations: string[];
+}
+
+/**
+ * Whose clients must go on working when nobody says: `main`, here or at the origin; on main itself, with nothing changed since its last
+ * commit, the commit before it. Null outside of a git repository and for a first commit. Throws NOT_FOUND where there is no main to be found.
+ */
+export function mainBefore(projectFolder: string): string | null {
+  const commit = (ref: string): string | null => {
+    const { status, stdout } = spawnSync('git', ['-C', projectFolder, 'rev-parse', '--verify', '--quiet', `${ref}^{commit}`], { encoding: 'utf8' });
+    return status === 0 ? stdout.trim() : null;
+  };
+  if (commit('HEAD') === null) return null;
+  const main = ['main', 'origin/main'].find((ref) => commit(ref) !== null);
+  if (main === undefined) throw new AgentFlowError('NOT_FOUND', 'There is no main to compare the API with.', { remedy: 'git fetch origin main:refs/remotes/origin/main; or name a commit: --against <ref>' });
+  const isChanged = spawnSync('git', ['-C', projectFolder, 'diff', '--quiet', 'HEAD', '--', 'migrations']).status !== 0;
+  if (commit(main) !== commit('HEAD') || isChanged) return main;
+  return commit('HEAD^') === null ? null : 'HEAD^';
 }
 
 /** schema.graphql and the migrations as they are at `ref`. Null when the ref has no schema.graphql yet. Throws NOT_FOUND for an unknown ref. */

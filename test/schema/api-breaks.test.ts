@@ -2,7 +2,7 @@ import { execFileSync } from 'node:child_process';
 import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import os from 'node:os';
 import path from 'node:path';
-import { apiChanges, breakingDeclarations, stateAt } from '../../src/schema/api-breaks.ts';
+import { apiChanges, breakingDeclarations, mainBefore, stateAt } from '../../src/schema/api-breaks.ts';
 import { writeHistory } from '../support/migrations.ts';
 
 const sdl = `
@@ -56,6 +56,19 @@ test('declarations are read from migrations that the other commit does not have,
       current: '--! Breaking: Status.DRAFT\n\nselect 3;\n',
     });
     expect(breakingDeclarations(migrations, before.migrations)).toEqual(['Workflow.name goes', 'Status.DRAFT']);
+    expect(mainBefore(folder)).toBe('main'); // something has changed since its last commit
+    git('add', '-A');
+    git('commit', '-q', '-m', 'second');
+    expect(mainBefore(folder)).toBe('HEAD^');
+    git('checkout', '-q', '-b', 'branch');
+    git('commit', '-q', '--allow-empty', '-m', 'on a branch');
+    expect(mainBefore(folder)).toBe('main');
+    git('update-ref', 'refs/remotes/origin/main', 'main');
+    git('branch', '-q', '-D', 'main');
+    expect(mainBefore(folder)).toBe('origin/main');
+    git('update-ref', '-d', 'refs/remotes/origin/main');
+    expect(() => mainBefore(folder)).toThrow(expect.objectContaining({ code: 'NOT_FOUND', remedy: expect.stringContaining('git fetch origin main') }));
+    expect(mainBefore(os.tmpdir())).toBeNull();
     expect(() => stateAt('nowhere', folder)).toThrow(expect.objectContaining({ code: 'NOT_FOUND', remedy: expect.stringContaining('--against') }));
   } finally {
     rmSync(folder, { recursive: true, force: true });

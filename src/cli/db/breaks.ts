@@ -1,18 +1,19 @@
 import { readFileSync } from 'node:fs';
 import path from 'node:path';
 import { Command } from 'commander';
-import { apiChanges, breakingDeclarations, stateAt, type ApiChange } from '../../schema/api-breaks.ts';
+import { apiChanges, breakingDeclarations, mainBefore, stateAt, type ApiChange } from '../../schema/api-breaks.ts';
 import { migrationsFolder, projectFolder } from '../../schema/migrate.ts';
 import { action, exitCodes } from '../context.ts';
 
 export function breaksCommand(): Command {
   return new Command('breaks')
     .description('Name every change of migrations/snapshot/schema.graphql that breaks API clients, or may. Exit code 1 for a break that no migration declares in a header line: --! Breaking: Type.field and why')
-    .option('--against <ref>', 'the commit whose clients must go on working', 'main')
-    .action(action(async (context, { against = 'main' }: { against?: string }) => {
-      const before = stateAt(against, projectFolder);
-      if (before === null) {
-        context.answer({ against, changes: [] }, `${against} has no schema.graphql: there are no clients to break.`);
+    .option('--against <ref>', 'the commit whose clients must go on working (default: main; on main itself the commit before it)')
+    .action(action(async (context, options: { against?: string }) => {
+      const against = options.against ?? mainBefore(projectFolder);
+      const before = against === null ? null : stateAt(against, projectFolder);
+      if (against === null || before === null) {
+        context.answer({ against, changes: [] }, against === null ? 'There is no earlier commit here to compare with.' : `${against} has no schema.graphql: there are no clients to break.`);
         return exitCodes.ok;
       }
       const sdl = readFileSync(path.join(migrationsFolder, 'snapshot', 'schema.graphql'), 'utf8');
