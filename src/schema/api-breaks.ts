@@ -1,6 +1,6 @@
 /** What a change of schema.graphql does to clients that were written for the schema before it. */
 import { execFileSync, spawnSync } from 'node:child_process';
-import { readFileSync } from 'node:fs';
+import { existsSync, readFileSync } from 'node:fs';
 import path from 'node:path';
 import { buildSchema, findBreakingChanges, findDangerousChanges } from 'graphql';
 import { parseMigrationText } from 'graphile-migrate/dist/migration.js';
@@ -52,7 +52,7 @@ export function breakingDeclarations(migrationsFolder: string, known: readonly s
 
 export interface GitState {
   sdl: string;
-  /** Names of the committed migrations. */
+  /** Names of the committed migrations that are the same here: one that was written anew (a first one, before anybody has it) counts as new. */
   migrations: string[];
 }
 
@@ -81,10 +81,12 @@ export function stateAt(ref: string, projectFolder: string): GitState | null {
   } catch (error) {
     throw new AgentFlowError('NOT_FOUND', `git knows no ${ref}.`, { remedy: 'Fetch it, or name another commit: --against <ref>', cause: error });
   }
-  const files = git('ls-tree', '-r', '--name-only', ref, 'migrations').split('\n');
-  if (!files.includes('migrations/snapshot/schema.graphql')) return null;
+  const files = new Map(git('ls-tree', '-r', ref, 'migrations').split('\n').map((line) => [line.split('\t')[1], line.split(/\s/)[2]]));
+  if (!files.has('migrations/snapshot/schema.graphql')) return null;
+  const isAsItWas = ([file, id]: [string | undefined, string | undefined]): boolean =>
+    file?.startsWith('migrations/committed/') === true && existsSync(path.join(projectFolder, file)) && git('hash-object', file).trim() === id;
   return {
     sdl: git('show', `${ref}:migrations/snapshot/schema.graphql`),
-    migrations: files.filter((file) => file.startsWith('migrations/committed/')).map((file) => path.basename(file)),
+    migrations: [...files].filter(isAsItWas).map(([file]) => path.basename(file!)),
   };
 }
