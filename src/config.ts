@@ -157,9 +157,10 @@ function readFace(read: Reader, env: NodeJS.ProcessEnv): FaceConfig {
   };
 }
 
-/** Libraries of ours read this one variable by themselves, when they are loaded; call it before. */
+/** Libraries of ours read these variables by themselves, when they are loaded; call it before. Outside of production they check and tell more, and are slower. */
 export function settleLibraries({ environment }: Config): void {
   process.env['GRAPHILE_ENV'] = environment;
+  process.env['NODE_ENV'] ??= environment;
 }
 
 /** What a command cannot do without, each with the variable that gives it. Throws CONFIG_INVALID naming all that are missing. */

@@ -3,7 +3,7 @@ import { demandVariables, type Config } from '../config.ts';
 import { holdFolder } from '../embedded/index.ts';
 import { withClient } from '../schema/connection.ts';
 import { committedMigrations, demandCurrentSchema } from '../schema/history.ts';
-import { migrationsFolder } from '../schema/migrate.ts';
+import { migrationsFolder } from '../schema/folders.ts';
 import { exitCodes, type Context } from './context.ts';
 import { openDatabase, openOwnDatabase, type OpenDatabase } from './open-database.ts';
 import { clearServerFile, removeServerFile, writeServerFile } from './server-file.ts';
@@ -66,17 +66,30 @@ export async function registerTypes(database: OpenDatabase): Promise<void> {
   await withClient(database.databaseUrl, (client) => registerNodeTypes(client, nodeTypes));
 }
 
-/** Loads the code of both; the starts below then find it there. */
-export async function loadProcesses(): Promise<void> {
-  await Promise.all([import('../server/index.ts'), import('../runtime/index.ts'), import('./workflow-tools.ts'), import('./source-tools.ts')]);
+function loadServer() {
+  return Promise.all([import('../server/index.ts'), import('./workflow-tools.ts'), import('./source-tools.ts')]);
 }
 
-export async function startServerPart(context: Context, config: Config, database: OpenDatabase): Promise<Part & { url: string }> {
-  const [{ startServer }, { loadWorkflowTools }, { loadSourceTools }] = await Promise.all([import('../server/index.ts'), import('./workflow-tools.ts'), import('./source-tools.ts')]);
+function loadWorker() {
+  return import('../runtime/index.ts');
+}
+
+/** Loads the code of the server; its start then finds it there. */
+export async function readyServer(): Promise<void> {
+  await loadServer();
+}
+
+export async function readyWorker(): Promise<void> {
+  await loadWorker();
+}
+
+/** `isWorking`: the server counts as ready when the worker beside it has come up, too. */
+export async function startServerPart(context: Context, config: Config, database: OpenDatabase, isWorking?: () => boolean): Promise<Part & { url: string }> {
+  const [{ startServer }, { loadWorkflowTools }, { loadSourceTools }] = await loadServer();
   const expectedMigration = committedMigrations(migrationsFolder).at(-1)?.filename ?? null;
   const workflowTools = await loadWorkflowTools();
   const sourceTools = loadSourceTools(config);
-  const server = await startServer({ config, authenticatorUrl: database.authenticatorUrl!, workflowTools, sourceTools, expectedMigration, log: context.log });
+  const server = await startServer({ config, authenticatorUrl: database.authenticatorUrl!, workflowTools, sourceTools, expectedMigration, isWorking, log: context.log });
   const close = async (): Promise<void> => {
     await server.close(graceMs);
     await sourceTools.close();
@@ -85,7 +98,7 @@ export async function startServerPart(context: Context, config: Config, database
 }
 
 export async function startWorkerPart(context: Context, config: Config, database: OpenDatabase): Promise<Part> {
-  const { startWorker } = await import('../runtime/index.ts');
+  const { startWorker } = await loadWorker();
   const worker = await startWorker({ config, workerUrl: database.workerUrl!, log: context.log });
   return { name: 'worker', close: () => worker.close(graceMs) };
 }

@@ -34,13 +34,16 @@ export class Service {
     else this.#parts.push({ name: parts.map(({ name }) => name).join(', '), close: () => this.#close(parts) });
   }
 
-  /** Adds parts that come up at the same time. When one fails, those that came up are still stopped with the rest. */
-  async addWhenUp<T extends Part[]>(...coming: { [K in keyof T]: Promise<T[K]> }): Promise<T> {
-    const settled = await Promise.allSettled(coming);
-    await this.add(...settled.filter((result) => result.status === 'fulfilled').map(({ value }) => value));
-    const failed = settled.find((result) => result.status === 'rejected');
-    if (failed) throw failed.reason;
-    return settled.map((result) => (result as PromiseFulfilledResult<Part>).value) as T;
+  /** Parts that come up one after the other and are stopped together. One that comes after a stop has begun is closed at once. */
+  async addGroup(): Promise<{ add(part: Part): Promise<void> }> {
+    const members: Part[] = [];
+    await this.add({ name: 'group', close: () => this.#close(members) });
+    return {
+      add: async (part) => {
+        if (this.isStopping) await this.#close([part]);
+        else members.push(part);
+      },
+    };
   }
 
   /** Ends the process. Later calls wait for the first. */

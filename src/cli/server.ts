@@ -16,7 +16,8 @@ async function start(service: Service, context: Context): Promise<void> {
   await demandMigrated(database);
   await registerTypes(database);
   const config = completeConfig(context.config, database, false);
-  const [server] = await service.addWhenUp(startServerPart(context, config, database));
+  const server = await startServerPart(context, config, database);
+  await service.add(server);
   await announce(service, config, database, server.url, null);
   context.answer({ url: server.url, pid: process.pid }, `AgentFlow serves ${server.url}/graphql and ${server.url}/graphiql.`);
 }

@@ -2,12 +2,11 @@
 import { Command } from 'commander';
 import { providerVariables, type Config } from '../config.ts';
 import { hashApiKey } from '../keys.ts';
-import { migrateDatabase } from '../schema/migrate.ts';
 import { hasSampleCredentials, keepSampleCredentials, loadSamples, makeSampleCredentials, type SampleCredentials, type Samples } from '../schema/samples.ts';
 import { banner } from './banner.ts';
 import { action, type Context } from './context.ts';
 import type { OpenDatabase } from './open-database.ts';
-import { announce, completeConfig, demandForRoles, loadProcesses, openForService, registerTypes, startServerPart, startWorkerPart } from './processes.ts';
+import { announce, completeConfig, demandForRoles, openForService, readyServer, readyWorker, registerTypes, startServerPart, startWorkerPart } from './processes.ts';
 import { serve, type Service } from './serve.ts';
 
 export function startCommand(): Command {
@@ -18,19 +17,37 @@ export function startCommand(): Command {
 
 async function start(service: Service, context: Context): Promise<void> {
   demandForRoles(context.config, ['server', 'worker']);
-  const fresh = context.config.databaseUrl === null && !hasSampleCredentials(context.config.dataDir) ? makeSampleCredentials() : null;
-  // The database comes up in a process of its own: meanwhile this one loads what it will run, and hashes.
-  const [database] = await Promise.all([openForService(service, context, { announces: true }), loadProcesses(), fresh]);
-  const migrations = await migrateDatabase(database.databaseUrl, { passwords: database.passwords });
+  const isFresh = context.config.databaseUrl === null && !hasSampleCredentials(context.config.dataDir);
+  const opening = openForService(service, context, { announces: true });
+  // The database comes up in processes of its own: meanwhile this one loads what it will run, and hashes. A new one takes long enough for all of it.
+  const fresh = isFresh ? makeSampleCredentials() : null;
+  const loading = isFresh ? readyServer().then(readyWorker) : readyServer();
+  const [database] = await Promise.all([opening, loading, fresh]);
+  const migrations = await migrate(database);
   if (migrations.length > 0) context.log.info({ migrations }, 'migrated');
-  await registerTypes(database);
   const config = completeConfig(context.config, database, mocksByDefault(context.config));
-  const samples = await samplesFor(config, database, fresh);
   if (service.isStopping) return;
-  const [server] = await service.addWhenUp(startServerPart(context, config, database), startWorkerPart(context, config, database));
+  const processes = await service.addGroup();
+  let isWorking = false;
+  const serving = startServerPart(context, config, database, () => isWorking);
+  const [server, samples] = await Promise.all([serving, loadData(config, database, fresh), serving.then((part) => processes.add(part))]);
   await announce(service, config, database, server.url, samples);
   if (service.isStopping) return;
+  await processes.add(await startWorkerPart(context, config, database));
+  isWorking = true;
+  if (service.isStopping) return;
   context.answer({ url: server.url, pid: process.pid, dataDir: config.dataDir, mockLlm: config.mockLlm }, banner(config, database, server.url, samples));
+}
+
+async function migrate(database: OpenDatabase): Promise<string[]> {
+  const { migrateDatabase } = await import('../schema/migrate.ts');
+  return migrateDatabase(database.databaseUrl, { passwords: database.passwords });
+}
+
+/** The database's own checks judge the sample workflows: they need to know the node types first. */
+async function loadData(config: Config, database: OpenDatabase, fresh: Promise<SampleCredentials> | null): Promise<Samples | null> {
+  await registerTypes(database);
+  return samplesFor(config, database, fresh);
 }
 
 /** The embedded start answers by itself where nothing else could. */

@@ -15,6 +15,6 @@ async function start(service: Service, context: Context): Promise<void> {
   const database = await openForService(service, context, { announces: false });
   await demandMigrated(database);
   await registerTypes(database);
-  await service.addWhenUp(startWorkerPart(context, completeConfig(context.config, database, false), database));
+  await service.add(await startWorkerPart(context, completeConfig(context.config, database, false), database));
   context.answer({ pid: process.pid }, `AgentFlow works with ${context.config.workerConcurrency} executions at a time.`);
 }

@@ -43,6 +43,8 @@ export interface ServerOptions {
   sourceTools?: SourceTools;
   /** File name of the newest committed migration, null for none; `/readyz` compares. Not given: not compared. */
   expectedMigration?: string | null;
+  /** Has the worker of this process come up? Not given: there is none. */
+  isWorking?: (() => boolean) | undefined;
 }
 
 export interface RunningServer {

@@ -29,6 +29,7 @@ import { KeysPlugin } from './plugins/keys.ts';
 import { NamesPlugin } from './plugins/names.ts';
 import { PageSizePlugin } from './plugins/page-size.ts';
 import { PublishGatePlugin } from './plugins/publish-gate.ts';
+import { RememberedBehaviorsPlugin } from './plugins/remembered-behaviors.ts';
 import { SecretsPlugin } from './plugins/secrets.ts';
 import { servingPlugin } from './plugins/serving.ts';
 import { TestSourcePlugin } from './plugins/test-source.ts';
@@ -40,7 +41,7 @@ export function schemaPreset(pool: Pool): GraphileConfig.Preset {
   return {
     extends: [PostGraphileAmberPreset, PgSimplifyInflectionPreset, PostGraphileConnectionFilterPreset],
     plugins: [
-      NamesPlugin, CheckEnumsPlugin, KeysPlugin, FiltersPlugin, PageSizePlugin, DefaultOrderPlugin, FlowByIdPlugin, UpdatesPlugin,
+      RememberedBehaviorsPlugin, NamesPlugin, CheckEnumsPlugin, KeysPlugin, FiltersPlugin, PageSizePlugin, DefaultOrderPlugin, FlowByIdPlugin, UpdatesPlugin,
       FlowNamesPlugin, FlowsPlugin, FlowExecutionsPlugin,
       AuthenticationPlugin, AccessPlugin, ExecutionInputPlugin, ExecutionUpdatedPlugin, ValidationPlugin, PublishGatePlugin, DiagramsPlugin, SecretsPlugin, TestSourcePlugin,
     ],
