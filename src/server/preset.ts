@@ -16,6 +16,7 @@ import { maxBodyBytes } from './limits.ts';
 import { AccessPlugin } from './plugins/access.ts';
 import { AuthenticationPlugin } from './plugins/authentication.ts';
 import { ConfirmationPlugin } from './plugins/confirmation.ts';
+import { BulkExecutionsPlugin } from './plugins/bulk-executions.ts';
 import { CheckEnumsPlugin } from './plugins/check-enums.ts';
 import { DefaultOrderPlugin } from './plugins/default-order.ts';
 import { DiagramsPlugin } from './plugins/diagrams.ts';
@@ -43,7 +44,7 @@ export function schemaPreset(pool: Pool): GraphileConfig.Preset {
     plugins: [
       RememberedBehaviorsPlugin, NamesPlugin, CheckEnumsPlugin, KeysPlugin, FiltersPlugin, PageSizePlugin, DefaultOrderPlugin, FlowByIdPlugin, UpdatesPlugin,
       FlowNamesPlugin, FlowsPlugin, FlowExecutionsPlugin,
-      AuthenticationPlugin, AccessPlugin, ExecutionInputPlugin, ExecutionUpdatedPlugin, ValidationPlugin, PublishGatePlugin, DiagramsPlugin, SecretsPlugin, TestSourcePlugin,
+      AuthenticationPlugin, AccessPlugin, ExecutionInputPlugin, BulkExecutionsPlugin, ExecutionUpdatedPlugin, ValidationPlugin, PublishGatePlugin, DiagramsPlugin, SecretsPlugin, TestSourcePlugin,
     ],
     disablePlugins: [
       // What does not fit ends the start, instead of leaving a hole in the API.
