@@ -53,7 +53,7 @@ test('every try goes through the queue', async () => {
 
 test('the repair of an answer goes through the queue as well, and a long wait before it gives the worker back', async () => {
   platform.reply = () => (platform.models.requests.length === 1 ? 'no JSON, with a NUL: \0' : '{"fine": true}');
-  const spec = limited({ max_requests_per_minute: 30 }) as { nodes: { metadata?: object }[] };
+  const spec = limited({ max_requests_per_minute: 12 }) as { nodes: { metadata?: object }[] };
   Object.assign(spec.nodes[1]!.metadata!, { response_format: 'json' });
   const [id] = await startMany(spec, 1);
   const waiting = await platform.until(id!, (execution) => nodeOf(execution, 'a')?.status === 'RATE_LIMITED' && nodeOf(execution, 'a').waitUntil !== null);
@@ -68,7 +68,7 @@ test('the repair of an answer goes through the queue as well, and a long wait be
 });
 
 test('a long Retry-After gives the worker back; the next try is counted, and the lines of the first stay', async () => {
-  platform.reply = () => (platform.models.requests.length === 1 ? { status: 429, text: 'slow down', headers: { 'retry-after': '3' } } : 'fine');
+  platform.reply = () => (platform.models.requests.length === 1 ? { status: 429, text: 'slow down', headers: { 'retry-after': '5' } } : 'fine');
   const [id] = await startMany({ ...limited({ max_messages_per_second: 100 }), queues: [], edges: [{ from: 'input', to: 'a' }] }, 1);
   const waiting = await platform.until(id!, (execution) => nodeOf(execution, 'a')?.status === 'WAITING');
   expect(nodeOf(waiting, 'a')).toMatchObject({ attempts: 1, waitReason: 'retry', waitDetails: { tries: 1, message: expect.stringContaining('429') } });
