@@ -57,7 +57,8 @@ export function schemaPreset(pool: Pool): GraphileConfig.Preset {
     pgServices: [serviceOf(pool)],
     // An argument without a default must be given.
     gather: { pgStrictFunctions: true },
-    schema: { connectionFilterAllowEmptyObjectInput: true, connectionFilterAllowNullInput: true },
+    // Warnings would repeat on the console, beside the log, what clients send.
+    schema: { connectionFilterAllowEmptyObjectInput: true, connectionFilterAllowNullInput: true, muteWarnings: true },
   };
 }
 
