@@ -11,6 +11,7 @@ const rooms: Record<string, () => Promise<Command>> = {
   workflow: async () => (await import('./workflow/index.ts')).workflowCommands(),
   execution: async () => (await import('./execution/index.ts')).executionCommands(),
   flow: async () => (await import('./flow/index.ts')).flowCommands(),
+  price: async () => (await import('./price.ts')).priceCommands(),
   secret: async () => (await import('./secret/index.ts')).secretCommands(),
   tenant: async () => (await import('./tenant.ts')).tenantCommands(),
   user: async () => (await import('./user.ts')).userCommands(),

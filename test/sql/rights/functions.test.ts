@@ -16,7 +16,7 @@ test('who is not signed in may ask who he is, and nothing else', async () => {
 });
 
 test("the platform's people may do the few things that a grant lets them do", async () => {
-  expect(await executableBy('agentflow_operator')).toEqual(['app_public.operator_cancel_execution', 'app_public.operator_set_tenant_status']);
+  expect(await executableBy('agentflow_operator')).toEqual(['app_public.operator_cancel_execution', 'app_public.operator_model_prices', 'app_public.operator_set_model_price', 'app_public.operator_set_tenant_status']);
 });
 
 test('the login of the API may find out who signs in and count requests, and nothing else', async () => {
