@@ -578,6 +578,19 @@ create table if not exists app_private.sessions (
 create index if not exists idx_sessions_tenant_id_user_id on app_private.sessions (tenant_id, user_id);
 create index if not exists idx_sessions_expires_at on app_private.sessions (expires_at);
 
+-- By which name an identity provider knows a user.
+create table if not exists app_private.provider_identities (
+  issuer varchar(255) not null,
+  subject varchar(255) not null,
+  tenant_id uuid not null,
+  user_id uuid not null,
+  created_at timestamptz not null default now(),
+  constraint provider_identities_pkey primary key (issuer, subject),
+  constraint idx_provider_identities_user_id unique (tenant_id, user_id, issuer),
+  constraint fk_provider_identities_user_id foreign key (tenant_id, user_id)
+    references app_public.users (tenant_id, id) on delete cascade
+);
+
 -- Tries at passwords since `started_at`, by account (an address that somebody wrote, known or not) and by the address they came from;
 -- and refusals, so that the audit log is told once.
 -- Unlogged: a crash forgets them, and nothing waits for the disk.

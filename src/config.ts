@@ -135,6 +135,11 @@ export function readConfig(env: NodeJS.ProcessEnv = process.env, isTerminal: boo
       ...(read.flag('AGENTFLOW_TEST_TASKS') === true ? ['AGENTFLOW_TEST_TASKS is set: tasks of flows are answered from scripts. That is for tests only.'] : []),
     ],
   };
+  if (config.jwksUrl !== null) {
+    for (const [name, value] of [['JWT_ISSUER', config.jwtIssuer], ['JWT_AUDIENCE', config.jwtAudience]] as const) {
+      if (value === null) read.wrong(name, 'is needed with JWKS_URL and not set: otherwise tokens that the provider made for others would be good here');
+    }
+  }
   read.throwIfWrong();
   return deepFreeze(config);
 }

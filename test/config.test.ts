@@ -87,7 +87,7 @@ describe('the environment', () => {
     const config = readConfig({ DATABASE_URL: 'postgres://o@db/agentflow' });
     expect(problemsOf(() => demandVariables(config, ['authenticatorUrl', 'workerUrl', 'jwt', 'secretKey'])).map(({ variable }) => variable))
       .toEqual(['DATABASE_AUTHENTICATOR_URL', 'DATABASE_WORKER_URL', 'JWT_SECRET (or JWKS_URL)', 'AGENTFLOW_SECRET_KEY']);
-    const complete = readConfig({ DATABASE_URL: 'postgres://o@db/agentflow', JWKS_URL: 'https://id.example/keys', AGENTFLOW_SECRET_KEY: longEnough });
+    const complete = readConfig({ DATABASE_URL: 'postgres://o@db/agentflow', JWKS_URL: 'https://id.example/keys', JWT_ISSUER: 'https://id.example', JWT_AUDIENCE: 'agentflow', AGENTFLOW_SECRET_KEY: longEnough });
     expect(problemsOf(() => demandVariables(complete, ['jwt', 'secretKey']))).toEqual([]);
   });
 });

@@ -5,6 +5,7 @@ import { withClient } from '../schema/connection.ts';
 import { committedMigrations, demandCurrentSchema } from '../schema/history.ts';
 import { migrationsFolder } from '../schema/folders.ts';
 import { exitCodes, type Context } from './context.ts';
+import { identityProvider } from './identity-provider.ts';
 import { openDatabase, openOwnDatabase, type OpenDatabase } from './open-database.ts';
 import { clearServerFile, removeServerFile, writeServerFile } from './server-file.ts';
 import type { Samples } from '../schema/samples.ts';
@@ -89,7 +90,7 @@ export async function startServerPart(context: Context, config: Config, database
   const expectedMigration = committedMigrations(migrationsFolder).at(-1)?.filename ?? null;
   const workflowTools = await loadWorkflowTools();
   const sourceTools = loadSourceTools(config);
-  const server = await startServer({ config, authenticatorUrl: database.authenticatorUrl!, workflowTools, sourceTools, expectedMigration, isWorking, log: context.log });
+  const server = await startServer({ config, identityProvider: identityProvider(config), authenticatorUrl: database.authenticatorUrl!, workflowTools, sourceTools, expectedMigration, isWorking, log: context.log });
   const close = async (): Promise<void> => {
     await server.close(graceMs);
     await sourceTools.close();

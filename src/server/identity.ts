@@ -6,7 +6,8 @@
 import type { Pool } from 'pg';
 import { AgentFlowError } from '../errors.ts';
 import { hashApiKey, isApiKey } from '../keys.ts';
-import { identifyApiKey, identifySession } from '../store/identity.ts';
+import { identifyApiKey, identifySession, openProviderSession } from '../store/identity.ts';
+import { currentScope } from './scope.ts';
 import type { VerifiedTokens } from './verified-tokens.ts';
 
 export { hashApiKey } from '../keys.ts';
@@ -30,7 +31,8 @@ export interface Credentials {
 }
 
 export interface IdentityKeys {
-  jwtSecret: string;
+  /** Null: people sign in at an identity provider alone. */
+  jwtSecret: string | null;
   tokens: VerifiedTokens;
   secretKey: string;
   /** Those before it: an API key that was hashed under one of them is taken, and hashed anew. */
@@ -38,6 +40,7 @@ export interface IdentityKeys {
 }
 
 export const visitor: Identity = { kind: 'visitor' };
+const nowhere = { requestId: '', ip: null, userAgent: null };
 
 /** Tenant of a signed-in caller; null for visitors. */
 export function tenantOf(identity: Identity): string | null {
@@ -74,8 +77,12 @@ async function identifyByToken(db: Pool, tokens: VerifiedTokens, authorization: 
   if (token === undefined) {
     throw new AgentFlowError('TOKEN_INVALID', 'The Authorization header is not of the form "Bearer <token>".');
   }
-  const { sessionId } = await tokens.verify(token);
-  const row = await identifySession(db, sessionId);
+  const { sessionId, person } = await tokens.verify(token);
+  const known = await identifySession(db, sessionId);
+  const row = known ?? (person === undefined ? null : await openProviderSession(db, sessionId, person, currentScope() ?? nowhere));
+  if (!row && person !== undefined) {
+    throw new AgentFlowError('TOKEN_INVALID', 'Nobody here is meant by this token, or its session has ended.', { remedy: 'Sign in at the identity provider again; an admin of the tenant can invite the address.' });
+  }
   if (!row) throw new AgentFlowError('TOKEN_INVALID', 'The session of this token has ended.', { remedy: 'Call authenticate again.' });
   return { kind: 'session', userId: row.user_id, tenantId: row.tenant_id, role: row.role, sessionId };
 }

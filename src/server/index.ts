@@ -23,6 +23,8 @@ import { closeHttp, listen, undoAll, urlOf } from './lifecycle.ts';
 import { serverPreset, type Serving } from './preset.ts';
 import { RateLimits } from './rate-limits.ts';
 import { createReadiness } from './readiness.ts';
+import { createRefusals } from './refusals.ts';
+import type { IdentityProvider } from './provider-tokens.ts';
 import { SignIn } from './sign-in.ts';
 import type { SourceTools } from './source-tools.ts';
 import { readTrustedDocuments, TrustedDocuments } from './trusted-documents.ts';
@@ -33,7 +35,7 @@ import type { WorkflowTools } from './workflow-tools.ts';
 export { hashApiKey } from './identity.ts';
 
 export interface ServerOptions {
-  /** `jwtSecret` and `secretKey` must be there. */
+  /** `secretKey` must be there, and `jwtSecret` where there is no identity provider. */
   config: Pick<Config, 'host' | 'port' | 'jwtSecret' | 'secretKey' | 'environment'> & Partial<Pick<Config, 'oldSecretKeys' | 'face'>>;
   /** Login of agentflow_authenticator. */
   authenticatorUrl: string;
@@ -43,6 +45,8 @@ export interface ServerOptions {
   sourceTools?: SourceTools;
   /** File name of the newest committed migration, null for none; `/readyz` compares. Not given: not compared. */
   expectedMigration?: string | null;
+  /** Whose tokens are taken beside our own. */
+  identityProvider?: IdentityProvider | null;
   /** Has the worker of this process come up? Not given: there is none. */
   isWorking?: (() => boolean) | undefined;
 }
@@ -64,7 +68,7 @@ const schemaSettleMs = 200;
 /** Throws CONFIG_INVALID, DATABASE_UNREACHABLE or PORT_IN_USE; nothing is left running then. */
 export async function startServer(options: ServerOptions): Promise<RunningServer> {
   const { log } = options;
-  const keys = demandKeys(options.config);
+  const keys = demandKeys(options.config, options.identityProvider ?? null);
   const opened: (() => Promise<void>)[] = [];
   try {
     return await open(options, keys, opened);
@@ -123,7 +127,7 @@ interface Api {
 async function buildApi(pool: pg.Pool, serving: Omit<Serving, 'maskError'>, log: Log, opened: (() => Promise<void>)[]): Promise<Api> {
   const { face } = serving;
   const maskError = makeErrorMask(log, constraintBookOf(await readConstraints(pool)), {
-    wordsFor: (message) => (face.isClosedTo() ? hideSuggestions(message) : message),
+    wordsFor: (message) => (face.isClosedTo() ? hideSuggestions(message) : message), onRefused: createRefusals(pool, log),
   });
   const instance = postgraphile(serverPreset(pool, { ...serving, maskError }));
   // Subscriptions may go on upon one that was replaced, so each lives as long as the server.
@@ -157,11 +161,11 @@ function reloading(first: Api, build: () => Promise<Api>, events: ExecutionEvent
   return api;
 }
 
-function demandKeys({ jwtSecret, secretKey, oldSecretKeys }: ServerOptions['config']): IdentityKeys {
-  if (jwtSecret === null || secretKey === null) {
-    throw new AgentFlowError('CONFIG_INVALID', 'The server needs JWT_SECRET and AGENTFLOW_SECRET_KEY.', { remedy: 'Set both.' });
+function demandKeys({ jwtSecret, secretKey, oldSecretKeys }: ServerOptions['config'], provider: IdentityProvider | null): IdentityKeys {
+  if (secretKey === null || (jwtSecret === null && provider === null)) {
+    throw new AgentFlowError('CONFIG_INVALID', 'The server needs AGENTFLOW_SECRET_KEY, and JWT_SECRET or JWKS_URL.', { remedy: 'Set them.' });
   }
-  return { jwtSecret, secretKey, tokens: new VerifiedTokens(jwtSecret), ...(oldSecretKeys === undefined ? {} : { oldSecretKeys }) };
+  return { jwtSecret, secretKey, tokens: new VerifiedTokens(jwtSecret, provider), ...(oldSecretKeys === undefined ? {} : { oldSecretKeys }) };
 }
 
 function openPool(connectionString: string, log: Log): pg.Pool {

@@ -6,7 +6,7 @@ import { errors, jwtVerify, SignJWT } from 'jose';
 import { AgentFlowError } from '../errors.ts';
 import { refreshSecret } from '../keys.ts';
 
-const algorithm = 'HS256';
+export const ownAlgorithm = 'HS256';
 const refreshType = 'refresh+jwt';
 const uuid = /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/i;
 
@@ -20,7 +20,7 @@ export interface TokenContent {
 
 export async function signToken(content: TokenContent, secret: string): Promise<string> {
   return await new SignJWT({ sid: content.sessionId, tenant_id: content.tenantId, role: content.role })
-    .setProtectedHeader({ alg: algorithm, typ: 'JWT' })
+    .setProtectedHeader({ alg: ownAlgorithm, typ: 'JWT' })
     .setSubject(content.userId)
     .setIssuedAt()
     .setExpirationTime(content.expiresAt)
@@ -29,7 +29,7 @@ export async function signToken(content: TokenContent, secret: string): Promise<
 
 /** Throws TOKEN_EXPIRED or TOKEN_INVALID. What the token says of user and tenant is not used: the session row decides. */
 export async function verifyToken(token: string, secret: string): Promise<{ sessionId: string; expiresAt: Date }> {
-  const { sid, exp } = await verified(() => jwtVerify(token, new TextEncoder().encode(secret), { algorithms: [algorithm], requiredClaims: ['sub', 'sid', 'exp'] }));
+  const { sid, exp } = await verified(() => jwtVerify(token, new TextEncoder().encode(secret), { algorithms: [ownAlgorithm], requiredClaims: ['sub', 'sid', 'exp'] }));
   if (typeof sid !== 'string' || !uuid.test(sid)) throw new AgentFlowError('TOKEN_INVALID');
   return { sessionId: sid, expiresAt: new Date(Number(exp) * 1_000) };
 }
@@ -41,7 +41,7 @@ export interface RefreshContent {
 
 export async function signRefreshToken({ sessionId, generation }: RefreshContent, expiresAt: Date, secretKey: string): Promise<string> {
   return await new SignJWT({ sid: sessionId, gen: generation })
-    .setProtectedHeader({ alg: algorithm, typ: refreshType })
+    .setProtectedHeader({ alg: ownAlgorithm, typ: refreshType })
     .setIssuedAt()
     .setExpirationTime(expiresAt)
     .sign(refreshSecret(secretKey));
@@ -57,7 +57,8 @@ export async function verifyRefreshToken(token: string, [secretKey, ...older]: r
 }
 
 async function verifiedRefreshToken(token: string, secretKey: string): Promise<RefreshContent> {
-  const { sid, gen } = await verified(() => jwtVerify(token, refreshSecret(secretKey), { algorithms: [algorithm], typ: refreshType, requiredClaims: ['sid', 'gen', 'exp'] }));
+  if (!isWellFormed(token)) throw new AgentFlowError('TOKEN_INVALID');
+  const { sid, gen } = await verified(() => jwtVerify(token, refreshSecret(secretKey), { algorithms: [ownAlgorithm], typ: refreshType, requiredClaims: ['sid', 'gen', 'exp'] }));
   if (typeof sid !== 'string' || !uuid.test(sid) || typeof gen !== 'number' || !Number.isSafeInteger(gen)) throw new AgentFlowError('TOKEN_INVALID');
   return { sessionId: sid, generation: gen };
 }
@@ -69,4 +70,13 @@ async function verified(verify: () => Promise<{ payload: Record<string, unknown>
   } catch (error) {
     throw new AgentFlowError(error instanceof errors.JWTExpired ? 'TOKEN_EXPIRED' : 'TOKEN_INVALID', undefined, { cause: error });
   }
+}
+
+/**
+ * Whether a text is a compact JWT in the one way in which it is written: readers of base64 overlook other characters, and the bits that are left over
+ * at the end, so that many texts would stand for one signature.
+ */
+export function isWellFormed(token: string): boolean {
+  const parts = token.split('.');
+  return parts.length === 3 && parts.every((part) => part !== '' && Buffer.from(part, 'base64url').toString('base64url') === part);
 }

@@ -164,3 +164,21 @@ export async function useAccessLink(db: Pool, link: { tokenHash: string; name: s
 export async function noteRefusal(db: Pool, claims: Record<string, string>, origin: Origin, code: string, operation: string): Promise<void> {
   await makeWithCallerClient(db)({ ...claims, ...originSettings(origin) }, (client) => client.query({ text: 'select app_private.note_refusal($1, $2)', values: [code, operation] }));
 }
+
+/** A person as an identity provider's token names it. */
+export interface ProviderToken {
+  issuer: string;
+  subject: string;
+  email: string | null;
+  name: string | null;
+  expiresAt: Date;
+}
+
+/** The session of a token of the identity provider that comes for the first time; null when nobody here is meant, or it was ended. */
+export async function openProviderSession(db: Pool, sessionId: string, { issuer, subject, email, name, expiresAt }: ProviderToken, origin: Origin): Promise<SessionUserRow | null> {
+  return inTransaction(db, origin, async (client) => {
+    const values = [sessionId, issuer, subject, email, name, expiresAt];
+    const { rows } = await client.query<SessionUserRow>({ text: 'select * from app_private.open_provider_session($1, $2, $3, $4, $5, $6)', values });
+    return rows[0] ?? null;
+  });
+}
