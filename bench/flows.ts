@@ -1,5 +1,5 @@
 /**
- * Figures of flows: executions per second, latency of one at a time, transactions per execution, recovery after a kill. Starts a PostgreSQL of its own.
+ * Figures of flows: executions per second, latency of one at a time, statements per execution, recovery after a kill. Starts a PostgreSQL of its own.
  *
  *     node bench/flows.ts [throughput|latency|recovery]     all of them when none is named
  */
@@ -61,7 +61,7 @@ async function throughput(database: TestDatabase): Promise<object> {
   for (let round = 0; round < 5; round += 1) runs.push(await saturated(database, 5_000, round));
   runs.sort((a, b) => a.perSecond - b.perSecond);
   const middle = runs[2]!;
-  return { 'flow executions per second, 3 tasks, median of 5': Math.round(middle.perSecond), 'transactions per execution': Number(middle.transactions.toFixed(3)), rounds: runs.map(({ perSecond }) => Math.round(perSecond)) };
+  return { 'flow executions per second, 3 tasks, median of 5': Math.round(middle.perSecond), 'statements per execution (each a transaction of its own)': Number(middle.transactions.toFixed(3)), rounds: runs.map(({ perSecond }) => Math.round(perSecond)) };
 }
 
 /** All are accepted first; then a worker starts, and the database's clock tells from the first claim to the last end. */

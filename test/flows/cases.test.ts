@@ -98,6 +98,20 @@ test.each(all<CheckCase>(/^(?:refused|warned)-/))('$name: $about', async (it) =>
   expect(errors![0]!.message).toContain(validateFlow.errors[0].message);
 });
 
+/** The bounds that a file would only repeat. */
+test.each<[string, object, string | null]>([
+  ['33 levels', { config: Array.from({ length: 30 }).reduce<object>((inner) => ({ deeper: inner }), {}) }, null],
+  ['more than 1 MiB', { config: { text: 'x'.repeat(1_048_576) } }, null],
+])('refused: a definition of %s', async (_about, task, field) => {
+  const { errors } = await createFlow(flows.api, { id: 'unbounded', name: 'unbounded', start_task: 'a', tasks: [{ name: 'a', ...task }] });
+  expect(errors![0]!.extensions).toMatchObject({ code: 'INVALID_FLOW', problems: [{ code: 'E001', field }] });
+});
+
+test('as deep as allowed', async () => {
+  const config = Array.from({ length: 28 }).reduce<object>((inner) => ({ deeper: inner }), {});
+  expect((await createFlow(flows.api, { id: 'deep', name: 'deep', start_task: 'a', tasks: [{ name: 'a', config }] })).errors).toBeUndefined();
+});
+
 async function createWith(columns: object, definition: Definition): ReturnType<typeof createFlow> {
   return flows.api.query('architect', 'mutation ($flow: FlowInput!) { createFlow(input: { flow: $flow }) { flow { id isActive version } } }', { flow: { ...columns, definition } });
 }
