@@ -133,12 +133,14 @@ function valueOf(type: string, id: string): unknown {
   return type === 'text' ? id : null;
 }
 
-/** No function with the owner's power but those of `app_public` is there for who is not signed in. Those for who is are tried above. */
+/** No function with the owner's power but those of `app_public` is there for who is not signed in, nor for operators but what their policies ask. Those for who is signed in are tried above. */
 export async function tryPower(client: pg.ClientBase): Promise<Tally> {
   const { rows } = await client.query<{ name: string; role: string; may: boolean }>(`
     select p.oid::regprocedure::text as name, role, has_function_privilege(role, p.oid, 'execute') as may
     from pg_proc p cross join unnest(array['agentflow_visitor', 'agentflow_operator']) role
-    where p.pronamespace = 'app_private'::regnamespace and p.prosecdef`);
+    where p.pronamespace = 'app_private'::regnamespace and p.prosecdef
+      and not (role = 'agentflow_operator' and exists (select from pg_depend d join pg_policy y on y.oid = d.objid
+        where d.classid = 'pg_policy'::regclass and d.refclassid = 'pg_proc'::regclass and d.refobjid = p.oid and y.polroles = array['agentflow_operator'::regrole::oid]))`);
   return { cases: rows.length, problems: rows.filter(({ may }) => may).map(({ name, role }) => `${role} may execute ${name}, which has the owner's power`) };
 }
 

@@ -47,7 +47,9 @@ const secured = `${notes}
   alter table app_public.notes force row level security;
   create policy owner_all on app_public.notes to agentflow_owner using (true) with check (true);
   create policy select_tenant on app_public.notes for select to agentflow_user using (tenant_id = (select app_public.current_tenant_id()));
-  create policy update_tenant on app_public.notes for update to agentflow_user using (tenant_id = (select app_public.current_tenant_id())) with check (tenant_id = (select app_public.current_tenant_id()));`;
+  create policy update_tenant on app_public.notes for update to agentflow_user using (tenant_id = (select app_public.current_tenant_id())) with check (tenant_id = (select app_public.current_tenant_id()));
+  grant select on app_public.notes to agentflow_operator;
+  create policy select_granted on app_public.notes for select to agentflow_operator using (tenant_id = any ((select app_private.operator_tenants())::uuid[]));`;
 
 describe('a table that nobody wrote a test for', () => {
   test('fails while it shows its rows to everybody', async () => {
@@ -60,6 +62,12 @@ describe('a table that nobody wrote a test for', () => {
     const open = secured.replace(/for update to agentflow_user using \(.*\) with check/, 'for update to agentflow_user using (true) with check');
     const { problems } = await prove(client, { only: 'app_public.notes' }, open);
     expect(problems).toContainEqual(expect.stringMatching(/policies alone, agentflow_user, own tenant: a blind update met 42501 of \d+ rows$/));
+  }, 120_000);
+
+  test('fails while the platform\'s people see nothing of it, or all of it', async () => {
+    const [blind, open] = [secured.replace(/\n.*select_granted.*;/, ';'), secured.replace('tenant_id = any ((select app_private.operator_tenants())::uuid[])', 'true')];
+    expect((await prove(client, { only: 'app_public.notes' }, blind)).problems).toContainEqual(expect.stringMatching(/an operator with a grant does not meet all rows$/));
+    expect((await prove(client, { only: 'app_public.notes' }, open)).problems).toContainEqual(expect.stringMatching(/an operator meets rows of a tenant that no grant names$/));
   }, 120_000);
 
   test('passes when it is right', async () => {
