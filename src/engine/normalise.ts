@@ -55,7 +55,7 @@ function walk(value: unknown, depth: number, at: Walk): Json {
 
 function container(value: object, depth: number, at: Walk): Json {
   if (depth >= maxValueDepth) {
-    throw new AgentFlowError('INVALID_VALUE', `a value is nested deeper than ${maxValueDepth} levels`, { remedy: 'Return a flatter value.' });
+    throw new AgentFlowError('INVALID_VALUE', `a value is nested deeper than ${maxValueDepth} levels`, { remedy: 'Make it flatter.' });
   }
   if (Array.isArray(value)) return value.map((entry) => walk(entry, depth + 1, at));
   if ('toJSON' in value && typeof value.toJSON === 'function') return walk(value.toJSON(), depth + 1, at);

@@ -56,7 +56,7 @@ function fromDatabase(error: DatabaseError, constraints: ConstraintBook): Public
   const { code: sqlstate } = error;
   const registered = codeBySqlstate.get(sqlstate);
   if (sqlstate.startsWith('AF') && registered) return fromRaised(registered, error);
-  if (sqlstate === '42501') return plain(isVisitor() ? 'UNAUTHENTICATED' : 'PERMISSION_DENIED');
+  if (sqlstate === '42501') return isVisitor() ? plain('UNAUTHENTICATED') : fromRefusedRow(error);
   if (registered) return fromConstraint(registered, error, constraints);
   if (sqlstate.startsWith('22')) return fromBadValue(error);
   if (isConnectionFailure(error)) return plain('UNAVAILABLE');
@@ -89,11 +89,41 @@ function fromConstraint(code: ErrorCode, error: DatabaseError, constraints: Cons
   return { ...shown, message: facts?.rule ?? shown.message };
 }
 
+/** What a new row of these tables takes: a policy that refuses one tells no reason. */
+const rightsToAdd: Readonly<Record<string, string>> = {
+  workflows: 'workflows:write: role developer or higher', sources: 'sources:write: role architect or higher', flows: 'flows:write: role developer or higher',
+};
+
+function fromRefusedRow({ message }: DatabaseError): PublicError {
+  const right = rightsToAdd[/^new row violates row-level security policy for table "(\w+)"$/.exec(message)?.[1] ?? ''];
+  const shown = plain('PERMISSION_DENIED');
+  if (right === undefined) return shown;
+  const byKey = currentScope()?.identity.kind === 'key' ? ', and an API key with that permission' : '';
+  return { ...shown, message: `This needs the right ${right}${byKey}.` };
+}
+
+/** How values of a type are written, by how PostgreSQL's message begins or ends. */
+const spellings: readonly [RegExp, string][] = [
+  [/timestamp|date\/time|type date/, 'Write a time in ISO 8601: 2026-01-31T12:00:00Z.'],
+  [/bigint/, 'Write a whole number from -9223372036854775808 to 9223372036854775807.'],
+  [/type integer|type smallint/, 'Write a whole number from -2147483648 to 2147483647.'],
+  [/numeric|double precision/, 'Write a decimal number.'],
+  [/type uuid/, 'Write 32 hexadecimal digits, with hyphens or without.'],
+];
+
+function remedyFor({ code, message }: DatabaseError): string {
+  if (code === '22001') return `Shorten it to ${/\((\d+)\)/.exec(message)?.[1] ?? 'fewer'} characters.`;
+  // From the first words on: the value that is quoted may hold anything.
+  const words = message.replace(/"[^]*"/, '');
+  return spellings.find(([pattern]) => pattern.test(words))?.[1] ?? errorRegistry.INVALID_VALUE.remedy;
+}
+
 function fromBadValue(error: DatabaseError): PublicError {
-  const shown = plain('INVALID_VALUE', error.column ? { field: toCamelCase(error.column) } : {});
+  const shown = plain('INVALID_VALUE', { remedy: remedyFor(error), ...(error.column ? { field: toCamelCase(error.column) } : null) });
   // What we send as JSON is well-formed, but for characters that jsonb does not take.
-  const isText = error.code === '22P05' || (error.code === '22P02' && /type jsonb?$/.test(error.message));
-  if (isText) return { ...shown, message: unstorableText };
+  const isText = error.code === '22P05' || error.code === '22021' || (error.code === '22P02' && /type jsonb?$/.test(error.message));
+  if (isText) return { ...shown, message: unstorableText, extensions: { ...shown.extensions, remedy: 'Leave it out.' } };
+  if (error.code === '22001') return { ...shown, message: 'A text is longer than what fits.' };
   return echoesOnlyInput.has(error.code) ? { ...shown, message: error.message } : shown;
 }
 

@@ -3,7 +3,7 @@
  * tenant and id, and reaches those who subscribed to exactly this pair. What changed is read from the row, as the subscriber.
  *
  * Events of one subscriber are merged while it has not taken the last one: it always reads the newest state, never a backlog.
- * After an interruption every subscriber gets an event, since some may have been missed.
+ * After an interruption every subscriber gets an event, since some may have been missed. Who has read a final state says so, and is told no more.
  */
 import { Client } from 'pg';
 import type { Log } from './errors.ts';
@@ -17,6 +17,12 @@ const lastRetryMs = 5_000;
 /** A pair of tenant and execution as a topic. */
 export function topicOf(tenantId: string, executionId: string): string {
   return `${tenantId}/${executionId}`;
+}
+
+/** What a subscriber gets of each event. */
+export interface Told {
+  /** Nothing will change any more: no event comes after this one. */
+  last(): void;
 }
 
 export class ExecutionEvents {
@@ -48,7 +54,7 @@ export class ExecutionEvents {
   }
 
   /** An event at once, and one after each change. */
-  subscribe(topic: string): AsyncIterableIterator<true> {
+  subscribe(topic: string): AsyncIterableIterator<Told> {
     const subscription = new Subscription(() => this.#remove(topic, subscription));
     const others = this.#subscriptions.get(topic);
     if (others) others.add(subscription);
@@ -117,11 +123,11 @@ function executionsIn(payload: string): [string, string][] {
   }
 }
 
-class Subscription implements AsyncIterableIterator<true> {
+class Subscription implements AsyncIterableIterator<Told>, Told {
   readonly #onEnd: () => void;
   #isPending = true;
   #isDone = false;
-  #waiting: ((result: IteratorResult<true>) => void)[] = [];
+  #waiting: ((result: IteratorResult<Told>) => void)[] = [];
 
   constructor(onEnd: () => void) {
     this.#onEnd = onEnd;
@@ -129,7 +135,7 @@ class Subscription implements AsyncIterableIterator<true> {
 
   announce(): void {
     const waiting = this.#waiting.shift();
-    if (waiting) waiting({ done: false, value: true });
+    if (waiting) waiting({ done: false, value: this });
     else this.#isPending = true;
   }
 
@@ -137,23 +143,27 @@ class Subscription implements AsyncIterableIterator<true> {
     return this;
   }
 
-  next(): Promise<IteratorResult<true>> {
+  last(): void {
+    void this.return();
+  }
+
+  next(): Promise<IteratorResult<Told>> {
     if (this.#isDone) return Promise.resolve({ done: true, value: undefined });
     if (this.#isPending) {
       this.#isPending = false;
-      return Promise.resolve({ done: false, value: true });
+      return Promise.resolve({ done: false, value: this });
     }
     return new Promise((resolve) => this.#waiting.push(resolve));
   }
 
-  return(): Promise<IteratorResult<true>> {
+  return(): Promise<IteratorResult<Told>> {
     this.#isDone = true;
     this.#onEnd();
     for (const waiting of this.#waiting.splice(0)) waiting({ done: true, value: undefined });
     return Promise.resolve({ done: true, value: undefined });
   }
 
-  throw(): Promise<IteratorResult<true>> {
+  throw(): Promise<IteratorResult<Told>> {
     return this.return();
   }
 }

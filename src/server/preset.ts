@@ -26,6 +26,7 @@ import { FiltersPlugin } from './plugins/filters.ts';
 import { FlowByIdPlugin } from './plugins/flow-by-id.ts';
 import { FlowExecutionsPlugin } from './plugins/flow-executions.ts';
 import { FlowNamesPlugin, FlowsPlugin } from './plugins/flows.ts';
+import { InputPlacesPlugin } from './plugins/input-places.ts';
 import { KeysPlugin } from './plugins/keys.ts';
 import { NamesPlugin } from './plugins/names.ts';
 import { PageSizePlugin } from './plugins/page-size.ts';
@@ -83,7 +84,7 @@ export interface Serving {
 export function serverPreset(pool: Pool, { services, face, maskError, isDevelopment }: Serving): GraphileConfig.Preset {
   return {
     extends: [schemaPreset(pool)],
-    plugins: [servingPlugin(face), ConfirmationPlugin],
+    plugins: [InputPlacesPlugin, servingPlugin(face), ConfirmationPlugin],
     grafast: { context: () => contextOf(services), explain: isDevelopment },
     grafserv: {
       graphqlPath: '/graphql',

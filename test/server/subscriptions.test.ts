@@ -44,7 +44,13 @@ describe('executionUpdated', () => {
     expect((await watching.next()).data.executionUpdated.execution).toEqual({ id, status: 'PENDING', tokensUsed: 5 });
     await api.data('john', 'mutation ($id: UUID!) { cancelExecution(input: { id: $id }) { execution { id } } }', { id });
     expect((await watching.next()).data.executionUpdated.execution).toMatchObject({ id, status: 'CANCELLED' });
-    watching.stop();
+    expect(await watching.next()).toBeNull();
+  });
+
+  test('of an execution that has ended tells its state and is complete', async () => {
+    const watching = watch(await open('jane'), updated, { id: execution });
+    expect((await watching.next()).data.executionUpdated.execution).toMatchObject({ id: execution, status: 'COMPLETED' });
+    expect(await watching.next()).toBeNull();
   });
 
   test('of one tenant tells another nothing: not that it exists, not that it changes', async () => {

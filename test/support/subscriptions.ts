@@ -4,7 +4,7 @@ import { WebSocket } from 'ws';
 import type { Data } from './api.ts';
 
 export interface Watching {
-  /** The next answer; null when the subscription has ended. Fails after ten seconds. */
+  /** The next answer; null when the subscription has ended. Fails after a minute. */
   next(): Promise<Data>;
   stop(): void;
 }
@@ -38,7 +38,7 @@ export function watch({ client }: Opened, query: string, variables: Record<strin
     async next() {
       let timer: NodeJS.Timeout | undefined;
       const late = new Promise<never>((_, reject) => {
-        timer = setTimeout(() => reject(new Error('No answer in ten seconds')), 10_000);
+        timer = setTimeout(() => reject(new Error('No answer in a minute')), 60_000);
       });
       const result = await Promise.race([iterator.next(), late]).finally(() => clearTimeout(timer));
       return result.done ? null : result.value;

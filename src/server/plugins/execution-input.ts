@@ -5,24 +5,26 @@ import { wrapPlans } from 'postgraphile/utils';
 import { AgentFlowError } from '../../errors.ts';
 import type { WorkflowTools } from '../workflow-tools.ts';
 
-function normalised([tools, state, field]: readonly [WorkflowTools, unknown, string?]): unknown {
+type Given = readonly [tools: WorkflowTools, value: unknown, argument: string];
+
+function normalised([tools, state, field]: Given): unknown {
   if (state === undefined) return undefined;
   try {
     return tools.normaliseState(state);
   } catch (error) {
-    if (!(error instanceof AgentFlowError) || field === undefined) throw error;
+    if (!(error instanceof AgentFlowError)) throw error;
     throw new AgentFlowError(error.code, `${field}: ${error.message}.`, { remedy: error.remedy, details: { ...error.details, field }, cause: error });
   }
 }
 
 /** Of bulk starts: each one's state. What is no list of starts is left to GraphQL's own refusal. */
-function allNormalised([tools, inputs]: readonly [WorkflowTools, unknown]): unknown {
+function allNormalised([tools, inputs]: Given): unknown {
   const one = (input: unknown): unknown => (typeof input === 'object' && input !== null && 'initialState' in input
     ? { ...input, initialState: normalised([tools, input.initialState, 'initialState']) } : input);
   return Array.isArray(inputs) ? inputs.map(one) : inputs;
 }
 
-function withNormalised(args: FieldArgs, argument: string, normalise: (given: readonly [WorkflowTools, unknown, string?]) => unknown = normalised): FieldArgs {
+function withNormalised(args: FieldArgs, argument: string, normalise: (given: Given) => unknown = normalised): FieldArgs {
   const getRaw = (path?: string | readonly (string | number)[]): Step => {
     const $raw = args.getRaw(path as never);
     return Array.isArray(path) && path.at(-1) === argument ? operationPlan().withRootLayerPlan(() => lambda(list([context().get('workflowTools'), $raw, constant(argument)]), normalise as never)) : $raw;

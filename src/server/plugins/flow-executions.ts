@@ -1,13 +1,13 @@
 /** What flow executions show beside their rows: drawings, traces for admins, and `subscription flowExecutionUpdated(id)`. */
 import 'postgraphile';
 import { loadOneWithPgClient, type PgClient } from 'postgraphile/@dataplan/pg';
-import { context, type FieldArgs, lambda, list, listen, object, type ObjectStep, type Step } from 'postgraphile/grafast';
+import { context, type FieldArgs, lambda, list, listen, object, type ObjectStep, sideEffect, type Step } from 'postgraphile/grafast';
 import { EXPORTABLE } from 'postgraphile/graphile-build';
 import { extendSchema, gql } from 'postgraphile/utils';
 import { readFlowPictures, readTracebacks } from '../../store/flow-api.ts';
 import { flowRunId } from '../../store/flow-run-id.ts';
 import type { WorkflowTools } from '../workflow-tools.ts';
-import { topicOrRefusal } from './execution-updated.ts';
+import { endWith, topicOrRefusal } from './execution-updated.ts';
 
 type Row = { get(attributeName: string): Step };
 
@@ -62,7 +62,7 @@ const typeDefs = gql`
     flowExecution: FlowExecution
   }
   extend type Subscription {
-    """The flow execution at once, and again after each change of it or of its tasks. Changes in quick succession may come as one."""
+    """The flow execution at once, and again after each change of it or of its tasks. Changes in quick succession may come as one. Complete when it has told the end of the flow execution."""
     flowExecutionUpdated(id: BigInt!): FlowExecutionUpdatedPayload
   }
 `;
@@ -88,15 +88,19 @@ export const FlowExecutionsPlugin = extendSchema((build) => {
               const $id = args.getRaw('id');
               const $visibleId = flowExecutions.get({ id: $id }).get('id');
               const $topic = lambda(list([context().get('tenantId'), $visibleId]), flowTopic as never) as Step<string>;
-              return listen(context().get('executionEvents') as never, $topic, () => object({ id: $id }));
+              return listen(context().get('executionEvents') as never, $topic, ($told: Step) => object({ id: $id, told: $told }));
             }, [context, flowExecutions, flowTopic, lambda, list, listen, object]) as never,
-            plan: EXPORTABLE(() => ($event: Step) => $event, []) as never,
+            plan: EXPORTABLE((endWith, flowExecutions, list, object, sideEffect) => ($event: ObjectStep<{ id: Step; told: Step }>) => {
+              const $flowExecution = flowExecutions.get({ id: $event.get('id') });
+              sideEffect(list([$flowExecution.get('status'), $event.get('told')]), endWith as never);
+              return object({ flowExecution: $flowExecution });
+            }, [endWith, flowExecutions, list, object, sideEffect]) as never,
           },
         },
       },
       FlowExecutionUpdatedPayload: {
         plans: {
-          flowExecution: EXPORTABLE((flowExecutions) => ($event: ObjectStep<{ id: Step }>) => flowExecutions.get({ id: $event.get('id') }), [flowExecutions]) as never,
+          flowExecution: EXPORTABLE(() => ($payload: ObjectStep<{ flowExecution: Step }>) => $payload.get('flowExecution'), []) as never,
         },
       },
     },

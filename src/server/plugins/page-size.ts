@@ -28,11 +28,22 @@ export function pageLast(last: Size): number | null {
   return checkedSize('last', last);
 }
 
-type Paged = Pick<ConnectionStep<Step, Step>, 'setFirst' | 'setLast'>;
+/** Throws BAD_REQUEST. */
+export function pageOffset(offset: Size): number | null {
+  if (offset != null && offset < 0) throw new AgentFlowError('BAD_REQUEST', `offset is ${offset}; it must not be negative.`, { details: { field: 'offset' } });
+  return offset ?? null;
+}
 
-function setPage($connection: Paged, $first: Step, $last: Step | null): void {
+type Paged = Pick<ConnectionStep<Step, Step>, 'setFirst' | 'setLast' | 'setOffset'>;
+
+function setPage($connection: Paged, $first: Step, $last: Step | null, $offset: Step | null): void {
+  if ($offset) $connection.setOffset(lambda($offset, (offset) => pageOffset(offset as Size), true) as Step<number>);
   $connection.setFirst(lambda(list([$first, ...($last ? [$last] : [])]), ([first, last]) => pageFirst(first as Size, last as Size), true) as Step<number>);
   if ($last) $connection.setLast(lambda($last, (last) => pageLast(last as Size), true) as Step<number>);
+}
+
+function planless<T extends object>({ applyPlan: _, ...argument }: T & { applyPlan?: unknown }): Omit<T, 'applyPlan'> {
+  return argument as Omit<T, 'applyPlan'>;
 }
 
 export const PageSizePlugin: GraphileConfig.Plugin = {
@@ -43,11 +54,9 @@ export const PageSizePlugin: GraphileConfig.Plugin = {
     hooks: {
       GraphQLObjectType_fields_field_args(args, _build, context) {
         if (!context.scope.isPgFieldConnection || !args.first) return args;
-        // Both are set in the field's plan, where one can see the other.
-        const { applyPlan: _first, ...first } = args.first;
-        if (!args.last) return { ...args, first };
-        const { applyPlan: _last, ...last } = args.last;
-        return { ...args, first, last };
+        // They are set in the field's plan, where one can see the other.
+        const { first, last, offset } = args;
+        return { ...args, first: planless(first), ...(last ? { last: planless(last) } : null), ...(offset ? { offset: planless(offset) } : null) };
       },
       GraphQLObjectType_fields_field(field, build, context) {
         const { isPgFieldConnection, pgFieldResource } = context.scope;
@@ -58,7 +67,7 @@ export const PageSizePlugin: GraphileConfig.Plugin = {
           ...field,
           plan: EXPORTABLE((plan, setPage, canGoBackwards) => function pagedPlan($parent, args, info) {
             const $connection = plan($parent, args, info);
-            setPage($connection as Paged, args.getRaw('first'), canGoBackwards ? args.getRaw('last') : null);
+            setPage($connection as Paged, args.getRaw('first'), canGoBackwards ? args.getRaw('last') : null, info.field.args.some(({ name }) => name === 'offset') ? args.getRaw('offset') : null);
             return $connection;
           }, [plan, setPage, canGoBackwards]),
         };
