@@ -31,13 +31,26 @@ export interface Filled {
 const name = String.raw`[^\s{}\[\].!:"',]+`;
 const fieldSource = String.raw`\{(${name}(?:\.${name}|\[[^{}\[\]]+\])*)\}`;
 
+const strictToken = new RegExp(String.raw`\{\{|\}\}|${fieldSource}|[^{}]+|[{}]`, 'gy');
+
+/** Templates stand in documents and are filled again and again: those of ordinary size are taken apart once. */
+const known = new Map<string, readonly TemplatePiece[]>();
+const maxKnown = 5_000;
+const maxKnownLength = 1_000;
+
 /** The pieces of a template, in order. */
-export function templatePieces(template: string): TemplatePiece[] {
-  return strictPieces(template) ?? lenientPieces(template);
+export function templatePieces(template: string): readonly TemplatePiece[] {
+  const before = known.get(template);
+  if (before !== undefined) return before;
+  const pieces = strictPieces(template) ?? lenientPieces(template);
+  if (template.length > maxKnownLength) return pieces;
+  if (known.size >= maxKnown) known.clear();
+  known.set(template, pieces);
+  return pieces;
 }
 
 function strictPieces(template: string): TemplatePiece[] | null {
-  const token = new RegExp(String.raw`\{\{|\}\}|${fieldSource}|[^{}]+|[{}]`, 'gy');
+  const token = new RegExp(strictToken);
   const pieces: TemplatePiece[] = [];
   for (const match of template.matchAll(token)) {
     const [raw, path] = match;

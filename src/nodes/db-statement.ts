@@ -64,7 +64,7 @@ class Writer {
     this.#params = params;
   }
 
-  write(pieces: TemplatePiece[]): Statement {
+  write(pieces: readonly TemplatePiece[]): Statement {
     for (const piece of pieces) {
       if (typeof piece === 'string') this.#literal(piece);
       else this.#field(piece);

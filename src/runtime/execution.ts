@@ -25,6 +25,8 @@ type Work = { event: RunEvent } | { started: StartedNode; end: NodeEnd };
 
 /** A node that takes longer gets a row that says so. */
 const showRunningAfterMs = 500;
+/** An execution that takes longer is marked as running; until then it is over before anybody could look, and the mark is spared. */
+const showBegunAfterMs = 100;
 /** How often what a model has said so far is written. */
 const showTextEveryMs = 500;
 
@@ -55,6 +57,8 @@ export class Execution implements NodeSetting {
   #startsPending = 0;
   #isOver = false;
   #timeLimit: NodeJS.Timeout | null = null;
+  #isBegun: boolean;
+  #beginning: NodeJS.Timeout | null = null;
 
   constructor(claim: ClaimedExecution, ready: { plan: Plan; tenantSlug: string }, world: ExecutionWorld) {
     this.claim = claim;
@@ -62,6 +66,7 @@ export class Execution implements NodeSetting {
     this.tenantSlug = ready.tenantSlug;
     this.world = world;
     this.clock = clockFrom(claim.nowMs);
+    this.#isBegun = claim.isBegun;
     const stored = claim.nodes ?? [];
     this.#leftOver = unfinished(stored);
     this.#seconds = storedSeconds(stored);
@@ -76,9 +81,11 @@ export class Execution implements NodeSetting {
   /** Resolves when the execution has ended, waits, or was let go. Rejects when even its failure cannot be written. */
   async drive(): Promise<void> {
     this.#guarded(() => {
-      this.#limitTime();
       if (this.claim.nodes === null && this.claim.repeats === null) this.#advance([{ event: { type: 'start' } }], []);
       else this.#restore();
+      // Nothing of what has run so far could have been interrupted.
+      if (!this.#isOver) this.#limitTime();
+      if (!this.#isOver && !this.#isBegun) this.#beginning = setTimeout(() => this.#begin(), showBegunAfterMs);
     });
     await this.#over.promise;
   }
@@ -194,7 +201,7 @@ export class Execution implements NodeSetting {
   #show({ record }: StartedNode): void {
     if (this.#isOver) return;
     this.#rows.push(record.running());
-    this.#save().catch((error: unknown) => this.#fail(error));
+    this.#save(true).catch((error: unknown) => this.#fail(error));
   }
 
   /** Answers that grow are shown twice a second at most, together with whatever else is written. */
@@ -212,7 +219,7 @@ export class Execution implements NodeSetting {
     const wait = this.#waits.begin(started, result);
     this.#rows.push(started.record.waiting(wait, started.task.used));
     this.#suspendIfIdle();
-    if (!this.#isOver) this.#save().catch((error: unknown) => this.#fail(error));
+    if (!this.#isOver) this.#save(true).catch((error: unknown) => this.#fail(error));
   }
 
   /** `result`: null when the time of the wait is up, undefined when the node is tried (again). */
@@ -249,12 +256,18 @@ export class Execution implements NodeSetting {
     }), Math.min(leftMs, 2 ** 31 - 1));
   }
 
-  /** Writes what is known by now. Rejects when that cannot be written; a lost lease ends the drive instead. */
-  #save(): Promise<void> {
+  #begin(): void {
+    if (!this.#isOver && !this.#isBegun) this.#save(true).catch((error: unknown) => this.#fail(error));
+  }
+
+  /** Writes what is known by now, and marks the execution as running when it `shows`. Rejects when that cannot be written; a lost lease ends the drive instead. */
+  #save(shows = false): Promise<void> {
+    const begins = shows && !this.#isBegun;
+    this.#isBegun ||= begins;
     const rows = this.#rows;
     this.#rows = [];
     this.#mustSave = false;
-    const saved = this.world.store.checkpoint(this.claim, rows).then((isHeld) => {
+    const saved = this.world.store.checkpoint(this.claim, rows, begins).then((isHeld) => {
       if (!isHeld) this.stop('lost');
     });
     // What follows must not overtake it; whether it failed is said to whoever asked for it.
@@ -273,7 +286,7 @@ export class Execution implements NodeSetting {
     const rows = this.#rows;
     const runAt = atMs === null ? null : new Date(atMs).toISOString();
     this.wakesAtMs = atMs;
-    this.#end(this.#saving.then(() => this.world.store.release(this.claim, rows, runAt)));
+    this.#end(this.#saving.then(() => this.world.store.release(this.claim, rows, runAt, !this.#isBegun)));
   }
 
   /** Nothing is driven from here on; the promise is the last thing that is written. */
@@ -282,6 +295,7 @@ export class Execution implements NodeSetting {
     this.#rows = [];
     this.#waits.clear();
     if (this.#timeLimit !== null) clearTimeout(this.#timeLimit);
+    if (this.#beginning !== null) clearTimeout(this.#beginning);
     written.then(() => this.#over.resolve(), (error: unknown) => this.#lastResort(error));
   }
 

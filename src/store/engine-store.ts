@@ -37,7 +37,7 @@ export interface WaitResult {
   result: Json;
 }
 
-interface NodeWrite { lease: LeaseRef; nodes: Map<string, string>; bytes: number }
+interface NodeWrite { lease: LeaseRef; nodes: Map<string, string>; bytes: number; begins: boolean }
 interface FinishWrite extends NodeWrite { ending: string }
 interface ReleaseWrite extends NodeWrite { runAt: string | null }
 
@@ -76,19 +76,20 @@ export class EngineStore {
     return this.#claims.add(executionId);
   }
 
-  checkpoint(lease: LeaseRef, rows: NodeRow[]): Promise<boolean> {
-    return this.#checkpoints.add(nodeWrite(lease, rows));
+  /** `begins`: marks the execution as running. */
+  checkpoint(lease: LeaseRef, rows: NodeRow[], begins = false): Promise<boolean> {
+    return this.#checkpoints.add(nodeWrite(lease, rows, begins));
   }
 
   finish(lease: LeaseRef, rows: NodeRow[], ending: Ending): Promise<boolean> {
-    const write = nodeWrite(lease, rows);
+    const write = nodeWrite(lease, rows, false);
     const json = endingJson(lease, ending);
     return this.#finishes.add({ ...write, bytes: write.bytes + json.length, ending: json });
   }
 
-  /** Gives the lease back; a job goes on at `runAt` (ISO; null: only an event wakes it). */
-  release(lease: LeaseRef, rows: NodeRow[], runAt: string | null): Promise<boolean> {
-    return this.#releases.add({ ...nodeWrite(lease, rows), runAt });
+  /** Gives the lease back; a job goes on at `runAt` (ISO; null: only an event wakes it). `begins`: as of `checkpoint`. */
+  release(lease: LeaseRef, rows: NodeRow[], runAt: string | null, begins = false): Promise<boolean> {
+    return this.#releases.add({ ...nodeWrite(lease, rows, begins), runAt });
   }
 
   loadVersion(versionId: string): Promise<WorkflowVersion | null> {
@@ -169,21 +170,23 @@ export class EngineStore {
 
   async #checkpoint(workerId: string, writes: NodeWrite[]): Promise<boolean[]> {
     const leases = distinctLeases(writes);
-    const rows = await this.#query<{ lost: string[] }>('select app_private.checkpoint_executions($1, $2, $3, $4) as lost',
-      [workerId, leases.map((lease) => lease.executionId), leases.map((lease) => lease.attempt), nodesJson(writes)], 'checkpoint');
+    const rows = await this.#query<{ lost: string[] }>('select app_private.checkpoint_executions($1, $2, $3, $4, $5) as lost',
+      [workerId, leases.map((lease) => lease.executionId), leases.map((lease) => lease.attempt), nodesJson(writes), begun(writes)], 'checkpoint');
     return held(writes, rows[0]!.lost);
   }
 
   async #finish(workerId: string, writes: FinishWrite[]): Promise<boolean[]> {
-    const rows = await this.#query<{ lost: string[] }>('select app_private.finish_executions($1, $2, $3) as lost',
-      [workerId, `[${writes.map(({ ending }) => ending).join(',')}]`, nodesJson(writes)], 'finish');
+    const rows = await this.#query<{ lost: string[] }>('select app_private.finish_executions($1, $2, $3, $4, $5) as lost', [
+      workerId, writes.map(({ lease }) => lease.executionId), writes.map(({ lease }) => lease.attempt),
+      `[${writes.map(({ ending }) => ending).join(',')}]`, nodesJson(writes),
+    ], 'finish');
     return held(writes, rows[0]!.lost);
   }
 
   async #release(workerId: string, writes: ReleaseWrite[]): Promise<boolean[]> {
-    const rows = await this.#query<{ lost: string[] }>('select app_private.release_executions($1, $2, $3, $4, $5) as lost', [
+    const rows = await this.#query<{ lost: string[] }>('select app_private.release_executions($1, $2, $3, $4, $5, $6) as lost', [
       workerId, writes.map(({ lease }) => lease.executionId), writes.map(({ lease }) => lease.attempt),
-      writes.map(({ runAt }) => runAt), nodesJson(writes),
+      writes.map(({ runAt }) => runAt), nodesJson(writes), begun(writes),
     ], 'release');
     return held(writes, rows[0]!.lost);
   }
@@ -227,18 +230,19 @@ interface ClaimRow {
   only_node_id: string | null;
   repeats: { execution_id: string; from_node: string | null; nodes: StoredNode[] } | null;
   caps: Record<string, number> | null;
+  is_begun: boolean;
 }
 
 function claimed(row: ClaimRow): ClaimedExecution {
   return {
     executionId: row.id, attempt: row.attempt, createdAt: row.created_at, losses: row.losses, tenantId: row.tenant_id, userId: row.user_id,
     workflowId: row.workflow_id, versionId: row.workflow_version_id, nowMs: row.now_ms, drivenSeconds: row.driven_seconds,
-    initialState: row.initial_state, nodes: row.nodes, parentId: row.parent_execution_id, onlyNodeId: row.only_node_id, caps: row.caps,
+    initialState: row.initial_state, nodes: row.nodes, parentId: row.parent_execution_id, onlyNodeId: row.only_node_id, caps: row.caps, isBegun: row.is_begun,
     repeats: row.repeats === null ? null : { executionId: row.repeats.execution_id, fromNode: row.repeats.from_node, nodes: row.repeats.nodes },
   };
 }
 
-function nodeWrite(lease: LeaseRef, rows: NodeRow[]): NodeWrite {
+function nodeWrite(lease: LeaseRef, rows: NodeRow[], begins: boolean): NodeWrite {
   const nodes = new Map<string, string>();
   let bytes = 0;
   for (const row of rows) {
@@ -246,7 +250,7 @@ function nodeWrite(lease: LeaseRef, rows: NodeRow[]): NodeWrite {
     nodes.set(`${lease.executionId} ${row.nodeId}`, json);
     bytes += json.length;
   }
-  return { lease, nodes, bytes };
+  return { lease, nodes, bytes, begins };
 }
 
 /** One statement may write a row once: the last of several forms of it counts. */
@@ -258,6 +262,10 @@ function nodesJson(writes: NodeWrite[]): string {
 
 function distinctLeases(writes: NodeWrite[]): LeaseRef[] {
   return [...new Map(writes.map(({ lease }) => [lease.executionId, lease])).values()];
+}
+
+function begun(writes: NodeWrite[]): string[] {
+  return writes.filter(({ begins }) => begins).map(({ lease }) => lease.executionId);
 }
 
 function held(writes: NodeWrite[], lost: string[]): boolean[] {

@@ -88,6 +88,8 @@ export interface ClaimedExecution extends LeaseRef {
   repeats: { executionId: string; fromNode: string | null; nodes: StoredNode[] } | null;
   /** The tenant's bounds for executions, under the names of a document's `limits`. */
   caps: Record<string, number> | null;
+  /** Marked as running already. */
+  isBegun: boolean;
 }
 
 export interface Ending {
@@ -112,7 +114,7 @@ export function costUnits(text: string): number {
   return Number(whole) * unitsPerDollar + Number(fraction.padEnd(10, '0').slice(0, 10));
 }
 
-/** One node row as the JSON object that `app_private.write_nodes` reads. */
+/** One node row as the JSON object that `app_private.write_nodes` reads. What is null, none or the rule is left out: it would be read for every row. */
 export function nodeRowJson(lease: LeaseRef, row: NodeRow): string {
   return JSON.stringify({
     execution_id: lease.executionId,
@@ -120,25 +122,25 @@ export function nodeRowJson(lease: LeaseRef, row: NodeRow): string {
     execution_created_at: lease.createdAt,
     node_id: row.nodeId,
     node_type: row.nodeType,
-    sequence_number: row.sequence,
-    finish_order: row.finishOrder,
-    attempts: row.attempts,
+    sequence_number: row.sequence ?? undefined,
+    finish_order: row.finishOrder ?? undefined,
+    attempts: row.attempts === 1 ? undefined : row.attempts,
     status: row.status,
-    input: row.input,
-    output: row.output,
-    writes: row.writes,
-    route_target: row.routeTarget,
+    input: row.input ?? undefined,
+    output: row.output ?? undefined,
+    writes: row.writes ?? undefined,
+    route_target: row.routeTarget ?? undefined,
     error_code: row.error?.code,
     error_message: row.error?.message,
-    tokens_used: row.tokens,
-    cost: costText(row.costUnits),
-    wait_time: row.waitSeconds,
+    tokens_used: row.tokens === 0 ? undefined : row.tokens,
+    cost: row.costUnits === 0 ? undefined : costText(row.costUnits),
+    wait_time: row.waitSeconds === 0 ? undefined : row.waitSeconds,
     wait_reason: row.wait?.reason,
-    wait_until: row.wait?.until,
+    wait_until: row.wait?.until ?? undefined,
     wait_details: row.wait?.details,
-    logs: row.logs,
-    started_ms: row.startedMs,
-    completed_ms: row.completedMs,
+    logs: row.logs ?? undefined,
+    started_ms: row.startedMs ?? undefined,
+    completed_ms: row.completedMs ?? undefined,
     source_name: row.sourceName ?? undefined,
     model: row.model ?? undefined,
     is_cached: row.isCached === true ? true : undefined,
@@ -149,7 +151,6 @@ export function nodeRowJson(lease: LeaseRef, row: NodeRow): string {
 export function endingJson(lease: LeaseRef, ending: Ending): string {
   return JSON.stringify({
     execution_id: lease.executionId,
-    attempt: lease.attempt,
     status: ending.status,
     final_state: ending.finalState,
     metrics: ending.metrics,

@@ -70,11 +70,34 @@ test('a row and its job commit together, and the job holds the id alone', async 
   expect(rows).toEqual([{ payload: { id }, key: id }]);
 });
 
-test('a claim marks the execution running and gives what is needed to drive it', async () => {
+test('a claim gives what is needed to drive the execution, and a checkpoint that says so marks it as running from the claim on', async () => {
   const { store, session } = await makeWorker();
   const id = await pendingExecution({ user_input: 'hello', list: [1] });
-  expect(await store.claim(id)).toMatchObject({ executionId: id, attempt: 1, losses: 0, initialState: { user_input: 'hello', list: [1] }, nodes: null });
+  const claim = await claimed(store, id);
+  expect(claim).toMatchObject({ executionId: id, attempt: 1, losses: 0, initialState: { user_input: 'hello', list: [1] }, nodes: null, isBegun: false });
+  expect(await statusOf(id)).toBe('pending');
+  expect(await store.checkpoint(claim, [], true)).toBe(true);
   expect(await statusOf(id)).toBe('running');
+  const { rows } = await database.owner.query(`select started_at = claimed_at as is_of_claim from executions join app_private.execution_leases on execution_id = id where id = $1`, [id]);
+  expect(rows).toEqual([{ is_of_claim: true }]);
+  session.release(true);
+});
+
+test('an execution that was never marked as running has run since its claim', async () => {
+  const { store, session } = await makeWorker();
+  const claim = await claimed(store, await pendingExecution());
+  const { rows: [lease] } = await database.owner.query<{ claimed_at: Date }>('select claimed_at from app_private.execution_leases where execution_id = $1', [claim.executionId]);
+  await store.finish(claim, [row()], ending);
+  const { rows } = await database.owner.query<{ status: string; started_at: Date }>('select status, started_at from executions where id = $1', [claim.executionId]);
+  expect(rows).toEqual([{ status: 'completed', started_at: lease!.claimed_at }]);
+  session.release(true);
+});
+
+test('an execution that is given back is marked as running', async () => {
+  const { store, session } = await makeWorker();
+  const claim = await claimed(store, await pendingExecution());
+  expect(await store.release(claim, [], null, true)).toBe(true);
+  expect(await statusOf(claim.executionId)).toBe('running');
   session.release(true);
 });
 
@@ -119,8 +142,9 @@ test('a stale attempt writes nothing: no checkpoint, no end, no release', async 
   expect(await stale.store.checkpoint(old, [row()])).toBe(false);
   expect(await stale.store.finish(old, [row()], ending)).toBe(false);
   expect(await stale.store.release(old, [row()], null)).toBe(false);
+  expect(await stale.store.checkpoint(old, [], true)).toBe(false);
   expect(await nodesOf(old.executionId)).toEqual([]);
-  expect(await statusOf(old.executionId)).toBe('running');
+  expect(await statusOf(old.executionId)).toBe('pending');
 
   expect(await fresh.store.finish(taken, [row()], ending)).toBe(true);
   expect(await statusOf(old.executionId)).toBe('completed');
@@ -267,6 +291,7 @@ test('changes are told with ids and tenants only', async () => {
   await listener.query('listen agentflow');
   const { store, session } = await makeWorker();
   const claim = await claimed(store, await pendingExecution());
+  await store.checkpoint(claim, [], true);
   await store.finish(claim, [row()], ending);
   await listener.query('select 1');
   expect(heard.map((payload) => JSON.parse(payload) as unknown)).toEqual(

@@ -72,7 +72,7 @@ function asExecution(claim: ClaimedFlow): ClaimedExecution {
   const { executionId, attempt, createdAt, losses, tenantId, userId, nowMs, ageSeconds, inputContext, tasks } = claim;
   return {
     executionId, attempt, createdAt, losses, tenantId, userId, nowMs, workflowId: '', versionId: '', drivenSeconds: ageSeconds,
-    parentId: null, onlyNodeId: null, repeats: null, caps: null,
+    parentId: null, onlyNodeId: null, repeats: null, caps: null, isBegun: true,
     initialState: flowState(inputContext), nodes: tasks === null ? null : storedNodes(tasks),
   };
 }

@@ -1,0 +1,101 @@
+/** AgentFlow: a worker, and a client that starts executions as a signed-in user does, under the policies of the real schema. */
+import pg from 'pg';
+import { startWorker, type WorkerLog } from '../../src/runtime/index.ts';
+import type { JsonObject } from '../../src/engine/types.ts';
+import { eachOf, stepsEach, type Engine, type EngineOptions, type Kind } from './engine.ts';
+
+const startsEach = 500;
+const startsAtOnce = 2;
+const quiet: WorkerLog = { debug: () => undefined, info: () => undefined, warn: (details, message) => console.error(message, details), error: (details, message) => console.error(message, details) };
+
+export async function open({ urls, effectUrl }: EngineOptions): Promise<Engine> {
+  const owner = new pg.Pool({ connectionString: urls.agentflow_owner, max: 2 });
+  const people = new pg.Pool({ connectionString: urls.agentflow_authenticator, max: startsAtOnce });
+  const { tenantId, userId, workflows } = await plant(owner, effectUrl);
+  const worker = await startWorker({
+    workerUrl: urls.agentflow_worker, log: quiet,
+    config: { workerConcurrency: 500, sourceVariables: [], sourceValues: {}, allowHosts: [new URL(effectUrl).host], llmGateway: null, mockLlm: null, testTasks: null },
+  });
+  const listener = new pg.Client({ connectionString: urls.agentflow_owner });
+  await listener.connect();
+  await listener.query('listen agentflow');
+  const claims = `select set_config('role', 'agentflow_user', true), set_config('jwt.claims.tenant_id', '${tenantId}', true), set_config('jwt.claims.user_id', '${userId}', true), set_config('jwt.claims.role', 'admin', true)`;
+
+  async function asUser<Row extends object>(text: string, values: unknown[], name: string): Promise<Row[]> {
+    const client = await people.connect();
+    try {
+      await client.query(`begin; ${claims}`);
+      const { rows } = await client.query<Row>({ text, values, name });
+      await client.query('commit');
+      return rows;
+    } finally {
+      client.release();
+    }
+  }
+
+  return {
+    async many(kind, count) {
+      const { rows: [since] } = await owner.query<{ at: string }>('select clock_timestamp()::text as at');
+      await eachOf(Math.ceil(count / startsEach), startsAtOnce, async (batch) => {
+        const size = Math.min(startsEach, count - batch * startsEach);
+        await asUser(`select count(*) from app_public.execute_workflows(array(
+          select row($1, jsonb_build_object('user_input', format('execution %s', i)), null)::app_public.workflow_start from generate_series(1, $2::int) as i))`, [workflows[kind], size], 'starts');
+      });
+      for (;;) {
+        const { rows: [left] } = await owner.query<{ any: boolean }>(`select exists (select from executions where status in ('pending', 'running')) as any`);
+        if (!left!.any) break;
+        await new Promise((resolve) => setTimeout(resolve, 50));
+      }
+      const { rows: [done] } = await owner.query<{ n: number; nodes: number }>(`
+        select count(*)::int as n, (select count(*)::int from node_executions where execution_created_at >= $1 and status = 'completed') as nodes
+          from executions where created_at >= $1 and status = 'completed'`, [since!.at]);
+      if (done!.n !== count || done!.nodes !== count * stepsEach) throw new Error(`${done!.n} of ${count} executions completed, with ${done!.nodes} nodes`);
+    },
+    async one(kind) {
+      const [started] = await asUser<{ id: string }>(`select id from app_public.execute_workflow($1, '{"user_input": "one"}')`, [workflows[kind]], 'start');
+      await over(listener, started!.id);
+    },
+    async close() {
+      await worker.close(5_000);
+      await Promise.all([owner.end(), people.end(), listener.end()]);
+    },
+  };
+}
+
+/** Told by the notification; the row is read to see what it was. */
+async function over(listener: pg.Client, id: string): Promise<void> {
+  for (;;) {
+    const told = Promise.withResolvers<void>();
+    const hear = ({ payload = '' }: { payload?: string }): void => {
+      if (payload.includes(id)) told.resolve();
+    };
+    listener.on('notification', hear);
+    const { rowCount } = await listener.query({ name: 'over', text: 'select from executions where id = $1 and completed_at is not null', values: [id] });
+    if (rowCount === 0) await told.promise;
+    listener.off('notification', hear);
+    if (rowCount === 1) return;
+  }
+}
+
+interface Planted { tenantId: string; userId: string; workflows: Record<Kind, string> }
+
+async function plant(owner: pg.Pool, effectUrl: string): Promise<Planted> {
+  const one = async (text: string, values: unknown[]): Promise<string> => (await owner.query<{ id: string }>(text, values)).rows[0]!.id;
+  const tenantId = await one(`insert into tenants (slug, name) values ('bench', 'bench') on conflict (slug) do update set name = excluded.name returning id`, []);
+  const userId = await one(`insert into users (tenant_id, email, name, password_hash, role) values ($1, 'bench@example.com', 'bench', 'x', 'admin')
+    on conflict (email) do update set name = excluded.name returning id`, [tenantId]);
+  const workflow = (kind: Kind): Promise<string> => one(`insert into workflows (tenant_id, user_id, name, spec, status) values ($1, $2, $3, $4, 'published') returning id`,
+    [tenantId, userId, kind, JSON.stringify(specOf(kind, effectUrl))]);
+  return { tenantId, userId, workflows: { pure: await workflow('pure'), effect: await workflow('effect') } };
+}
+
+/** A chain of five nodes. */
+function specOf(kind: Kind, effectUrl: string): JsonObject {
+  const ids = Array.from({ length: stepsEach }, (_, index) => `step_${index + 1}`);
+  const node = (id: string): JsonObject => (kind === 'pure' ? { id, type: 'transform', metadata: { values: { [id]: 'done' }, output_key: id } }
+    : { id, type: 'api', metadata: { source: 'server', method: 'GET', path: '/', query: { step: id }, output_key: id } });
+  return {
+    name: kind, start_node: ids[0]!, nodes: ids.map(node), edges: ids.slice(1).map((to, index) => ({ from: ids[index]!, to })),
+    ...(kind === 'pure' ? {} : { sources: [{ id: 'server', kind: 'api', config: { base_url: effectUrl } }] }),
+  };
+}

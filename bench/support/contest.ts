@@ -1,0 +1,131 @@
+/** Runs engines beside each other: each in a process and a database of its own, on one server, in turns. */
+import { spawn } from 'node:child_process';
+import { readdirSync, readFileSync } from 'node:fs';
+import { createServer } from 'node:http';
+import type { AddressInfo } from 'node:net';
+import path from 'node:path';
+import { createInterface } from 'node:readline';
+import { databaseName, type LoginRole } from '../../src/embedded/index.ts';
+import { withClient } from '../../src/schema/connection.ts';
+import { ensureDatabaseSettings } from '../../src/schema/prepare.ts';
+import type { EngineOptions } from '../engines/engine.ts';
+import type { Answer, Command } from '../engines/process.ts';
+import type { OwnCluster } from './own-cluster.ts';
+
+export interface Cost extends Answer {
+  statements: number;
+  walBytes: number;
+  /** Of all of PostgreSQL's processes. */
+  serverCpuSeconds: number;
+}
+
+export interface Contestant {
+  name: string;
+  database: string;
+  run(command: Exclude<Command, { do: 'close' }>): Promise<Cost>;
+  close(): Promise<void>;
+}
+
+/** What the server has to be started with, so that statements can be counted. */
+export const contestSettings = { shared_preload_libraries: 'pg_stat_statements' };
+
+const processFile = path.join(import.meta.dirname, '..', 'engines', 'process.ts');
+
+/** `withSchema`: its database is a copy of ours; otherwise it is empty. */
+export async function openContestant(cluster: OwnCluster, name: string, options: { withSchema: boolean; packages: string; effectUrl: string; nodeArguments?: string[]; database?: string }): Promise<Contestant> {
+  const database = options.database ?? await makeDatabase(cluster, name, options.withSchema);
+  const url = (role: LoginRole): string => cluster.url(role, database);
+  const told: EngineOptions = {
+    urls: { postgres: url('postgres'), agentflow_owner: url('agentflow_owner'), agentflow_authenticator: url('agentflow_authenticator'), agentflow_worker: url('agentflow_worker') },
+    effectUrl: options.effectUrl, packages: options.packages,
+  };
+  const child = spawn(process.execPath, [...options.nodeArguments ?? [], processFile, name, JSON.stringify(told)], { stdio: ['pipe', 'pipe', 'inherit'], env: { ...process.env, NODE_ENV: 'production' } });
+  const ended = new Promise<number | null>((resolve) => {
+    child.on('exit', resolve);
+  });
+  const lines = createInterface({ input: child.stdout })[Symbol.asyncIterator]();
+  const heard = async (): Promise<unknown> => {
+    for (;;) {
+      const { value, done } = await lines.next();
+      if (done === true) throw new Error(`${name} ended before it answered.`);
+      if (value.startsWith('{')) return JSON.parse(value); // libraries may have something to say, too
+    }
+  };
+  await heard();
+  return {
+    name, database,
+    async run(command) {
+      const before = await used(cluster, database);
+      child.stdin.write(`${JSON.stringify(command)}\n`);
+      const answer = await heard() as Answer;
+      const after = await used(cluster, database);
+      return { ...answer, statements: after.statements - before.statements, walBytes: after.walBytes - before.walBytes, serverCpuSeconds: after.serverCpuSeconds - before.serverCpuSeconds };
+    },
+    async close() {
+      child.stdin.write(`${JSON.stringify({ do: 'close' })}\n`);
+      await ended;
+    },
+  };
+}
+
+async function makeDatabase(cluster: OwnCluster, name: string, withSchema: boolean): Promise<string> {
+  const database = `bench_${name.replaceAll('-', '_')}`;
+  await withClient(cluster.url('postgres', 'postgres'), async (client) => {
+    await client.query(`drop database if exists ${database} with (force)`);
+    await client.query(`create database ${database} ${withSchema ? `template ${databaseName}` : ''} owner agentflow_owner`);
+  });
+  if (withSchema) await withClient(cluster.url('agentflow_owner', database), ensureDatabaseSettings);
+  return database;
+}
+
+interface Used { statements: number; walBytes: number; serverCpuSeconds: number }
+
+async function used(cluster: OwnCluster, database: string): Promise<Used> {
+  const { rows } = await withClient(cluster.url('postgres'), (client) => client.query<{ statements: number; wal: number }>(`
+    select coalesce(sum(calls), 0)::float8 as statements, (pg_current_wal_insert_lsn() - '0/0')::float8 as wal
+      from pg_stat_statements where dbid = (select oid from pg_database where datname = $1)`, [database]));
+  return { statements: rows[0]!.statements, walBytes: rows[0]!.wal, serverCpuSeconds: serverCpuSeconds(cluster.pid) };
+}
+
+/** Clock ticks are 10 ms. Processes of the server that have ended are counted by their parent. */
+function serverCpuSeconds(postmaster: number): number {
+  let ticks = 0;
+  for (const pid of readdirSync('/proc').filter((entry) => /^\d+$/.test(entry))) {
+    const fields = statOf(pid);
+    if (fields === null) continue;
+    if (Number(pid) === postmaster) ticks += Number(fields[11]) + Number(fields[12]) + Number(fields[13]) + Number(fields[14]);
+    else if (Number(fields[1]) === postmaster) ticks += Number(fields[11]) + Number(fields[12]);
+  }
+  return ticks / 100;
+}
+
+/** The fields after the name: state, parent, ... Null: it has ended meanwhile. */
+function statOf(pid: string): string[] | null {
+  try {
+    const text = readFileSync(`/proc/${pid}/stat`, 'utf8');
+    return text.slice(text.lastIndexOf(')') + 2).split(' ');
+  } catch {
+    return null;
+  }
+}
+
+/** A server on this machine that answers everything with a small JSON: the outside of steps with an effect. */
+export async function withEffectServer<T>(use: (url: string) => Promise<T>): Promise<T> {
+  const server = createServer((_request, response) => {
+    response.setHeader('content-type', 'application/json');
+    response.end('{"ok":true}');
+  });
+  server.keepAliveTimeout = 60_000;
+  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
+  try {
+    return await use(`http://127.0.0.1:${(server.address() as AddressInfo).port}`);
+  } finally {
+    server.closeAllConnections();
+    server.close();
+  }
+}
+
+export function median(values: number[]): number {
+  const sorted = values.toSorted((a, b) => a - b);
+  return sorted[Math.floor(sorted.length / 2)]!;
+}
