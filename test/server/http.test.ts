@@ -52,10 +52,10 @@ describe('pages', () => {
     expect(policy).not.toMatch(/https?:|\*/);
   });
 
-  test('an unknown address is answered in JSON', async () => {
-    const response = await get('/nowhere');
-    expect(response.status).toBe(404);
-    expect(await response.json()).toMatchObject({ errors: [{ extensions: { code: 'NOT_FOUND' } }] });
+  test.each(['/nowhere', '/ruru-static/nowhere.js', '/graphiql/nowhere'])('an unknown address is answered in JSON: %s', async (place) => {
+    const response = await get(place);
+    expect([response.status, response.headers.get('content-type')]).toEqual([404, 'application/json; charset=utf-8']);
+    expect(await response.json()).toMatchObject({ errors: [{ extensions: { code: 'NOT_FOUND', remedy: 'GET / says what is where.' } }] });
   });
 });
 

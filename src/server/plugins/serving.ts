@@ -12,10 +12,6 @@ interface Payload {
   errors?: { message: string; extensions?: Record<string, unknown> }[];
 }
 
-const timeoutPayload = {
-  errors: [{ message: 'The request took too long.', extensions: { code: 'TIMEOUT', remedy: errorRegistry.TIMEOUT.remedy } }],
-};
-
 export function servingPlugin(face: Face): GraphileConfig.Plugin {
   return {
     name: 'ServingPlugin',
@@ -40,8 +36,13 @@ export function servingPlugin(face: Face): GraphileConfig.Plugin {
         async processRequest(next, event) {
           event.requestDigest.preferJSON = true;
           const { requestDigest: request } = event;
-          const late = (): Awaited<ReturnType<typeof next>> => ({ type: 'json', request, dynamicOptions: event.instance.dynamicOptions, statusCode: errorRegistry.TIMEOUT.httpStatus, headers: { 'content-type': 'application/json' }, json: timeoutPayload } as never);
-          const result = await beforeDeadline(next(), late);
+          const answer = (code: 'TIMEOUT' | 'NOT_FOUND', message: string): Awaited<ReturnType<typeof next>> => ({
+            type: 'json', request, dynamicOptions: event.instance.dynamicOptions, statusCode: errorRegistry[code].httpStatus, headers: { 'content-type': 'application/json; charset=utf-8' },
+            json: { errors: [{ message, extensions: { code, remedy: code === 'NOT_FOUND' ? 'GET / says what is where.' : errorRegistry[code].remedy } }] },
+          } as never);
+          const result = await beforeDeadline(next(), () => answer('TIMEOUT', 'The request took too long.'));
+          // An asset of GraphiQL that there is not.
+          if (result?.type === 'buffer' && result.statusCode === 404) return answer('NOT_FOUND', 'There is nothing at this address.');
           if (result?.type !== 'json') return result;
           const { errors } = result.json as Payload;
           for (const error of errors ?? []) error.extensions = { code: 'BAD_REQUEST', remedy: errorRegistry.BAD_REQUEST.remedy, ...error.extensions };
