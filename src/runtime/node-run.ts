@@ -125,7 +125,7 @@ async function runOnce(task: NodeTask, attempt: number): Promise<NodeResult> {
   const timer = new AbortController();
   const signal = AbortSignal.any([task.signal, timer.signal]);
   const timeout = setTimeout(() => {
-    timer.abort(new NodeError('NODE_TIMEOUT', `${task.node.type === 'task' ? 'Task' : 'Node'} '${task.node.id}' took longer than its timeout of ${seconds} s.`));
+    timer.abort(new NodeError('NODE_TIMEOUT', `${task.node.type === 'task' ? 'Task' : 'Node'} '${task.node.id}' took longer than its timeout of ${seconds} s${sourceOf(task.node) === null ? '' : `; it asked source '${sourceOf(task.node)}'`}.`));
   }, Math.min(seconds * 1_000, 2 ** 31 - 1));
   try {
     // The signal is raced as well: a node that does not listen to it must not hold the execution.
@@ -183,11 +183,21 @@ function failedEnd(error: unknown, task: NodeTask): { status: 'failed' | 'timed_
     return { status: 'cancelled', error: { code, message } };
   }
   if (error instanceof AgentFlowError) {
-    return { status: error.code === 'NODE_TIMEOUT' ? 'timed_out' : 'failed', error: { code: error.code, message: storable(task.redact(error.message), maxMessageCharacters) } };
+    return { status: error.code === 'NODE_TIMEOUT' ? 'timed_out' : 'failed', error: { code: error.code, message: storable(task.redact(told(error, task)), maxMessageCharacters) } };
   }
   // What was not foreseen may hold anything: people get the place, the server's log the rest.
   task.serverLog.error({ err: error, ...task.place }, 'a node failed in a way that was not foreseen');
   return { status: 'failed', error: { code: 'INTERNAL', message: 'Something went wrong inside AgentFlow.' } };
+}
+
+/** Of what went wrong outside, also what can be done about it. */
+function told({ code, message, remedy }: AgentFlowError, { node }: NodeTask): string {
+  const isOutside = /^(SOURCE_|BUDGET_|QUOTA_|ANSWER_)/.test(code) || ((code === 'NODE_TIMEOUT' || code === 'LIMIT_OUTPUT') && sourceOf(node) !== null);
+  return isOutside ? `${message}${/[.!?]$/.test(message) ? '' : '.'} ${remedy}` : message;
+}
+
+function sourceOf({ sourceId, parameters }: PlanNode): string | null {
+  return sourceId ?? (typeof parameters['source'] === 'string' ? parameters['source'] : null);
 }
 
 /** Doubles from try to try; the upper half of it is left to chance, so that those who failed together do not come back together. */

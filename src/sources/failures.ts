@@ -35,6 +35,14 @@ export function unreachable(error: unknown, redact: (text: string) => string): N
   return new NodeError('SOURCE_UNAVAILABLE', `could not be reached: ${redact(deepest(error))}`, { transient: true, remedy: 'Check its address, and that it runs; it is tried again by itself.' });
 }
 
+/** Did the connection break, before or in the middle of an answer? */
+export function isCutOff(error: unknown): boolean {
+  for (let current = error as { cause?: unknown; code?: unknown; message?: unknown } | undefined, depth = 0; current && depth < 5; current = current.cause as typeof current, depth += 1) {
+    if (current.message === 'terminated' || (typeof current.code === 'string' && /^(UND_ERR_|ECONN|EPIPE|ETIMEDOUT|EHOST|ENET)/.test(current.code))) return true;
+  }
+  return false;
+}
+
 /** "fetch failed" helps nobody: the cause of the cause says what happened. */
 function deepest(error: unknown): string {
   let text = '';

@@ -1,7 +1,7 @@
 /** Failures of model calls as node errors: which pass by themselves, what people are told, and nothing of the key. */
 import { NodeError } from '../../errors.ts';
 import type { SourceCall } from '../call.ts';
-import { statusError, unreachable } from '../failures.ts';
+import { isCutOff, statusError, unreachable } from '../failures.ts';
 
 /** The parts of the AI SDK's errors that are used here. */
 interface CallFailure {
@@ -23,12 +23,12 @@ export function modelFailure(error: unknown, call: SourceCall, what: string): No
   const said = call.said(saidBy(failure));
   const status = failure.statusCode;
   if (status !== undefined && status >= 300) return statusError({ status, headers: failure.responseHeaders ?? {}, said }, what);
-  if (status !== undefined || unreadable.test(failure.name)) {
+  if (!isCutOff(error) && (status !== undefined || unreadable.test(failure.name))) {
     return new NodeError('SOURCE_FAILED', `${what}gave an answer of another form than expected: ${said}`, { remedy: 'Check provider and base_url: is this the service that is meant?' });
   }
   // The library's other errors say that it cannot send this; asking again changes nothing.
-  const isPlain = failure.name === 'Error' && failure.cause === undefined && failure.code === undefined;
-  if (isPlain || (failure.name.startsWith('AI_') && failure.name !== 'AI_APICallError')) {
+  const isPlain = !isCutOff(error) && failure.name === 'Error' && failure.cause === undefined && failure.code === undefined;
+  if (isPlain || (!isCutOff(error) && failure.name.startsWith('AI_') && failure.name !== 'AI_APICallError')) {
     return new NodeError('SOURCE_FAILED', `${what}could not be asked: ${said}`, { remedy: 'Correct model and parameters of the source and of the node.' });
   }
   const { code, message, remedy } = unreachable(error, (text) => call.said(text));
