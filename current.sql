@@ -225,9 +225,10 @@ create index if not exists idx_executions_completed_at on app_public.executions 
 -- added
 create unique index if not exists idx_executions_idempotency_key on app_public.executions (tenant_id, idempotency_key)
   where idempotency_key is not null;
-create index if not exists idx_executions_tenant_id_created_at on app_public.executions (tenant_id, created_at desc, id desc);
-create index if not exists idx_executions_tenant_id_status on app_public.executions (tenant_id, status, created_at desc, id desc);
-create index if not exists idx_executions_tenant_id_workflow_id on app_public.executions (tenant_id, workflow_id, created_at desc, id desc);
+-- with the column that the policy asks for: counting looks at the index alone
+create index if not exists idx_executions_tenant_id_created_at on app_public.executions (tenant_id, created_at desc, id desc) include (deleted_at);
+create index if not exists idx_executions_tenant_id_status on app_public.executions (tenant_id, status, created_at desc, id desc) include (deleted_at);
+create index if not exists idx_executions_tenant_id_workflow_id on app_public.executions (tenant_id, workflow_id, created_at desc, id desc) include (deleted_at);
 -- a node starts one child at most, however often it is tried
 create unique index if not exists idx_executions_parent_execution_id_node on app_public.executions (tenant_id, parent_execution_id, parent_node_id)
   where parent_execution_id is not null;
@@ -955,6 +956,15 @@ alter type app_public.usage_by add value if not exists 'SOURCE' after 'MODEL';
 do $$ begin
   if not exists (select from pg_catalog.pg_attribute where attrelid = to_regclass('app_public.usage_line') and attname = 'cache_hits') then
     alter type app_public.usage_line add attribute model text, add attribute source_name text, add attribute cache_hits bigint;
+  end if;
+end $$;
+
+do $$ begin
+  if exists (select from pg_catalog.pg_index where indexrelid = to_regclass('app_public.idx_executions_tenant_id_status') and indnatts = indnkeyatts) then
+    drop index app_public.idx_executions_tenant_id_created_at, app_public.idx_executions_tenant_id_status, app_public.idx_executions_tenant_id_workflow_id;
+    create index idx_executions_tenant_id_created_at on app_public.executions (tenant_id, created_at desc, id desc) include (deleted_at);
+    create index idx_executions_tenant_id_status on app_public.executions (tenant_id, status, created_at desc, id desc) include (deleted_at);
+    create index idx_executions_tenant_id_workflow_id on app_public.executions (tenant_id, workflow_id, created_at desc, id desc) include (deleted_at);
   end if;
 end $$;
 

@@ -35,6 +35,7 @@ import { RememberedBehaviorsPlugin } from './plugins/remembered-behaviors.ts';
 import { SecretsPlugin } from './plugins/secrets.ts';
 import { servingPlugin } from './plugins/serving.ts';
 import { TestSourcePlugin } from './plugins/test-source.ts';
+import { TextAnswersPlugin } from './plugins/text-answers.ts';
 import { UpdatesPlugin } from './plugins/updates.ts';
 import { ValidationPlugin } from './plugins/validation.ts';
 
@@ -93,6 +94,7 @@ export function serverPreset(pool: Pool, { services, face, maskError, isDevelopm
       graphqlOverGET: true,
       maxRequestLength: maxBodyBytes,
       maskError,
+      outputDataAsString: true,
       watch: false,
     },
     ruru: graphiqlOptions,
