@@ -54,6 +54,10 @@ function shell(line: string, bin: string, env: Record<string, string>): Promise<
 
   test('every row and every object is back, and verify says so', async () => {
     const source = { DATABASE_URL: old!.url('agentflow_owner'), ROOT_DATABASE_URL: old!.url('postgres', 'postgres') };
+    const headsOf = (url: string) => withClient(url, async (client) => (await client.query('select tenant_id, seals, sealed_rows, hash from app_private.audit_heads() order by 1')).rows);
+    expect(await shell('npx agentflow verify', bin, source)).toEqual(expect.objectContaining({ code: 0 })); // seals what there is
+    const heads = await headsOf(source.DATABASE_URL);
+    expect(heads.length).toBeGreaterThan(0);
     for (const line of [...dump!, ...roles!]) expect([line, await shell(line, bin, source)]).toEqual([line, expect.objectContaining({ code: 0 })]);
     expect(readFileSync(path.join(folder, 'roles.sql'), 'utf8')).toContain('agentflow_authenticator');
     const target = { DATABASE_URL: fresh!.url('postgres', 'agentflow_restored'), ROOT_DATABASE_URL: fresh!.url('postgres', 'postgres') };
@@ -66,6 +70,13 @@ function shell(line: string, bin: string, env: Record<string, string>): Promise<
     const [before, after] = [await withClient(source.DATABASE_URL, readCatalog), await withClient(target.DATABASE_URL, readCatalog)];
     expect(compareCatalogs(before, after).map(describeDifference)).toEqual([]);
     expect(await printSdl(target.DATABASE_URL)).toBe(await printSdl(source.DATABASE_URL));
+    expect(await headsOf(target.DATABASE_URL)).toEqual(heads);
+
+    // A row of the log that is another one than was sealed, as an exchanged dump would hold it.
+    const id = await withClient(target.DATABASE_URL, async (client) => (await client.query<{ id: string }>(`
+      set session_replication_role = replica;
+      update app_public.audit_logs set entity_type = 'nothing' where id = (select id from app_public.audit_logs order by id limit 1) returning id`) as unknown as { rows: { id: string }[] }[])[1]!.rows[0]!.id);
+    expect(await shell('npx agentflow verify', bin, target)).toMatchObject({ code: 1, stdout: expect.stringContaining(`audit row ${id}`) });
   }, 120_000);
 
   test('a role that sees no rows gets an error and no empty dump', async () => {
