@@ -399,7 +399,7 @@ create table if not exists app_public.audit_logs (
   api_key_id uuid null,
   request_id varchar(100) null,
   entity_key varchar(255) null,
-  sequence_number bigint not null default nextval('app_private.audit_sequence'),
+  log_number bigint not null default nextval('app_private.audit_sequence'),
   constraint audit_logs_pkey primary key (id, created_at),
   constraint fk_audit_logs_user_id foreign key (user_id) references app_public.users (id) on delete set null
 ) partition by range (created_at);
@@ -930,14 +930,20 @@ create table if not exists app_private.added_node_types (
 
 -- ---------------------------------------------------------------- Tables that an earlier form of this file made
 
+do $$ begin
+  if exists (select from pg_attribute where attrelid = 'app_public.audit_logs'::regclass and attname = 'sequence_number' and not attisdropped) then
+    alter table app_public.audit_logs rename column sequence_number to log_number;
+    alter index app_public.idx_audit_logs_sequence_number rename to idx_audit_logs_log_number;
+  end if;
+end $$;
 -- squawk-ignore adding-field-with-default
-alter table app_public.audit_logs add column if not exists sequence_number bigint not null default nextval('app_private.audit_sequence');
+alter table app_public.audit_logs add column if not exists log_number bigint not null default nextval('app_private.audit_sequence');
 alter table app_public.tenants drop constraint if exists chk_tenants_quotas;
 alter table app_public.tenants add constraint chk_tenants_quotas check (app_private.is_quotas(quotas));
 alter table app_private.sign_in_tries drop constraint if exists chk_sign_in_tries_kind;
 alter table app_private.sign_in_tries add constraint chk_sign_in_tries_kind check (kind in ('account', 'origin', 'refusal'));
-create index if not exists idx_audit_logs_sequence_number on app_public.audit_logs
-  using brin (sequence_number) with (pages_per_range = 32, autosummarize = on);
+create index if not exists idx_audit_logs_log_number on app_public.audit_logs
+  using brin (log_number) with (pages_per_range = 32, autosummarize = on);
 
 alter table app_public.executions add column if not exists api_key_id uuid null;
 alter table app_public.executions alter column api_key_id set default app_private.current_api_key_id();

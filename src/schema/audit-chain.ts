@@ -25,7 +25,7 @@ export async function auditChain(client: pg.Client, mostNamed: number): Promise<
        from app_private.audit_faults() as faults order by faults.created_at, faults.audit_log_id limit $1`, [mostNamed]);
   const { rows: heads } = await client.query<{ tenant_id: string; seals: string; sealed_rows: string; hash: string }>('select * from app_private.audit_heads()');
   const { rows: [tail] } = await client.query<{ unsealed: string }>(
-    'select count(*) as unsealed from app_public.audit_logs where sequence_number > (select sealed_to from app_private.audit_sealings)');
+    'select count(*) as unsealed from app_public.audit_logs where log_number > (select sealed_to from app_private.audit_sealings)');
   const problems = faults.map(({ tenant, row, at, problem }) => `${row === null ? 'chain' : `audit row ${row}`} of tenant ${tenant}${at === null ? '' : ` (${at.toISOString()})`}: ${problem}`);
   const more = Number(faults[0]?.count ?? 0) - faults.length;
   return {

@@ -61,7 +61,7 @@ test('who seals second does nothing', async () => {
   expect((await chain()).problems).toEqual([]);
 });
 
-const anyRow = `(select id from app_public.audit_logs where tenant_id = $1 order by sequence_number limit 1)`;
+const anyRow = `(select id from app_public.audit_logs where tenant_id = $1 order by log_number limit 1)`;
 
 test.each([
   ['one byte', `update app_public.audit_logs set new_value = jsonb_set(new_value, '{name}', to_jsonb(overlay(new_value ->> 'name' placing '_' from 1))) where id = ${anyRow}`, /^audit row .*: the row was changed \(seal 1\)$/],
@@ -69,7 +69,7 @@ test.each([
   ['another tenant', `update app_public.audit_logs set tenant_id = '${randomUUID()}' where id = ${anyRow}`, /: the row was changed \(seal 1\)$/],
   ['who did it, of a user who is there', `update app_public.audit_logs set user_id = null where tenant_id = $1 and user_id is not null`, /: the row was changed/],
   ['a missing row', `delete from app_public.audit_logs where id = ${anyRow}`, /: the row is missing \(seal 1\)$/],
-  ['a row put in', `insert into app_public.audit_logs (tenant_id, action, entity_type, sequence_number) select $1, 'create', 'late', 1`, /: the row was added after its place was sealed$/],
+  ['a row put in', `insert into app_public.audit_logs (tenant_id, action, entity_type, log_number) select $1, 'create', 'late', 1`, /: the row was added after its place was sealed$/],
   ['a hash of a row', `update app_private.audit_seals set row_hashes[1] = sha256('forged') where tenant_id = $1 and number = 1`, /^chain .*: seal 1 does not hold what its digest says$/],
   ['a seal', `update app_private.audit_seals set hash = sha256('forged') where tenant_id = $1 and number = 1`, /^chain .*: seal [12] does not follow from the one before it$/],
   ['a missing seal', `delete from app_private.audit_seals where tenant_id = $1 and number = 1`, /^chain .*: seal 2 does not follow from the one before it$/],
@@ -114,7 +114,7 @@ test('retention drops rows and keeps the chain, and the log says so', async () =
 test('of changes that are committed, taken back and cut off, the log holds exactly those that are there', async () => {
   const before = await countAudited();
   const committed = (await Promise.all(Array.from({ length: 6 }, (_, writer) => changeBadly(writer, 30)))).flat();
-  const { rows } = await db.owner.query<{ name: string }>(`select new_value ->> 'name' as name from app_public.audit_logs where tenant_id = $1 and entity_type = 'source' and action = 'create' order by sequence_number`, [other.id]);
+  const { rows } = await db.owner.query<{ name: string }>(`select new_value ->> 'name' as name from app_public.audit_logs where tenant_id = $1 and entity_type = 'source' and action = 'create' order by log_number`, [other.id]);
   const there = (await db.owner.query<{ name: string }>(`select name from app_public.sources where tenant_id = $1 and name like 'w%'`, [other.id])).rows.map(({ name }) => name);
   expect(rows.map(({ name }) => name).filter((name) => name.startsWith('w')).toSorted()).toEqual(there.toSorted());
   expect(committed.filter((name) => !there.includes(name))).toEqual([]);
