@@ -85,7 +85,7 @@ export interface Serving {
 export function serverPreset(pool: Pool, { services, face, maskError, isDevelopment }: Serving): GraphileConfig.Preset {
   return {
     extends: [schemaPreset(pool)],
-    plugins: [InputPlacesPlugin, servingPlugin(face), ConfirmationPlugin],
+    plugins: [InputPlacesPlugin, servingPlugin(face), TextAnswersPlugin, ConfirmationPlugin],
     grafast: { context: () => contextOf(services), explain: isDevelopment },
     grafserv: {
       graphqlPath: '/graphql',
