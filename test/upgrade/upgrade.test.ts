@@ -53,4 +53,5 @@ test('a migration that ends its own transaction leaves traces, and they are foun
   const results = await proveBrokenOff(urls, 1);
   expect(results[0]).toMatchObject({ statements: 2, tried: 2, traces: [] });
   expect(results[1]!.traces).toContainEqual(expect.stringContaining('column app_public.things.a is not expected'));
+  expect(results[1]!.traces).toContain('000002.sql: "commit" ends or divides its transaction');
 });
