@@ -8,13 +8,13 @@ const startsEach = 500;
 const startsAtOnce = 2;
 const quiet: WorkerLog = { debug: () => undefined, info: () => undefined, warn: (details, message) => console.error(message, details), error: (details, message) => console.error(message, details) };
 
-export async function open({ urls, effectUrl }: EngineOptions): Promise<Engine> {
+export async function open({ urls, effectUrl, concurrency = 500 }: EngineOptions): Promise<Engine> {
   const owner = new pg.Pool({ connectionString: urls.agentflow_owner, max: 2 });
   const people = new pg.Pool({ connectionString: urls.agentflow_authenticator, max: startsAtOnce });
   const { tenantId, userId, workflows } = await plant(owner, effectUrl);
   const worker = await startWorker({
     workerUrl: urls.agentflow_worker, log: quiet,
-    config: { workerConcurrency: 500, sourceVariables: [], sourceValues: {}, allowHosts: [new URL(effectUrl).host], llmGateway: null, mockLlm: null, testTasks: null },
+    config: { workerConcurrency: concurrency, sourceVariables: [], sourceValues: {}, allowHosts: [new URL(effectUrl).host], llmGateway: null, mockLlm: null, testTasks: null },
   });
   const listener = new pg.Client({ connectionString: urls.agentflow_owner });
   await listener.connect();

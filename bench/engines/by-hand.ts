@@ -18,10 +18,15 @@ const insertSteps = `insert into node_executions (execution_id, node_id, tenant_
     from unnest($1::uuid[], $2::int[], $3::text[], $4::jsonb[], $5::int[], $6::timestamptz[], $7::timestamptz[]) as given (id, attempt, node, output, sequence, started_at, completed_at)
     join executions as held on held.id = given.id and held.attempt = given.attempt and held.status = 'running'`;
 
-export async function open({ urls, effectUrl }: EngineOptions): Promise<Engine> {
+/** "Full": with the indexes that the documents ask for. */
+export function open(options: EngineOptions): Promise<Engine> {
+  return openWith(options, ['by-hand.sql', 'by-hand-indexes.sql']);
+}
+
+export async function openWith({ urls, effectUrl }: EngineOptions, files: string[]): Promise<Engine> {
   const pool = new pg.Pool({ connectionString: urls.postgres, max: 6 });
   const [tenant, user, workflow] = [randomUUID(), randomUUID(), randomUUID()];
-  await pool.query(readFileSync(path.join(import.meta.dirname, 'by-hand.sql'), 'utf8'));
+  for (const file of files) await pool.query(readFileSync(path.join(import.meta.dirname, file), 'utf8'));
   await pool.query(`insert into tenants values ('${tenant}', 'bench'); insert into users values ('${user}', '${tenant}'); insert into workflows values ('${workflow}', '${tenant}', '{}')`);
   let left = 0;
   let driven = 0;

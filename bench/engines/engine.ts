@@ -12,6 +12,8 @@ export interface EngineOptions {
   effectUrl: string;
   /** Where its packages are. */
   packages: string;
+  /** Executions driven at a time, where the engine lets one choose. Not given: what suits it best. */
+  concurrency?: number;
 }
 
 export interface Engine {

@@ -31,15 +31,24 @@ export const contestSettings = { shared_preload_libraries: 'pg_stat_statements' 
 
 const processFile = path.join(import.meta.dirname, '..', 'engines', 'process.ts');
 
-/** `withSchema`: its database is a copy of ours; otherwise it is empty. */
-export async function openContestant(cluster: OwnCluster, name: string, options: { withSchema: boolean; packages: string; effectUrl: string; nodeArguments?: string[]; database?: string }): Promise<Contestant> {
+export interface ContestantOptions {
+  /** Its database is a copy of ours; otherwise it is empty. */
+  withSchema: boolean;
+  packages: string;
+  effectUrl: string;
+  concurrency?: number;
+  /** One that another contestant has made: several processes on one. */
+  database?: string;
+}
+
+export async function openContestant(cluster: OwnCluster, name: string, options: ContestantOptions): Promise<Contestant> {
   const database = options.database ?? await makeDatabase(cluster, name, options.withSchema);
   const url = (role: LoginRole): string => cluster.url(role, database);
   const told: EngineOptions = {
     urls: { postgres: url('postgres'), agentflow_owner: url('agentflow_owner'), agentflow_authenticator: url('agentflow_authenticator'), agentflow_worker: url('agentflow_worker') },
-    effectUrl: options.effectUrl, packages: options.packages,
+    effectUrl: options.effectUrl, packages: options.packages, ...(options.concurrency === undefined ? {} : { concurrency: options.concurrency }),
   };
-  const child = spawn(process.execPath, [...options.nodeArguments ?? [], processFile, name, JSON.stringify(told)], { stdio: ['pipe', 'pipe', 'inherit'], env: { ...process.env, NODE_ENV: 'production' } });
+  const child = spawn(process.execPath, [processFile, name, JSON.stringify(told)], { stdio: ['pipe', 'pipe', 'inherit'], env: { ...process.env, NODE_ENV: 'production' } });
   const ended = new Promise<number | null>((resolve) => {
     child.on('exit', resolve);
   });
@@ -109,11 +118,12 @@ function statOf(pid: string): string[] | null {
   }
 }
 
-/** A server on this machine that answers everything with a small JSON: the outside of steps with an effect. */
-export async function withEffectServer<T>(use: (url: string) => Promise<T>): Promise<T> {
+/** A server on this machine that answers everything with a small JSON, after `delayMs`: the outside of steps with an effect. */
+export async function withEffectServer<T>(use: (url: string) => Promise<T>, delayMs = 0): Promise<T> {
   const server = createServer((_request, response) => {
     response.setHeader('content-type', 'application/json');
-    response.end('{"ok":true}');
+    if (delayMs === 0) response.end('{"ok":true}');
+    else setTimeout(() => response.end('{"ok":true}'), delayMs);
   });
   server.keepAliveTimeout = 60_000;
   await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
