@@ -18,6 +18,7 @@ import { AuthenticationPlugin } from './plugins/authentication.ts';
 import { ConfirmationPlugin } from './plugins/confirmation.ts';
 import { BulkExecutionsPlugin } from './plugins/bulk-executions.ts';
 import { CheckEnumsPlugin } from './plugins/check-enums.ts';
+import { CopyOfPlugin } from './plugins/copy-of.ts';
 import { DefaultOrderPlugin } from './plugins/default-order.ts';
 import { DiagramsPlugin } from './plugins/diagrams.ts';
 import { ExecutionInputPlugin } from './plugins/execution-input.ts';
@@ -44,7 +45,7 @@ export function schemaPreset(pool: Pool): GraphileConfig.Preset {
   return {
     extends: [PostGraphileAmberPreset, PgSimplifyInflectionPreset, PostGraphileConnectionFilterPreset],
     plugins: [
-      RememberedBehaviorsPlugin, NamesPlugin, CheckEnumsPlugin, KeysPlugin, FiltersPlugin, PageSizePlugin, DefaultOrderPlugin, FlowByIdPlugin, UpdatesPlugin,
+      RememberedBehaviorsPlugin, NamesPlugin, CheckEnumsPlugin, KeysPlugin, FiltersPlugin, PageSizePlugin, DefaultOrderPlugin, FlowByIdPlugin, UpdatesPlugin, CopyOfPlugin,
       FlowNamesPlugin, FlowsPlugin, FlowExecutionsPlugin,
       AuthenticationPlugin, AccessPlugin, ExecutionInputPlugin, BulkExecutionsPlugin, ExecutionUpdatedPlugin, ValidationPlugin, PublishGatePlugin, DiagramsPlugin, SecretsPlugin, TestSourcePlugin,
     ],
