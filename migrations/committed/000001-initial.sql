@@ -1,5 +1,5 @@
 --! Previous: -
---! Hash: sha1:c1e6ae6d4319736f8da6ad5d3b4e24f1098642ca
+--! Hash: sha1:5d7722b25bbfe90063237363b917eccc62226da5
 --! Message: initial
 
 --! Included before.sql
@@ -321,9 +321,10 @@ create index if not exists idx_executions_completed_at on app_public.executions 
 -- added
 create unique index if not exists idx_executions_idempotency_key on app_public.executions (tenant_id, idempotency_key)
   where idempotency_key is not null;
-create index if not exists idx_executions_tenant_id_created_at on app_public.executions (tenant_id, created_at desc, id desc);
-create index if not exists idx_executions_tenant_id_status on app_public.executions (tenant_id, status, created_at desc, id desc);
-create index if not exists idx_executions_tenant_id_workflow_id on app_public.executions (tenant_id, workflow_id, created_at desc, id desc);
+-- with the column that the policy asks for: counting looks at the index alone
+create index if not exists idx_executions_tenant_id_created_at on app_public.executions (tenant_id, created_at desc, id desc) include (deleted_at);
+create index if not exists idx_executions_tenant_id_status on app_public.executions (tenant_id, status, created_at desc, id desc) include (deleted_at);
+create index if not exists idx_executions_tenant_id_workflow_id on app_public.executions (tenant_id, workflow_id, created_at desc, id desc) include (deleted_at);
 -- a node starts one child at most, however often it is tried
 create unique index if not exists idx_executions_parent_execution_id_node on app_public.executions (tenant_id, parent_execution_id, parent_node_id)
   where parent_execution_id is not null;
@@ -494,7 +495,7 @@ create table if not exists app_public.audit_logs (
   api_key_id uuid null,
   request_id varchar(100) null,
   entity_key varchar(255) null,
-  sequence_number bigint not null default nextval('app_private.audit_sequence'),
+  log_number bigint not null default nextval('app_private.audit_sequence'),
   constraint audit_logs_pkey primary key (id, created_at),
   constraint fk_audit_logs_user_id foreign key (user_id) references app_public.users (id) on delete set null
 ) partition by range (created_at);
@@ -673,6 +674,19 @@ create table if not exists app_private.sessions (
 
 create index if not exists idx_sessions_tenant_id_user_id on app_private.sessions (tenant_id, user_id);
 create index if not exists idx_sessions_expires_at on app_private.sessions (expires_at);
+
+-- By which name an identity provider knows a user.
+create table if not exists app_private.provider_identities (
+  issuer varchar(255) not null,
+  subject varchar(255) not null,
+  tenant_id uuid not null,
+  user_id uuid not null,
+  created_at timestamptz not null default now(),
+  constraint provider_identities_pkey primary key (issuer, subject),
+  constraint idx_provider_identities_user_id unique (tenant_id, user_id, issuer),
+  constraint fk_provider_identities_user_id foreign key (tenant_id, user_id)
+    references app_public.users (tenant_id, id) on delete cascade
+);
 
 -- Tries at passwords since `started_at`, by account (an address that somebody wrote, known or not) and by the address they came from;
 -- and refusals, so that the audit log is told once.
@@ -1012,14 +1026,20 @@ create table if not exists app_private.added_node_types (
 
 -- ---------------------------------------------------------------- Tables that an earlier form of this file made
 
+do $$ begin
+  if exists (select from pg_attribute where attrelid = 'app_public.audit_logs'::regclass and attname = 'sequence_number' and not attisdropped) then
+    alter table app_public.audit_logs rename column sequence_number to log_number;
+    alter index app_public.idx_audit_logs_sequence_number rename to idx_audit_logs_log_number;
+  end if;
+end $$;
 -- squawk-ignore adding-field-with-default
-alter table app_public.audit_logs add column if not exists sequence_number bigint not null default nextval('app_private.audit_sequence');
+alter table app_public.audit_logs add column if not exists log_number bigint not null default nextval('app_private.audit_sequence');
 alter table app_public.tenants drop constraint if exists chk_tenants_quotas;
 alter table app_public.tenants add constraint chk_tenants_quotas check (app_private.is_quotas(quotas));
 alter table app_private.sign_in_tries drop constraint if exists chk_sign_in_tries_kind;
 alter table app_private.sign_in_tries add constraint chk_sign_in_tries_kind check (kind in ('account', 'origin', 'refusal'));
-create index if not exists idx_audit_logs_sequence_number on app_public.audit_logs
-  using brin (sequence_number) with (pages_per_range = 32, autosummarize = on);
+create index if not exists idx_audit_logs_log_number on app_public.audit_logs
+  using brin (log_number) with (pages_per_range = 32, autosummarize = on);
 
 alter table app_public.executions add column if not exists api_key_id uuid null;
 alter table app_public.executions alter column api_key_id set default app_private.current_api_key_id();
@@ -1038,6 +1058,15 @@ alter type app_public.usage_by add value if not exists 'SOURCE' after 'MODEL';
 do $$ begin
   if not exists (select from pg_catalog.pg_attribute where attrelid = to_regclass('app_public.usage_line') and attname = 'cache_hits') then
     alter type app_public.usage_line add attribute model text, add attribute source_name text, add attribute cache_hits bigint;
+  end if;
+end $$;
+
+do $$ begin
+  if exists (select from pg_catalog.pg_index where indexrelid = to_regclass('app_public.idx_executions_tenant_id_status') and indnatts = indnkeyatts) then
+    drop index app_public.idx_executions_tenant_id_created_at, app_public.idx_executions_tenant_id_status, app_public.idx_executions_tenant_id_workflow_id;
+    create index idx_executions_tenant_id_created_at on app_public.executions (tenant_id, created_at desc, id desc) include (deleted_at);
+    create index idx_executions_tenant_id_status on app_public.executions (tenant_id, status, created_at desc, id desc) include (deleted_at);
+    create index idx_executions_tenant_id_workflow_id on app_public.executions (tenant_id, workflow_id, created_at desc, id desc) include (deleted_at);
   end if;
 end $$;
 
@@ -1550,7 +1579,7 @@ comment on function app_private.audit_flow_execution_change() is 'Writes an audi
 create or replace function app_private.audit_hash(audit app_public.audit_logs, user_id uuid) returns bytea
   language sql stable parallel safe
   return pg_catalog.sha256(pg_catalog.convert_to(pg_catalog.jsonb_build_array(
-    (audit).id, (audit).sequence_number, (audit).tenant_id, user_id, (audit).action, (audit).entity_type, (audit).entity_id, (audit).entity_key,
+    (audit).id, (audit).log_number, (audit).tenant_id, user_id, (audit).action, (audit).entity_type, (audit).entity_id, (audit).entity_key,
     (audit).old_value, (audit).new_value, pg_catalog.host((audit).ip_address), pg_catalog.masklen((audit).ip_address), (audit).user_agent,
     extract(epoch from (audit).created_at), (audit).api_key_id, (audit).request_id)::pg_catalog.text, 'UTF8'));
 
@@ -1600,16 +1629,16 @@ declare
 begin
   for part in
     select hashed.tenant_id, hashed.month, count(*)::integer as row_count,
-      array_agg(hashed.id order by hashed.sequence_number) as row_ids, array_agg(hashed.hash order by hashed.sequence_number) as row_hashes
+      array_agg(hashed.id order by hashed.log_number) as row_ids, array_agg(hashed.hash order by hashed.log_number) as row_hashes
     from (
-      select audit.tenant_id, audit.id, audit.sequence_number, app_private.audit_hash(audit, audit.user_id) as hash, made.month,
-        (row_number() over (partition by audit.tenant_id, made.month order by audit.sequence_number) - 1) / 1000 as place
+      select audit.tenant_id, audit.id, audit.log_number, app_private.audit_hash(audit, audit.user_id) as hash, made.month,
+        (row_number() over (partition by audit.tenant_id, made.month order by audit.log_number) - 1) / 1000 as place
       from app_public.audit_logs as audit
       cross join lateral (select date_trunc('month', audit.created_at at time zone 'UTC')::date) as made (month)
-      where audit.sequence_number > after_number and audit.sequence_number <= to_number
+      where audit.log_number > after_number and audit.log_number <= to_number
     ) as hashed
     group by hashed.tenant_id, hashed.month, hashed.place
-    order by hashed.tenant_id, min(hashed.sequence_number)
+    order by hashed.tenant_id, min(hashed.log_number)
   loop
     select seals.number, seals.hash into former
     from app_private.audit_seals as seals where seals.tenant_id = part.tenant_id order by seals.number desc limit 1;
@@ -1701,7 +1730,7 @@ as $$
   ), rows as (
     select audit.tenant_id, audit.id, audit.created_at, audit.user_id, app_private.audit_hash(audit, audit.user_id) as hash
     from app_public.audit_logs as audit, sealing
-    where audit.sequence_number <= sealing.sealed_to
+    where audit.log_number <= sealing.sealed_to
   ), compared as materialized (
     select coalesce(entries.tenant_id, rows.tenant_id) as tenant_id, coalesce(entries.id, rows.id) as id, rows.created_at, rows.user_id,
       entries.number, entries.hash as sealed_hash, rows.hash as found_hash
@@ -1851,10 +1880,16 @@ begin
     perform app_private.fail('ILLEGAL_TRANSITION',
       format('%s cannot go from %s to %s.', tg_table_name, old.status, new.status), 'status');
   end if;
+  -- What goes with a deletion is done by a function of its own, as the owner. A caller's update would be refused by a policy, which gives no reason.
+  if new.status = 'deleted' and current_user = 'agentflow_user' then
+    perform app_private.fail('ILLEGAL_TRANSITION',
+      format('A row of %s is deleted by delete%s, not by an update.', tg_table_name, initcap(rtrim(tg_table_name, 's'))), 'status',
+      format('Call delete%s.', initcap(rtrim(tg_table_name, 's'))));
+  end if;
   return new;
 end $$;
 
-comment on function app_private.check_transition() is 'Refuses a change of status that the trigger does not list as from>to.';
+comment on function app_private.check_transition() is 'Refuses a change of status that the trigger does not list as from>to, and a caller''s own update to deleted.';
 --! EndIncluded app_private/functions/triggers/check_transition.sql
 --! Included app_private/functions/triggers/keep_finished.sql
 create or replace function app_private.keep_finished() returns trigger
@@ -2272,8 +2307,11 @@ comment on function app_private.notify_executions(uuid[], uuid[]) is
  * Adds one job an execution, or moves the job that is already there. The job's key is the execution's id, so there is never
  * a second one; a job that is running now keeps running and a new one is added behind it.
  * `run_at`: null inside means that only an event wakes the execution; then there is no job, and the event adds it.
+ * `priority`: what goes on comes before what begins, however much of that there is; a lower number comes first.
  */
-create or replace function app_private.enqueue_executions(ids uuid[], run_at timestamptz[] default null)
+drop function if exists app_private.enqueue_executions(uuid[], timestamptz[]);
+
+create or replace function app_private.enqueue_executions(ids uuid[], run_at timestamptz[] default null, priority integer default -1)
 returns void
 language plpgsql
 volatile
@@ -2292,7 +2330,7 @@ begin
       case when enqueue_executions.run_at is null then now() else given.at end,
       null,
       given.id::text,
-      null,
+      enqueue_executions.priority,
       null
     )::graphile_worker.job_spec
       from unnest(ids, enqueue_executions.run_at) as given (id, at)
@@ -2301,7 +2339,7 @@ begin
 end
 $$;
 
-comment on function app_private.enqueue_executions(uuid[], timestamptz[]) is
+comment on function app_private.enqueue_executions(uuid[], timestamptz[], integer) is
   'Adds or moves the job of each execution, in the caller''s transaction.';
 --! EndIncluded app_private/functions/engine/enqueue_executions.sql
 --! Included app_private/functions/engine/free_leases.sql
@@ -2675,8 +2713,9 @@ comment on function app_private.execution_caps(jsonb, jsonb) is
 --! EndIncluded app_private/functions/engine/execution_caps.sql
 --! Included app_private/functions/engine/claim_executions.sql
 /*
- * Takes the lease of each execution that is not over and not another living worker's, raises the attempt, and marks pending
- * ones running. Ids that are unknown, over or held are left out of the answer; their job has nothing to do.
+ * Takes the lease of each execution that is not over and not another living worker's, and raises the attempt. Ids that are unknown, over
+ * or held are left out of the answer; their job has nothing to do. The row itself is not touched: it is marked as running by the first
+ * checkpoint that says so, and most executions are over before that.
  * Lock order everywhere in the engine: executions by id, then leases.
  * A worker that was taken for dead gets WORKER_UNKNOWN and must register anew.
  */
@@ -2686,7 +2725,7 @@ create or replace function app_private.claim_executions(worker uuid, execution_i
 returns table (
   id uuid, attempt integer, losses integer, tenant_id uuid, user_id uuid, workflow_id uuid, workflow_version_id uuid,
   created_at text, now_ms double precision, driven_seconds double precision, initial_state jsonb, nodes jsonb,
-  parent_execution_id uuid, only_node_id text, repeats jsonb, caps jsonb
+  parent_execution_id uuid, only_node_id text, repeats jsonb, caps jsonb, is_begun boolean
 )
 language plpgsql
 volatile
@@ -2699,11 +2738,13 @@ begin
     perform app_private.fail('WORKER_UNKNOWN');
   end if;
   return query
-  with candidate as materialized (
+  with locked as materialized (
     select execution.* from app_public.executions as execution
-     where execution.id = any (execution_ids) and execution.status in ('pending', 'running')
+     where execution.id = any (execution_ids)
      order by execution.id
        for no key update
+  ), candidate as materialized (
+    select * from locked where locked.status in ('pending', 'running')
   ), leased as (
     insert into app_private.execution_leases as lease (execution_id, tenant_id, worker_id)
     select candidate.id, candidate.tenant_id, worker from candidate
@@ -2711,14 +2752,11 @@ begin
       set worker_id = excluded.worker_id, attempt = lease.attempt + 1, claimed_at = now(), waits = false
       where lease.worker_id is null or lease.worker_id = excluded.worker_id
     returning lease.execution_id, lease.attempt, lease.losses, lease.driven
-  ), started as (
-    update app_public.executions as execution
-       set status = 'running', started_at = now()
-      from leased
-     where execution.id = leased.execution_id and execution.status = 'pending'
-    returning execution.tenant_id, execution.id
-  ), told as materialized (
-    select app_private.notify_executions(array_agg(started.tenant_id), array_agg(started.id)) from started
+  ), tenant as materialized (
+    select known.id,
+           case when known.quotas <> '{}' or known.settings ? 'limits' then app_private.execution_caps(known.quotas, known.settings) end as caps
+      from app_public.tenants as known
+     where known.id = any (array(select distinct candidate.tenant_id from candidate))
   )
   select candidate.id, leased.attempt, leased.losses, candidate.tenant_id, candidate.user_id, candidate.workflow_id,
          candidate.workflow_version_id, candidate.created_at::text, extract(epoch from now())::double precision * 1000,
@@ -2727,11 +2765,10 @@ begin
          candidate.parent_execution_id, candidate.only_node_id::text,
          case when candidate.retry_of_execution_id is not null
            then app_private.execution_to_repeat(candidate.tenant_id, candidate.retry_of_execution_id, candidate.retry_from_node_id) end,
-         app_private.execution_caps(tenant.quotas, tenant.settings)
+         tenant.caps, candidate.status = 'running'
     from leased
     join candidate on candidate.id = leased.execution_id
-    join app_public.tenants as tenant on tenant.id = candidate.tenant_id
-   cross join told;
+    join tenant on tenant.id = candidate.tenant_id;
 end
 $$;
 
@@ -2913,10 +2950,13 @@ comment on function app_private.end_children(uuid, uuid[], varchar) is
 --! Included app_private/functions/engine/write_nodes.sql
 /*
  * Writes node rows of executions whose leases the caller's transaction has locked. A row that is final is never overwritten:
- * a node that finished is never run again. `nodes`: a JSON list; `execution_id`, `attempt` and `worker` decide what is written.
+ * a node that finished is never run again. `execution_ids`: those whose leases are held; `nodes`: a JSON list; `execution_id`, `attempt` and
+ * `worker` decide what is written.
  * A node that begins to wait for a child gets it here, and one that gives up ends its child.
  */
-create or replace function app_private.write_nodes(worker uuid, nodes json)
+drop function if exists app_private.write_nodes(uuid, json);
+
+create or replace function app_private.write_nodes(worker uuid, execution_ids uuid[], nodes json)
 returns void
 language plpgsql
 volatile
@@ -2926,6 +2966,9 @@ as $$
 declare
   written record;
 begin
+  if nodes::text = '[]' then
+    return;
+  end if;
   for written in
     with stored_now as (
       insert into app_public.node_executions as stored (
@@ -2934,9 +2977,9 @@ begin
         wait_time, wait_reason, wait_until, wait_details, logs, started_at, completed_at, source_name, model, is_cached, partial_output
       )
       select given.execution_id, given.node_id, given.execution_created_at, lease.tenant_id, given.node_type,
-             given.sequence_number, given.finish_order, given.attempts, given.status,
+             given.sequence_number, given.finish_order, coalesce(given.attempts, 1), given.status,
              given.input, given.output, given.writes, given.route_target, given.error_code, given.error_message,
-             given.tokens_used, given.cost, given.wait_time, given.wait_reason, given.wait_until, given.wait_details, given.logs,
+             coalesce(given.tokens_used, 0), coalesce(given.cost, 0), coalesce(given.wait_time, 0), given.wait_reason, given.wait_until, given.wait_details, given.logs,
              to_timestamp(given.started_ms / 1000), to_timestamp(given.completed_ms / 1000),
              given.source_name, given.model, coalesce(given.is_cached, false), given.partial_output
         from json_to_recordset(nodes) as given (
@@ -2949,6 +2992,7 @@ begin
         )
         join app_private.execution_leases as lease
           on lease.execution_id = given.execution_id and lease.attempt = given.attempt and lease.worker_id = worker
+       where lease.execution_id = any (execution_ids)
       on conflict (execution_id, node_id, execution_created_at) do update
         set sequence_number = excluded.sequence_number, finish_order = excluded.finish_order, attempts = excluded.attempts,
             status = excluded.status, input = excluded.input, output = excluded.output, writes = excluded.writes,
@@ -2972,15 +3016,17 @@ begin
 end
 $$;
 
-comment on function app_private.write_nodes(uuid, json) is
+comment on function app_private.write_nodes(uuid, uuid[], json) is
   'Writes node rows of executions whose leases are locked by the caller; final rows stay as they are.';
 --! EndIncluded app_private/functions/engine/write_nodes.sql
 --! Included app_private/functions/engine/checkpoint_executions.sql
 /*
- * Writes node rows of many executions in one statement. Rows of a lost lease are not written; those executions are returned,
- * and their driver must stop. Progress clears the count of lost workers.
+ * Writes node rows of many executions in one statement, and marks those of `begun` as running. Rows of a lost lease are not written;
+ * those executions are returned, and their driver must stop. Progress clears the count of lost workers.
  */
-create or replace function app_private.checkpoint_executions(worker uuid, execution_ids uuid[], attempts integer[], nodes json)
+drop function if exists app_private.checkpoint_executions(uuid, uuid[], integer[], json);
+
+create or replace function app_private.checkpoint_executions(worker uuid, execution_ids uuid[], attempts integer[], nodes json, begun uuid[] default '{}')
 returns uuid[]
 language plpgsql
 volatile
@@ -2992,21 +3038,29 @@ declare
   held_tenants uuid[];
   troubled boolean;
 begin
+  if begun <> '{}' then
+    perform from app_public.executions as execution where execution.id = any (begun) order by execution.id for no key update;
+  end if;
   select array_agg(held.execution_id), array_agg(held.tenant_id), coalesce(bool_or(held.losses > 0), false)
     into held_ids, held_tenants, troubled
-    from (
-      select lease.execution_id, lease.tenant_id, lease.losses
-        from unnest(execution_ids, attempts) as given (id, attempt)
-        join app_private.execution_leases as lease
-          on lease.execution_id = given.id and lease.attempt = given.attempt and lease.worker_id = worker
-       order by lease.execution_id
-         for no key update of lease
-    ) as held;
+    from (select * from unnest(execution_ids, attempts) as one (id, attempt) order by one.id) as given
+   cross join lateral (
+      select * from app_private.execution_leases as lease
+       where lease.execution_id = given.id and lease.attempt = given.attempt and lease.worker_id = worker
+         for no key update
+   ) as held;
   if held_ids is null then
     return execution_ids;
   end if;
 
-  perform app_private.write_nodes(worker, nodes);
+  if begun <> '{}' then
+    update app_public.executions as execution
+       set status = 'running', started_at = lease.claimed_at, updated_at = now()
+      from app_private.execution_leases as lease
+     where execution.id = any (begun) and lease.execution_id = any (held_ids) and lease.execution_id = execution.id
+       and execution.status = 'pending';
+  end if;
+  perform app_private.write_nodes(worker, held_ids, nodes);
   if troubled then
     update app_private.execution_leases as lease set losses = 0
      where lease.execution_id = any (held_ids) and lease.losses > 0;
@@ -3016,10 +3070,10 @@ begin
 end
 $$;
 
-comment on function app_private.checkpoint_executions(uuid, uuid[], integer[], json) is
+comment on function app_private.checkpoint_executions(uuid, uuid[], integer[], json, uuid[]) is
   'Writes node rows under the leases of a worker; returns the executions whose lease is lost.';
 
-grant execute on function app_private.checkpoint_executions(uuid, uuid[], integer[], json) to agentflow_worker;
+grant execute on function app_private.checkpoint_executions(uuid, uuid[], integer[], json, uuid[]) to agentflow_worker;
 --! EndIncluded app_private/functions/engine/checkpoint_executions.sql
 --! Included app_private/functions/flow_engine/wake_flows.sql
 /*
@@ -3057,10 +3111,13 @@ comment on function app_private.wake_flows(uuid[]) is 'Adds jobs for the flow ex
 --! Included app_private/functions/engine/finish_executions.sql
 /*
  * Ends executions: the last node rows, the row itself, the lease. Those whose lease is lost are left alone and returned.
- * `finishes`: {execution_id, attempt, status, final_state, metrics, tokens_used, cost, error_code, error_message, error_node_id}.
- * `execution_time` is told by the database's clock. Whoever waits for one of them is woken in the same statement.
+ * `finishes`: {execution_id, status, final_state, metrics, tokens_used, cost, error_code, error_message, error_node_id}.
+ * One that was not marked as running yet began when it was claimed. `execution_time` is told by the database's clock.
+ * Whoever waits for one of them is woken in the same statement.
  */
-create or replace function app_private.finish_executions(worker uuid, finishes json, nodes json)
+drop function if exists app_private.finish_executions(uuid, json, json);
+
+create or replace function app_private.finish_executions(worker uuid, execution_ids uuid[], attempts integer[], finishes json, nodes json)
 returns uuid[]
 language plpgsql
 volatile
@@ -3068,47 +3125,46 @@ security definer
 set search_path = pg_catalog, pg_temp
 as $$
 declare
-  given_ids uuid[];
   held_ids uuid[];
   held_tenants uuid[];
   children uuid[];
 begin
-  select array_agg(given.execution_id) into given_ids
-    from json_to_recordset(finishes) as given (execution_id uuid);
-
   perform from app_public.executions as execution
-    where execution.id = any (given_ids) order by execution.id for no key update;
+    where execution.id = any (execution_ids) order by execution.id for no key update;
   select array_agg(held.execution_id), array_agg(held.tenant_id) into held_ids, held_tenants
-    from (
-      select lease.execution_id, lease.tenant_id
-        from json_to_recordset(finishes) as given (execution_id uuid, attempt integer)
-        join app_private.execution_leases as lease
-          on lease.execution_id = given.execution_id and lease.attempt = given.attempt and lease.worker_id = worker
-       order by lease.execution_id
-         for no key update of lease
-    ) as held;
+    from (select * from unnest(execution_ids, attempts) as one (id, attempt) order by one.id) as given
+   cross join lateral (
+      select * from app_private.execution_leases as lease
+       where lease.execution_id = given.id and lease.attempt = given.attempt and lease.worker_id = worker
+         for no key update
+   ) as held;
   if held_ids is null then
-    return given_ids;
+    return execution_ids;
   end if;
 
-  perform app_private.write_nodes(worker, nodes);
+  perform app_private.write_nodes(worker, held_ids, nodes);
   with ended as (
     update app_public.executions as execution
        set status = given.status,
            final_state = given.final_state,
-           metrics = given.metrics || jsonb_build_object('execution_time', round(extract(epoch from now() - execution.started_at)::numeric, 3)),
-           execution_time = round(extract(epoch from now() - execution.started_at)::numeric, 3),
+           metrics = given.metrics || jsonb_build_object('execution_time', app_private.seconds_since(
+             case when execution.status = 'pending' then lease.claimed_at else execution.started_at end)),
+           execution_time = app_private.seconds_since(
+             case when execution.status = 'pending' then lease.claimed_at else execution.started_at end),
            tokens_used = given.tokens_used,
            cost = given.cost,
            error_code = given.error_code,
            error_message = given.error_message,
            error_node_id = given.error_node_id,
-           completed_at = now()
+           started_at = case when execution.status = 'pending' then lease.claimed_at else execution.started_at end,
+           completed_at = now(),
+           updated_at = now()
       from json_to_recordset(finishes) as given (
         execution_id uuid, status varchar, final_state jsonb, metrics jsonb, tokens_used integer, cost numeric,
         error_code varchar, error_message text, error_node_id varchar
       )
-     where execution.id = given.execution_id and execution.id = any (held_ids) and execution.status = 'running'
+      join app_private.execution_leases as lease on lease.execution_id = given.execution_id and lease.execution_id = any (held_ids)
+     where execution.id = given.execution_id and execution.id = any (held_ids) and execution.status in ('pending', 'running')
     returning execution.id, execution.parent_execution_id
   )
   select array_agg(ended.id) into children from ended where ended.parent_execution_id is not null;
@@ -3118,14 +3174,14 @@ begin
   if children is not null then
     perform app_private.wake_parents(children);
   end if;
-  return array(select given.id from unnest(given_ids) as given (id) where given.id <> all (held_ids));
+  return array(select given.id from unnest(execution_ids) as given (id) where given.id <> all (held_ids));
 end
 $$;
 
-comment on function app_private.finish_executions(uuid, json, json) is
+comment on function app_private.finish_executions(uuid, uuid[], integer[], json, json) is
   'Ends executions under the leases of a worker; returns those whose lease is lost.';
 
-grant execute on function app_private.finish_executions(uuid, json, json) to agentflow_worker;
+grant execute on function app_private.finish_executions(uuid, uuid[], integer[], json, json) to agentflow_worker;
 --! EndIncluded app_private/functions/engine/finish_executions.sql
 --! Included app_private/functions/engine/has_result.sql
 /* Has what one of its nodes waits for come already, while the execution was being driven? */
@@ -3147,10 +3203,12 @@ comment on function app_private.has_result(uuid) is 'Does a waiting node of the 
 --! Included app_private/functions/engine/release_executions.sql
 /*
  * Gives executions back: the last node rows, the lease without a holder, and a job at `run_at`. Null: only an event wakes it, and it
- * costs no job until then. For waits, and when a worker stops. Those whose lease is lost are left alone and returned.
+ * costs no job until then. `begun`: as in checkpoint_executions. For waits, and when a worker stops. Those whose lease is lost are left alone and returned.
  */
+drop function if exists app_private.release_executions(uuid, uuid[], integer[], timestamptz[], json);
+
 create or replace function app_private.release_executions(
-  worker uuid, execution_ids uuid[], attempts integer[], run_at timestamptz[], nodes json
+  worker uuid, execution_ids uuid[], attempts integer[], run_at timestamptz[], nodes json, begun uuid[] default '{}'
 )
 returns uuid[]
 language plpgsql
@@ -3163,7 +3221,7 @@ declare
   freed uuid[];
   freed_at timestamptz[];
 begin
-  lost := app_private.checkpoint_executions(worker, execution_ids, attempts, nodes);
+  lost := app_private.checkpoint_executions(worker, execution_ids, attempts, nodes, begun);
   with given as (
     select given.id, given.attempt, case when app_private.has_result(given.id) then now() else given.at end as at
       from unnest(execution_ids, attempts, release_executions.run_at) as given (id, attempt, at)
@@ -3171,7 +3229,7 @@ begin
     update app_private.execution_leases as lease
        set worker_id = null, driven = lease.driven + (now() - lease.claimed_at), waits = given.at is null
       from given
-     where lease.execution_id = given.id and lease.attempt = given.attempt and lease.worker_id = worker
+     where lease.execution_id = any (execution_ids) and lease.execution_id = given.id and lease.attempt = given.attempt and lease.worker_id = worker
     returning lease.execution_id, given.at
   )
   select coalesce(array_agg(changed.execution_id), '{}'), array_agg(changed.at)
@@ -3181,10 +3239,10 @@ begin
 end
 $$;
 
-comment on function app_private.release_executions(uuid, uuid[], integer[], timestamptz[], json) is
+comment on function app_private.release_executions(uuid, uuid[], integer[], timestamptz[], json, uuid[]) is
   'Gives executions back with a job at the given times; returns those whose lease is lost.';
 
-grant execute on function app_private.release_executions(uuid, uuid[], integer[], timestamptz[], json) to agentflow_worker;
+grant execute on function app_private.release_executions(uuid, uuid[], integer[], timestamptz[], json, uuid[]) to agentflow_worker;
 --! EndIncluded app_private/functions/engine/release_executions.sql
 --! Included app_private/functions/engine/resume_node.sql
 /*
@@ -3310,7 +3368,7 @@ as $$
 #variable_conflict use_variable
 declare
   longest_in_place constant double precision := 1;
-  comes_ahead constant double precision := 0.5;
+  comes_ahead constant double precision := 0.8;
   ask record;
   bucket app_private.rate_buckets;
   moment timestamptz;
@@ -3456,6 +3514,25 @@ comment on function app_private.load_workflow_versions(uuid[]) is 'Documents by 
 
 grant execute on function app_private.load_workflow_versions(uuid[]) to agentflow_worker;
 --! EndIncluded app_private/functions/engine/load_workflow_versions.sql
+--! Included app_private/functions/engine/new_execution_id.sql
+-- A UUID of version 7: the time in front, so that the keys of executions, of their nodes, leases and jobs grow at one end of their indexes.
+-- PostgreSQL has it from 18 on.
+create or replace function app_private.new_execution_id()
+returns uuid
+language sql volatile parallel safe
+return (lpad(to_hex((extract(epoch from clock_timestamp()) * 1000)::bigint), 12, '0') || '7'
+  || substr(replace(gen_random_uuid()::text, '-', ''), 14))::uuid;
+
+comment on function app_private.new_execution_id() is 'A new id that sorts after those made before it (a UUID of version 7).';
+--! EndIncluded app_private/functions/engine/new_execution_id.sql
+--! Included app_private/functions/engine/seconds_since.sql
+create or replace function app_private.seconds_since(moment timestamptz)
+returns numeric
+language sql stable parallel safe
+return round(extract(epoch from now() - moment)::numeric, 3);
+
+comment on function app_private.seconds_since(timestamptz) is 'Seconds since then, by the clock of the transaction, to the millisecond.';
+--! EndIncluded app_private/functions/engine/seconds_since.sql
 --! Included app_private/functions/engine/find_sources.sql
 /* Active rows only: a source that is switched off fails the nodes that use it from the next call on. */
 create or replace function app_private.find_sources(tenant_ids uuid[], names text[])
@@ -3683,7 +3760,7 @@ security definer
 set search_path = pg_catalog, pg_temp
 as $$
 begin
-  perform app_private.enqueue_executions(array(select inserted.id from inserted where inserted.status = 'pending'));
+  perform app_private.enqueue_executions(array(select inserted.id from inserted where inserted.status = 'pending'), priority => 0);
   return null;
 end
 $$;
@@ -3712,7 +3789,7 @@ set search_path = pg_catalog, pg_temp
 as $$
 begin
   perform app_private.enqueue_executions(array(
-    select app_private.flow_run_id(inserted.id) from inserted where inserted.status = 'PENDING'));
+    select app_private.flow_run_id(inserted.id) from inserted where inserted.status = 'PENDING'), priority => 0);
   return null;
 end
 $$;
@@ -6185,6 +6262,95 @@ end $$;
 
 comment on function app_private.park_tenant() is 'Parks what runs in a tenant that is suspended or deleted, and lets it go on when the tenant is active again.';
 --! EndIncluded app_private/functions/triggers/park_tenant.sql
+--! Included app_private/functions/identity/accept_invitation.sql
+-- Nobody knows a password of the new user: there is none that has this hash.
+create or replace function app_private.accept_invitation(address text, name text)
+returns uuid
+language plpgsql
+set search_path = pg_catalog, pg_temp
+as $$
+#variable_conflict use_column
+declare
+  link app_public.access_links;
+  person uuid;
+begin
+  select access_links.* into link
+  from app_public.access_links join app_public.tenants on tenants.id = access_links.tenant_id
+  where access_links.email = address and access_links.kind = 'invitation' and access_links.status = 'pending' and access_links.expires_at > now()
+    and tenants.status = 'active' and not exists (select from app_public.users where users.email = address)
+  order by access_links.created_at, access_links.id
+  limit 1 for no key update of access_links;
+  if not found then
+    return null;
+  end if;
+  insert into app_public.users (tenant_id, email, name, role, password_hash, created_by)
+  values (link.tenant_id, link.email, left(coalesce(nullif(btrim(accept_invitation.name), ''), link.name, split_part(link.email, '@', 1)), 255), link.role,
+    '$2b$12$' || left(replace(gen_random_uuid()::text || gen_random_uuid()::text, '-', ''), 53), link.created_by)
+  on conflict do nothing
+  returning users.id into person;
+  if person is not null then
+    update app_public.access_links set status = 'used', user_id = person where access_links.id = link.id;
+  end if;
+  return person;
+end $$;
+
+comment on function app_private.accept_invitation(text, text) is
+  'Makes the user of the oldest invitation of an address that the identity provider vouches for; null when there is none that can be used.';
+--! EndIncluded app_private/functions/identity/accept_invitation.sql
+--! Included app_private/functions/identity/open_provider_session.sql
+/*
+ * Somebody comes with a new token of the identity provider, which the server has found good. The first time the address, which the provider has
+ * verified, says who it is, or which invitation is accepted by it; from then on the provider's name for the person alone, whatever the address
+ * becomes there. A session that there is already is not opened again: it was ended here. No row when nobody is meant.
+ */
+create or replace function app_private.open_provider_session(session_id uuid, issuer text, subject text, email text, name text, expires_at timestamptz)
+returns table (user_id uuid, tenant_id uuid, role text)
+language plpgsql security definer
+set search_path = pg_catalog, pg_temp
+as $$
+#variable_conflict use_column
+declare
+  address constant text := lower(btrim(open_provider_session.email));
+  person uuid;
+begin
+  if exists (select from app_private.sessions where sessions.id = open_provider_session.session_id) then
+    return;
+  end if;
+  select identities.user_id into person from app_private.provider_identities as identities
+  where identities.issuer = open_provider_session.issuer and identities.subject = open_provider_session.subject;
+  if not found and address <> '' then
+    person := coalesce(
+      (select users.id from app_public.users where users.email = address and users.status = 'active'
+        and not exists (select from app_private.provider_identities as identities where identities.user_id = users.id and identities.issuer = open_provider_session.issuer)),
+      app_private.accept_invitation(address, open_provider_session.name));
+    insert into app_private.provider_identities (issuer, subject, tenant_id, user_id)
+    select open_provider_session.issuer, open_provider_session.subject, users.tenant_id, users.id from app_public.users where users.id = person
+    on conflict do nothing;
+    -- Of two tokens of one person at the same time the second finds what the first has made; another person's is refused.
+    select identities.user_id into person from app_private.provider_identities as identities
+    where identities.issuer = open_provider_session.issuer and identities.subject = open_provider_session.subject;
+  end if;
+  return query
+    with opened as (
+      insert into app_private.sessions as session (id, tenant_id, user_id, expires_at)
+      select open_provider_session.session_id, users.tenant_id, users.id, least(open_provider_session.expires_at, now() + interval '1 day')
+      from app_public.users join app_public.tenants on tenants.id = users.tenant_id
+      where users.id = person and users.status = 'active' and tenants.status = 'active'
+      on conflict on constraint sessions_pkey do update set id = excluded.id where session.user_id = excluded.user_id and session.revoked_at is null
+      returning session.id, session.tenant_id, session.user_id, session.xmax = 0 as is_new
+    ), told as materialized (
+      select opened.id, case when opened.is_new then app_private.record_audit(opened.tenant_id, opened.user_id, 'sign_in', 'session', opened.id, null,
+        jsonb_build_object('issuer', open_provider_session.issuer, 'subject', open_provider_session.subject))::text end as done
+      from opened
+    )
+    select users.id, users.tenant_id, users.role::text
+    from opened join told on told.id = opened.id join app_public.users on users.id = opened.user_id;
+end $$;
+
+comment on function app_private.open_provider_session(uuid, text, text, text, text, timestamptz) is
+  'Opens the audited session of a token of the identity provider, for at most a day: of the user who is bound to its subject, or whose address or invitation it carries.';
+grant execute on function app_private.open_provider_session(uuid, text, text, text, text, timestamptz) to agentflow_authenticator;
+--! EndIncluded app_private/functions/identity/open_provider_session.sql
 --! Included app_private/functions/identity/note_refusal.sql
 /*
  * A refusal ends its transaction, so it is noted in another one, by the server, with the caller's settings. Of one kind by one user or key
@@ -6912,6 +7078,35 @@ end $$;
 comment on function app_private.set_model_price(text, numeric, numeric, numeric, date) is
   'Sets what a model costs from a day on, in US dollars per million tokens or per picture.';
 --! EndIncluded app_private/functions/sources/set_model_price.sql
+--! Included app_public/functions/operator_set_model_price.sql
+/* Prices are those of the platform, and no tenant's: every login of agentflow_operator may set them, and is named beside them. */
+create or replace function app_public.operator_set_model_price(
+  model text, input_per_million numeric, output_per_million numeric, per_image numeric default 0, valid_from date default null
+)
+returns void
+language sql volatile security definer
+set search_path = pg_catalog, pg_temp
+as $$
+  select app_private.set_model_price(model, input_per_million, output_per_million, per_image, valid_from)
+$$;
+
+comment on function app_public.operator_set_model_price(text, numeric, numeric, numeric, date) is E'@behavior -*\nSets what a model costs from a day on (today), in US dollars per million tokens or per picture.';
+grant execute on function app_public.operator_set_model_price(text, numeric, numeric, numeric, date) to agentflow_operator;
+--! EndIncluded app_public/functions/operator_set_model_price.sql
+--! Included app_public/functions/operator_model_prices.sql
+create or replace function app_public.operator_model_prices()
+returns table (model text, valid_from date, input_per_million numeric, output_per_million numeric, per_image numeric, changed_at timestamptz, changed_by text)
+language sql stable security definer
+set search_path = pg_catalog, pg_temp
+as $$
+  select price.model::text, price.valid_from, price.input_per_million, price.output_per_million, price.per_image, price.changed_at, price.changed_by::text
+    from app_private.model_prices as price
+   order by price.model, price.valid_from desc
+$$;
+
+comment on function app_public.operator_model_prices() is E'@behavior -*\nAll prices of models, the newest of each first.';
+grant execute on function app_public.operator_model_prices() to agentflow_operator;
+--! EndIncluded app_public/functions/operator_model_prices.sql
 --! Included app_public/functions/budgets.sql
 create or replace function app_public.budgets()
 returns setof app_public.budget
@@ -7442,6 +7637,10 @@ as $$
     from unnest(inputs) with ordinality as given (workflow_id, initial_state, idempotency_key, place)
     left join app_public.workflows as workflow
       on workflow.tenant_id = app_public.current_tenant_id() and workflow.id = given.workflow_id and workflow.deleted_at is null
+  ), keyed as (
+    select input.*, first_value(workflow_id) over same_key as first_workflow_id, first_value(initial_state) over same_key as first_state
+    from input where idempotency_key is not null
+    window same_key as (partition by idempotency_key order by position)
   ), problem (position, code, message, field) as (
     select position, 'INVALID_VALUE', 'The initial state must be a JSON object.', 'initial_state'
     from input where initial_state is null or jsonb_typeof(initial_state) <> 'object'
@@ -7461,15 +7660,11 @@ as $$
     from input where status not in ('draft', 'published')
     union all
     select position, 'IDEMPOTENCY_CONFLICT', 'This idempotency key was used with another input.', 'idempotency_key'
-    from input
-    where exists (
+    from keyed as input
+    where (first_workflow_id, first_state) is distinct from (workflow_id, initial_state) or exists (
       select from app_public.executions as former
       where former.tenant_id = app_public.current_tenant_id() and former.idempotency_key = input.idempotency_key
         and (former.workflow_id, former.initial_state) is distinct from (input.workflow_id, input.initial_state)
-    ) or exists (
-      select from input as earlier
-      where earlier.position < input.position and earlier.idempotency_key = input.idempotency_key
-        and (earlier.workflow_id, earlier.initial_state) is distinct from (input.workflow_id, input.initial_state)
     )
   )
   select jsonb_agg(jsonb_build_object('code', problem.code, 'message', problem.message, 'field', format('inputs.%s.%s', problem.position, problem.field))
@@ -7684,8 +7879,8 @@ begin
   end if;
 
   workflow := app_private.runnable_workflow(execute_workflow.workflow_id);
-  insert into app_public.executions (tenant_id, user_id, workflow_id, initial_state, idempotency_key, is_test)
-  values (workflow.tenant_id, app_public.current_user_id(), workflow.id, execute_workflow.initial_state, execute_workflow.idempotency_key,
+  insert into app_public.executions (id, tenant_id, user_id, workflow_id, initial_state, idempotency_key, is_test)
+  values (app_private.new_execution_id(), workflow.tenant_id, app_public.current_user_id(), workflow.id, execute_workflow.initial_state, execute_workflow.idempotency_key,
     workflow.status = 'draft')
   on conflict (tenant_id, idempotency_key) where idempotency_key is not null do nothing
   returning * into execution;
@@ -7702,11 +7897,13 @@ grant execute on function app_public.execute_workflow(uuid, jsonb, text) to agen
 /*
  * Many starts as one statement: all or none. Every input is looked at before anything is started, and all that is wrong with them is told
  * at once. Triggers add one audit statement and one statement of jobs for all of them.
+ * Executions are reached by their keys only, whatever a session that began with an empty table takes for cheap.
  */
 create or replace function app_public.execute_workflows(inputs app_public.workflow_start[])
 returns setof app_public.executions
 language plpgsql security definer
 set search_path = pg_catalog, pg_temp
+set enable_seqscan = off
 as $$
 #variable_conflict use_column
 declare
@@ -7727,7 +7924,7 @@ begin
 
   -- Ids are made beforehand: they say which row answers which input.
   starts := (
-    select jsonb_agg(jsonb_build_object('place', input.place, 'id', gen_random_uuid(), 'key', input.idempotency_key) order by input.place)
+    select jsonb_agg(jsonb_build_object('place', input.place, 'id', app_private.new_execution_id(), 'key', input.idempotency_key) order by input.place)
     from unnest(inputs) with ordinality as input (workflow_id, initial_state, idempotency_key, place)
   );
   insert into app_public.executions (id, tenant_id, user_id, workflow_id, workflow_version_id, initial_state, idempotency_key, is_test)
@@ -7741,10 +7938,13 @@ begin
   on conflict (tenant_id, idempotency_key) where idempotency_key is not null do nothing;
 
   return query
-    select executions.*
+    select answer.*
     from jsonb_to_recordset(starts) as start (place integer, id uuid, key text)
-    join app_public.executions on executions.tenant_id = tenant
-      and case when start.key is null then executions.id = start.id else executions.idempotency_key = start.key end
+    cross join lateral (
+      select * from app_public.executions where executions.id = start.id and start.key is null
+      union all
+      select * from app_public.executions where executions.tenant_id = tenant and executions.idempotency_key = start.key
+    ) as answer
     order by start.place;
 end $$;
 
@@ -7793,6 +7993,93 @@ end $$;
 comment on function app_public.retry_execution(uuid, text) is E'@resultFieldName execution\nRepeats an execution that has ended, as a new one: from where it failed or was cancelled, or from the node named. What the other nodes returned is taken over, they are not run again.';
 grant execute on function app_public.retry_execution(uuid, text) to agentflow_user;
 --! EndIncluded app_public/functions/retry_execution.sql
+--! Included app_private/functions/demand_batch.sql
+create or replace function app_private.demand_batch(ids uuid[])
+returns void
+language plpgsql immutable
+set search_path = pg_catalog, pg_temp
+as $$
+begin
+  if ids is null or cardinality(ids) > 1000 then
+    perform app_private.fail('TOO_LARGE', format('At most 1000 executions can be changed at a time, not %s.', coalesce(cardinality(ids)::text, 'none')), 'ids');
+  end if;
+end $$;
+
+comment on function app_private.demand_batch(uuid[]) is 'Fails for more ids than one statement may change.';
+--! EndIncluded app_private/functions/demand_batch.sql
+--! Included app_public/functions/cancel_executions.sql
+/* Set-wise: the rows are locked, ended and announced as one. Those that are over by then stay as they are and are not in the answer. */
+create or replace function app_public.cancel_executions(ids uuid[])
+returns uuid[]
+language plpgsql security definer
+set search_path = pg_catalog, pg_temp
+as $$
+#variable_conflict use_column
+declare
+  tenant constant uuid := app_public.current_tenant_id();
+  chosen uuid[];
+begin
+  perform app_private.demand('executions:execute');
+  perform app_private.demand_batch(cancel_executions.ids);
+  chosen := array(
+    select executions.id from app_public.executions
+    where executions.tenant_id = tenant and executions.id = any (cancel_executions.ids) and executions.completed_at is null and executions.deleted_at is null
+    order by executions.id
+    for no key update
+  );
+  perform app_private.end_executions(tenant, chosen, 'cancelled');
+  perform app_private.end_children(tenant, chosen);
+  perform app_private.wake_parents(chosen);
+  return chosen;
+end $$;
+
+comment on function app_public.cancel_executions(uuid[]) is E'@behavior -*\nCancels those of up to 1,000 executions that are not over, and the executions that they started; answers with the ids of those cancelled.';
+grant execute on function app_public.cancel_executions(uuid[]) to agentflow_user;
+--! EndIncluded app_public/functions/cancel_executions.sql
+--! Included app_public/functions/retry_executions.sql
+/*
+ * As retry_execution, for many as one statement: those that failed or were cancelled, whose workflow can be executed by who acts, and that nobody
+ * has repeated yet. The old rows are locked, so of two callers at the same time only one repeats an execution.
+ */
+create or replace function app_public.retry_executions(ids uuid[])
+returns uuid[]
+language plpgsql security definer
+set search_path = pg_catalog, pg_temp
+as $$
+#variable_conflict use_column
+declare
+  tenant constant uuid := app_public.current_tenant_id();
+  chosen uuid[];
+  made uuid[];
+begin
+  perform app_private.demand('executions:execute');
+  perform app_private.demand_batch(retry_executions.ids);
+  chosen := array(
+    select executions.id from app_public.executions
+    where executions.tenant_id = tenant and executions.id = any (retry_executions.ids) and executions.status in ('failed', 'cancelled') and executions.deleted_at is null
+    order by executions.id
+    for no key update
+  );
+  with repeated as (
+    insert into app_public.executions (tenant_id, user_id, workflow_id, workflow_version_id, initial_state, retry_of_execution_id, only_node_id, is_test)
+    select tenant, app_public.current_user_id(), old.workflow_id, old.workflow_version_id, old.initial_state, old.id, old.only_node_id,
+      old.is_test or workflows.status = 'draft'
+    from app_public.executions as old
+    join app_public.workflows on workflows.tenant_id = tenant and workflows.id = old.workflow_id
+    where old.tenant_id = tenant and old.id = any (chosen)
+      and (workflows.status = 'published' or workflows.status = 'draft' and app_private.may('workflows:test'))
+      and (workflows.deleted_at is null or app_private.may('workflows:publish'))
+      and not exists (select from app_public.executions as later where later.tenant_id = tenant and later.retry_of_execution_id = old.id)
+    order by old.created_at, old.id
+    returning executions.id
+  )
+  select coalesce(array_agg(repeated.id), '{}') into made from repeated;
+  return made;
+end $$;
+
+comment on function app_public.retry_executions(uuid[]) is E'@behavior -*\nRepeats those of up to 1,000 executions that failed or were cancelled and that nobody has repeated yet, as new ones; answers with the ids of the new ones.';
+grant execute on function app_public.retry_executions(uuid[]) to agentflow_user;
+--! EndIncluded app_public/functions/retry_executions.sql
 --! Included app_public/functions/test_node.sql
 -- A test run of one node: an execution like any other, but for its graph.
 create or replace function app_public.test_node(workflow_id uuid, node_id text, state jsonb)
@@ -9708,9 +9995,14 @@ create or replace trigger _200_keep_identity
   for each row
   execute function app_private.keep_identity('id', 'tenant_id', 'workflow_id', 'workflow_version_id', 'user_id', 'initial_state', 'created_at', 'idempotency_key', 'parent_execution_id', 'parent_node_id', 'retry_of_execution_id', 'retry_from_node_id', 'only_node_id', 'depth', 'is_test');
 
+-- What the engine does all the time is told apart here, where it costs no call. An end that also says when the execution began takes both
+-- steps at once.
 create or replace trigger _300_check_transition
   before update of status on app_public.executions
-  for each row when (old.status is distinct from new.status)
+  for each row when (old.status is distinct from new.status
+    and not (old.status = 'running' and new.status = 'completed'
+      or old.status = 'pending' and new.status = 'running'
+      or old.status = 'pending' and new.status = 'completed' and old.started_at is distinct from new.started_at))
   execute function app_private.check_transition('pending>running', 'pending>failed', 'pending>cancelled', 'running>completed', 'running>failed', 'running>cancelled');
 
 create or replace trigger _310_keep_finished
@@ -9720,7 +10012,7 @@ create or replace trigger _310_keep_finished
 
 create or replace trigger _400_touch
   before update on app_public.executions
-  for each row
+  for each row when (new.updated_at is distinct from now())
   execute function app_private.touch();
 
 create or replace trigger _410_stamp_deleted_by
@@ -10091,6 +10383,13 @@ alter table app_private.operator_grants force row level security;
 drop policy if exists owner_all on app_private.operator_grants;
 create policy owner_all on app_private.operator_grants to agentflow_owner using (true) with check (true);
 --! EndIncluded policies/operator_grants.sql
+--! Included policies/provider_identities.sql
+alter table app_private.provider_identities enable row level security;
+alter table app_private.provider_identities force row level security;
+
+drop policy if exists owner_all on app_private.provider_identities;
+create policy owner_all on app_private.provider_identities to agentflow_owner using (true) with check (true);
+--! EndIncluded policies/provider_identities.sql
 --! Included policies/tenant_erasures.sql
 alter table app_private.tenant_erasures enable row level security;
 alter table app_private.tenant_erasures force row level security;
@@ -10665,7 +10964,7 @@ grant select (id, user_id, tenant_id, name, key_prefix, permissions, status, rev
   created_at, updated_at, deleted_at, created_by, updated_by, deleted_by) on app_public.api_keys to agentflow_user, agentflow_operator;
 --! EndIncluded grants/api_keys.sql
 --! Included grants/audit_logs.sql
--- No sequence_number: it counts the rows of all tenants, and would tell one how busy the others are.
+-- No log_number: it counts the rows of all tenants, and would tell one how busy the others are.
 revoke all on app_public.audit_logs from public, agentflow_visitor, agentflow_user, agentflow_operator, agentflow_worker;
 grant select (id, user_id, tenant_id, action, entity_type, entity_id, old_value, new_value, ip_address, user_agent, created_at,
   api_key_id, request_id, entity_key) on app_public.audit_logs to agentflow_user, agentflow_operator;
@@ -10740,6 +11039,11 @@ comment on column app_private.operator_grants.may_act is 'May also suspend the t
 comment on column app_private.operator_grants.granted_by is 'The database login that opened it.';
 comment on column app_private.operator_grants.ended_at is 'When it was ended before its time; null when it was not.';
 --! EndIncluded comments/operator_grants.sql
+--! Included comments/provider_identities.sql
+comment on table app_private.provider_identities is 'By which name an identity provider knows a user; made when the user first comes from there.';
+comment on column app_private.provider_identities.issuer is 'The provider, as its tokens name it (iss).';
+comment on column app_private.provider_identities.subject is 'The person, as the provider names it (sub).';
+--! EndIncluded comments/provider_identities.sql
 --! Included comments/tenant_erasures.sql
 comment on table app_private.tenant_erasures is 'Certificates of erased tenants: what there was, and nothing of what it said.';
 comment on column app_private.tenant_erasures.row_counts is 'How many rows of each table were erased.';
@@ -11183,7 +11487,7 @@ comment on column app_public.audit_logs.request_id is
   'Id of the request, as in the server log.';
 comment on column app_public.audit_logs.entity_key is
   'The id of the entity where it is no UUID: a flow.';
-comment on column app_public.audit_logs.sequence_number is
+comment on column app_public.audit_logs.log_number is
   'Counts the rows of all tenants: the order in which they are sealed.';
 comment on column app_public.audit_logs.tenant_id is
   'The tenant that this row belongs to. Never changes.';
