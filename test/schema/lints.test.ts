@@ -26,7 +26,11 @@ const breaches: Record<string, [sql: string, object: string][]> = {
     ['alter policy select_tenant on app_public.flows using (true)', 'select_tenant on app_public.flows'],
   ],
   policy_without_check: [['create policy writes on app_public.flows for update to agentflow_user using (tenant_id = (select app_public.current_tenant_id()))', 'writes on app_public.flows']],
-  policy_without_tenant: [['create policy own on app_public.flows for select to agentflow_user using (created_by = (select app_public.current_user_id()))', 'own on app_public.flows']],
+  policy_without_tenant: [
+    ['create policy own on app_public.flows for select to agentflow_user using (tenant_id = (select app_public.current_tenant_id()) or is_active = 2)', 'own on app_public.flows'],
+    ['create policy own on app_public.flows for select to agentflow_user using (tenant_id = (select app_public.current_tenant_id()) and is_active = 1 or is_active = 2)', 'own on app_public.flows'],
+    ['create policy own on app_public.flows for select to agentflow_user using (created_by = (select app_public.current_user_id()))', 'own on app_public.flows'],
+  ],
   policy_calls_per_row: [
     ['create policy slow on app_public.flows for select to agentflow_user using (tenant_id = app_public.current_tenant_id())', 'slow on app_public.flows'],
     ['create policy slow on app_public.flows for select to agentflow_user using (tenant_id = current_setting(\'jwt.claims.tenant_id\')::uuid)', 'slow on app_public.flows'],
@@ -35,14 +39,20 @@ const breaches: Record<string, [sql: string, object: string][]> = {
     'create function app_private.dice() returns boolean language sql volatile return random() > 0.5; create policy dice on app_public.flows for select to agentflow_user using (app_private.dice())', 'dice on app_public.flows']],
   tenant_column_missing: [['create table app_public.strays (id uuid primary key)', 'app_public.strays']],
   reference_without_tenant: [['alter table app_public.sources add constraint fk_sources_other foreign key (id) references app_public.workflows (id)', 'fk_sources_other on app_public.sources']],
-  unique_without_tenant: [['create unique index idx_workflows_name on app_public.workflows (name)', 'app_public.idx_workflows_name']],
+  unique_without_tenant: [
+    ['alter table app_public.workflows add constraint idx_workflows_alone exclude using hash (name with =)', 'app_public.idx_workflows_alone'],
+    ['create unique index idx_workflows_name on app_public.workflows (name)', 'app_public.idx_workflows_name'],
+  ],
   index_led_by_tenant_missing: [[stray, 'app_public.strays']],
   reference_without_index: [['drop index app_public.idx_executions_workflow_version_id', 'fk_executions_workflow_version_id on app_public.executions']],
   reference_blocks_erasure: [['alter table app_public.sources add constraint fk_sources_other foreign key (tenant_id, id) references app_public.sources (tenant_id, id)', 'fk_sources_other on app_public.sources']],
   index_twice: [['create index idx_users_status_again on app_public.users (status)', 'app_public.idx_users_status_again']],
   index_not_valid: [],
   constraint_not_validated: [['alter table app_public.users add constraint chk_users_more check (name <> \'\') not valid', 'chk_users_more on app_public.users']],
-  trigger_disabled: [['alter table app_public.workflows disable trigger user', '_200_keep_identity on app_public.workflows']],
+  trigger_disabled: [
+    ['alter table app_public.workflows disable trigger user', '_200_keep_identity on app_public.workflows'],
+    ['alter table app_public.workflows enable replica trigger _200_keep_identity', '_200_keep_identity on app_public.workflows'],
+  ],
   primary_key_missing: [['create table app_private.strays (id uuid)', 'app_private.strays']],
   definer_without_search_path: [
     ['create function app_private.power() returns void language sql security definer as \'\'', 'app_private.power()'],
@@ -71,6 +81,9 @@ const breaches: Record<string, [sql: string, object: string][]> = {
     ['grant delete on app_public.workflows to agentflow_user', 'app_public.workflows'],
     ['grant select on app_public.workflows to agentflow_visitor', 'app_public.workflows'],
     ['grant select on app_public.workflows to public', 'app_public.workflows'],
+    ['grant select (name) on app_public.workflows to agentflow_visitor', 'app_public.workflows.name'],
+    ['grant select on app_public.workflows to agentflow_user with grant option', 'app_public.workflows'],
+    ['grant select on sequence app_public.flow_executions_id_seq to agentflow_user', 'app_public.flow_executions_id_seq'],
   ],
   identity_writable: [['grant update (tenant_id) on app_public.workflows to agentflow_user', 'app_public.workflows.tenant_id']],
   secret_selectable: [
@@ -114,6 +127,7 @@ const breaches: Record<string, [sql: string, object: string][]> = {
   ],
   jobs_reachable: [['grant usage on schema graphile_migrate to agentflow_user', 'schema graphile_migrate']],
   foreign_table_there: [],
+  role_too_strong: [],
   rule_there: [['create rule silent as on delete to app_public.flows do instead nothing', 'silent on app_public.flows']],
   definer_for_visitors: [['grant execute on function app_private.may(text) to agentflow_visitor; alter function app_private.may(text) security definer', 'app_private.may(text)']],
   extension_in_reach: [
@@ -162,11 +176,15 @@ test.each(Object.entries(breaches).flatMap(([lint, list]) => list.map(([sql, obj
   }
 });
 
-test('foreign_table_there notices a table of another server, which only a superuser can bring', async () => {
+test.each([
+  ['foreign_table_there', 'create foreign data wrapper nowhere; create server nowhere foreign data wrapper nowhere; create foreign table app_public.strays (id uuid) server nowhere', 'app_public.strays'],
+  ['role_too_strong', 'alter role agentflow_user bypassrls', 'role agentflow_user'],
+  ['role_too_strong', 'grant pg_read_all_data to agentflow_visitor', 'role agentflow_visitor'],
+])('%s notices what only a superuser can do: %s', async (lint, sql, object) => {
   await withClient(clusterUrl(testCluster(), 'postgres', db.name), async (client) => {
     await client.query('begin');
-    await client.query('create foreign data wrapper nowhere; create server nowhere foreign data wrapper nowhere; create foreign table app_public.strays (id uuid) server nowhere');
-    expect(await runLintsHere(client, ['foreign_table_there'])).toMatchObject([{ level: 'error', object: 'app_public.strays' }]);
+    await client.query(sql);
+    expect(await runLintsHere(client, [lint])).toMatchObject([{ level: 'error', object }]);
     await client.query('rollback');
   });
 });

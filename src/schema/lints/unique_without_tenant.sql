@@ -1,9 +1,9 @@
--- A unique key over all tenants tells one tenant what another has. Keys of random values tell nothing.
+-- A unique key, or an exclusion, over all tenants tells one tenant what another has. Keys of random values tell nothing.
 select 'error' as level, i.indexrelid::regclass::text as object, format('unique over all tenants: %s', pg_get_indexdef(i.indexrelid)) as message,
   'Begin the key with tenant_id.' as remedy
 from pg_index i
 join pg_class c on c.oid = i.indrelid
-where c.relnamespace = 'app_public'::regnamespace and i.indisunique and not c.relispartition
+where c.relnamespace = 'app_public'::regnamespace and (i.indisunique or i.indisexclusion) and not c.relispartition
   and exists (select from pg_attribute a where a.attrelid = c.oid and a.attname = 'tenant_id')
   and not exists (
     select from pg_attribute a
