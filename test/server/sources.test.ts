@@ -1,5 +1,8 @@
 /** Secrets and artifacts over the API, and a whole run that uses both. */
+import pino from 'pino';
+import { loadWorkflowTools } from '../../src/cli/workflow-tools.ts';
 import { SecretBox } from '../../src/secrets.ts';
+import { startServer } from '../../src/server/index.ts';
 import { createSources, trySource } from '../../src/sources/index.ts';
 import { resealSecrets, type Resealed } from '../../src/store/sealed-secrets.ts';
 import { useApi } from '../support/api.ts';
@@ -155,12 +158,11 @@ test('a new key takes the place of the old one without a pause', () => {
 });
 
 test('API keys outlive a new secret key, and move to it when they are used', async () => {
-  const { startServer } = await import('../../src/server/index.ts');
-  const pino = (await import('pino')).default;
   const { createApiKey } = await api.data('john', 'mutation { createApiKey(input: {name: "outlives", permissions: {workflows: ["read"]}}) { key apiKey { id } } }');
+  const workflowTools = await loadWorkflowTools();
   const serve = (secretKey: string, oldSecretKeys: string[]): ReturnType<typeof startServer> => startServer({
     config: { host: '127.0.0.1', port: 0, jwtSecret: api.db.jwtSecret, secretKey, oldSecretKeys, environment: 'test' },
-    authenticatorUrl: api.db.url('agentflow_authenticator'), log: pino({ level: 'silent' }), workflowTools: null as never,
+    authenticatorUrl: api.db.url('agentflow_authenticator'), log: pino({ level: 'silent' }), workflowTools,
   });
   const fresh = 'n'.repeat(40);
   const statusAt = async (url: string): Promise<number> => (await fetch(`${url}/graphql`, { method: 'POST', headers: { 'content-type': 'application/json', 'x-api-key': createApiKey.key }, body: '{"query":"{ currentUser { email } }"}' })).status;
