@@ -1,4 +1,4 @@
-/** CPU seconds that processes have used: what a request costs, however busy the machine is. Linux only; null elsewhere. */
+/** CPU seconds and memory of processes: what work costs, however busy the machine is. Linux only; null elsewhere. */
 import { readdirSync, readFileSync } from 'node:fs';
 
 const ticksPerSecond = 100;
@@ -32,4 +32,13 @@ export function cpuSecondsWithChildren(pid: number): number | null {
   if (own === null) return null;
   const children = readdirSync('/proc').filter((name) => /^\d+$/.test(name)).map(statOf).filter((stat) => stat?.parent === pid);
   return children.reduce((sum, stat) => sum + stat!.seconds, own.seconds + own.endedSeconds);
+}
+
+/** Resident memory; 0 where the kernel does not tell. */
+export function residentMegabytes(pid: number): number {
+  try {
+    return Math.round(Number(/VmRSS:\s+(\d+)/.exec(readFileSync(`/proc/${pid}/status`, 'utf8'))?.[1] ?? 0) / 1024);
+  } catch {
+    return 0;
+  }
 }

@@ -23,6 +23,17 @@ export interface WorkerSessionOptions {
   onChanged(executionIds: string[], processId: number): void;
 }
 
+interface Beat {
+  registered: boolean;
+  /** Ids of executions. */
+  lost: string[];
+}
+
+interface Sweep {
+  dead: number;
+  unsealed: boolean;
+}
+
 const beatEveryMs = 5_000;
 const answerWithinMs = 10_000;
 /** After a broken connection all workers come back at once: let them register before anybody is taken for dead. */
@@ -105,10 +116,10 @@ export class WorkerSession {
           await this.#connect();
           await this.#beat();
           await pause(graceAfterReconnectMs, signal);
+          await this.#sweep();
         } else {
-          await this.#beat();
+          await this.#beatAndSweep();
         }
-        await this.#sweep();
         failures = 0;
       } catch (error) {
         failures += 1;
@@ -119,11 +130,30 @@ export class WorkerSession {
   }
 
   async #beat(): Promise<void> {
+    const { rows } = await this.#current().query<Beat>('select registered, lost from app_private.heartbeat($1, $2, $3, $4)', this.#holdings());
+    await this.#heed(rows[0]!);
+  }
+
+  /** Both in one statement, so that a worker that has nothing to do asks little. */
+  async #beatAndSweep(): Promise<void> {
+    const { rows } = await this.#current().query<Beat & Sweep>({
+      name: 'beat_and_sweep',
+      text: `select beat.registered, beat.lost, case when beat.registered then app_private.sweep_workers($1) else 0 end as dead, app_private.has_unsealed_audit() as unsealed
+        from app_private.heartbeat($1, $2, $3, $4) as beat`,
+      values: this.#holdings(),
+    });
+    await this.#heed(rows[0]!);
+    if (rows[0]!.registered) await this.#note(rows[0]!);
+    else await this.#sweep();
+  }
+
+  /** What a heartbeat says: this worker, its job pools, and the leases that it drives. */
+  #holdings(): unknown[] {
     const driven = this.#options.driven();
-    const { rows } = await this.#current().query<{ registered: boolean; lost: string[] }>(
-      'select registered, lost from app_private.heartbeat($1, $2, $3, $4)',
-      [this.#id, this.#options.jobWorkerIds(), driven.map((lease) => lease.executionId), driven.map((lease) => lease.attempt)]);
-    const { registered, lost } = rows[0]!;
+    return [this.#id, this.#options.jobWorkerIds(), driven.map((lease) => lease.executionId), driven.map((lease) => lease.attempt)];
+  }
+
+  async #heed({ registered, lost }: Beat): Promise<void> {
     if (lost.length > 0) this.#options.onLost(lost);
     if (!registered) await this.#registerAnew();
   }
@@ -140,9 +170,11 @@ export class WorkerSession {
   }
 
   async #sweep(): Promise<void> {
-    const { rows } = await this.#current().query<{ dead: number; unsealed: boolean }>(
-      'select app_private.sweep_workers($1) as dead, app_private.has_unsealed_audit() as unsealed', [this.#id]);
-    const { dead, unsealed } = rows[0]!;
+    const { rows } = await this.#current().query<Sweep>('select app_private.sweep_workers($1) as dead, app_private.has_unsealed_audit() as unsealed', [this.#id]);
+    await this.#note(rows[0]!);
+  }
+
+  async #note({ dead, unsealed }: Sweep): Promise<void> {
     if (dead > 0) this.#options.log.info({ dead }, 'took over from workers that died');
     if (unsealed) await this.#sealAudit();
     if (this.#tasksOf !== this.#id) await this.#registerTasks();
