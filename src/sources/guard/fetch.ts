@@ -104,7 +104,10 @@ export function refusalIn(error: unknown): NodeError | null {
 
 /** The body counts its bytes as they come, after decompression, and fails at the cap. */
 function limited(response: Response, maxBytes: number): Response {
-  if (response.body === null) return response;
+  // The connection is cut at the length that was announced; only what is decompressed can become more.
+  const length = response.headers.get('content-length');
+  const isBounded = length !== null && Number(length) <= maxBytes && !response.headers.has('content-encoding');
+  if (response.body === null || isBounded) return response;
   let seen = 0;
   const counter = new TransformStream<Uint8Array, Uint8Array>({
     transform(chunk, controller) {
