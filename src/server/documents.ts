@@ -2,7 +2,7 @@
 import { type DocumentNode, GraphQLError, type GraphQLSchema, Kind, parse, Source, validate, visit } from 'postgraphile/graphql';
 import { AgentFlowError, errorRegistry } from '../errors.ts';
 import { type Cost, costsOf, type Variables } from './cost.ts';
-import { limitErrorsOf, maxCost, maxTokens } from './limits.ts';
+import { isDeeperThan, limitErrorsOf, maxCost, maxTokens, maxVariableDepth } from './limits.ts';
 
 type Parsed =
   | { document: DocumentNode; errors?: undefined; costs: ReadonlyMap<string, Cost>; isIntrospection: boolean }
@@ -41,6 +41,11 @@ export class Documents {
   costOf({ query, variables, operationName }: Operation): number {
     const parsed = this.prepare(query);
     if (parsed.errors) return 0;
+    if (isDeeperThan(variables, maxVariableDepth)) {
+      throw new AgentFlowError('LIMIT_EXCEEDED', `A variable is more than ${maxVariableDepth} levels deep.`, {
+        remedy: 'Send flatter values.', details: { limit: 'variableDepth', allowed: maxVariableDepth, field: 'variables' },
+      });
+    }
     const cost = operationName === undefined ? [...parsed.costs.values()][0] : parsed.costs.get(operationName);
     const found = cost?.(variables) ?? 0;
     if (found <= maxCost) return found;

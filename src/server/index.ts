@@ -62,6 +62,8 @@ const statementTimeoutMs = 30_000;
 const connectTimeoutMs = 5_000;
 const poolSize = 20;
 const requestTimeoutMs = 60_000;
+/** Longer than the minute that proxies keep a connection: who closes first must be they, or a request may meet a closed one. */
+const keepAliveMs = 65_000;
 /** Several changes in a row make one reload. */
 const schemaSettleMs = 200;
 
@@ -99,7 +101,7 @@ async function open(options: ServerOptions, keys: IdentityKeys, opened: (() => P
     log, face: face.config, admission, health: readiness, artifact: artifactHandler(pool, statementTimeoutMs), schemas: workflowTools.schemas,
     graphql: (request, response, next) => void api.now.router(request, response, next),
   });
-  const server = http.createServer({ requestTimeout: requestTimeoutMs }, app);
+  const server = http.createServer({ requestTimeout: requestTimeoutMs, keepAliveTimeout: keepAliveMs }, app);
   await listen(server, config.host, config.port);
   const webSockets = serveWebSockets({ server, graphql: api.first.graphql, admission, maskError: api.first.maskError, log, isTrustedProxy: app.get('trust proxy fn') as (address: string, hop: number) => boolean });
   let closing: Promise<void> | undefined;

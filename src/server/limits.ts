@@ -2,7 +2,7 @@
  * Bounds on one GraphQL document: depth, fields, aliases, directives, sign-ins. They are looked at before GraphQL validates it, since some of its rules
  * take time that grows with the square of a hostile document. Fragments count where they are spread, and each is measured once.
  */
-import { type DocumentNode, type FragmentDefinitionNode, GraphQLError, Kind, type OperationDefinitionNode, type SelectionNode, type SelectionSetNode } from 'postgraphile/graphql';
+import { type DocumentNode, type FragmentDefinitionNode, GraphQLError, Kind, type OperationDefinitionNode, type SelectionNode, type SelectionSetNode, type ValueNode } from 'postgraphile/graphql';
 
 export const maxBodyBytes = 3 * 1024 * 1024;
 export const maxQueryLength = 100_000;
@@ -13,6 +13,9 @@ export const maxRootFields = 30;
 export const maxAliases = 50;
 export const maxDirectives = 50;
 export const maxOperations = 50;
+/** Lists and objects within each other, in a literal and in a variable. */
+export const maxLiteralDepth = 30;
+export const maxVariableDepth = 300;
 /** Rows, roughly: see cost.ts. */
 export const maxCost = 10_000;
 export const defaultPageSize = 20;
@@ -30,10 +33,11 @@ interface Measure {
   ownFields: number;
   aliases: number;
   directives: number;
+  literalDepth: number;
   signIns: number;
 }
 
-const nothing: Measure = { depth: 0, fields: 0, ownFields: 0, aliases: 0, directives: 0, signIns: 0 };
+const nothing: Measure = { depth: 0, fields: 0, ownFields: 0, aliases: 0, directives: 0, literalDepth: 0, signIns: 0 };
 
 /** Empty when the document is within the limits. */
 export function limitErrorsOf(document: DocumentNode): GraphQLError[] {
@@ -68,9 +72,24 @@ function faultsOf(operation: OperationDefinitionNode, measure: Measure): Fault[]
     { limit: 'rootFields', allowed: maxRootFields, found: ownFields, message: `The operation has ${ownFields} fields at the top` },
     { limit: 'aliases', allowed: maxAliases, found: aliases, message: `The operation has ${aliases} aliases` },
     { limit: 'directives', allowed: maxDirectives, found: directives, message: `The operation has ${directives} directives` },
+    { limit: 'literalDepth', allowed: maxLiteralDepth, found: measure.literalDepth, message: `The operation has a value that is ${measure.literalDepth} levels deep` },
     { limit: 'signIns', allowed: maxSignIns, found: signIns, message: 'An operation may sign in once.' },
   ];
   return all.filter(({ allowed, found }) => found > allowed);
+}
+
+function literalDepthOf(value: ValueNode): number {
+  if (value.kind === Kind.LIST) return 1 + Math.max(0, ...value.values.map(literalDepthOf));
+  if (value.kind === Kind.OBJECT) return 1 + Math.max(0, ...value.fields.map((field) => literalDepthOf(field.value)));
+  return 0;
+}
+
+/** Is anything in it deeper than that? Looks no further than that. */
+export function isDeeperThan(value: unknown, levels: number): boolean {
+  if (typeof value !== 'object' || value === null) return false;
+  if (levels === 0) return true;
+  for (const part of Array.isArray(value) ? value : Object.values(value)) if (isDeeperThan(part, levels - 1)) return true;
+  return false;
 }
 
 class Measuring {
@@ -88,6 +107,7 @@ class Measuring {
       ownFields: sum.ownFields + part.ownFields,
       aliases: sum.aliases + part.aliases,
       directives: sum.directives + part.directives,
+      literalDepth: Math.max(sum.literalDepth, part.literalDepth),
       signIns: sum.signIns + part.signIns,
     }), nothing);
   }
@@ -107,6 +127,7 @@ class Measuring {
       ownFields: 1,
       aliases: inner.aliases + (selection.alias ? 1 : 0),
       directives: inner.directives + directives,
+      literalDepth: Math.max(inner.literalDepth, ...(selection.arguments ?? []).map(({ value }) => literalDepthOf(value))),
       // One sign-in below another field would be none: whatever has the name counts.
       signIns: inner.signIns + (signInFields.has(name) ? 1 : 0),
     };

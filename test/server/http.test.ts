@@ -162,11 +162,19 @@ describe('limits on a document', () => {
     ['one field 5,000 times', `{ ${'__typename '.repeat(5_000)} }`, /5000 fields/],
     ['operations', many(51, (index) => `query Q${index} { __typename }`), /51 operations/],
     ['tokens', `{ ${'a '.repeat(20_001)} }`, /20000 tokens/],
+    ['values', `{ workflows(filter: ${'{ and: ['.repeat(16)}${']}'.repeat(16)}) { totalCount } }`, /32 levels deep/],
   ])('%s', async (_what, query, message) => {
     const answer = await api.query('john', query);
     expect(new Set(codesOf(answer))).toEqual(new Set(['LIMIT_EXCEEDED']));
     expect(answer.data).toBeUndefined();
     expect(answer.errors!.map((error) => error.message).join(' ')).toMatch(message);
+  });
+
+  test('variables', async () => {
+    const nested = JSON.parse(`${'{"and":['.repeat(500)}${']}'.repeat(500)}`) as object;
+    const answer = await api.query('john', 'query ($f: WorkflowFilter) { workflows(filter: $f) { totalCount } }', { f: nested });
+    expect([answer.status, ...codesOf(answer)]).toEqual([400, 'LIMIT_EXCEEDED']);
+    expect(answer.errors![0]!.extensions).toMatchObject({ limit: 'variableDepth', field: 'variables' });
   });
 
   test('a fragment that spreads itself is refused', async () => {
