@@ -27,7 +27,7 @@ test('who is refused an operation is noted once, with the operation', async () =
 });
 
 test('a wrong password and a sign-in are there', async () => {
-  const [{ email, password }] = api.db.samples.users as [{ email: string; password: string }];
+  const { email, password } = api.db.samples.users[0]!;
   const signIn = (given: string) => api.query('visitor', 'mutation ($email: String!, $password: String!) { authenticate(input: {email: $email, password: $password}) { jwt } }', { email, password: given });
   await signIn('wrong');
   await signIn(password);

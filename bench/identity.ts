@@ -1,0 +1,42 @@
+/** What identity and audit cost. `audit`: writes with the audit log and without. */
+import { parseArgs } from 'node:util';
+import { auditCost } from './identity/audit.ts';
+import { bleed } from './identity/bleed.ts';
+import { keyLookups } from './identity/keys.ts';
+import { requestsByIdentity } from './identity/requests.ts';
+import { sealing } from './identity/sealing.ts';
+import { withOwnCluster } from './support/own-cluster.ts';
+import { printJson, printTable, type TableRow } from './support/table.ts';
+
+export const usage = `npm run bench -- identity [audit|keys|requests|bleed|sealing ...] [--long] [--json]
+  audit     writes with the audit log and without: single rows and a thousand at a time, by one client and by sixteen
+  keys      looking up an API key among many (--long: a million)
+  requests  requests over HTTP by a token, by a key, and by nobody
+  bleed     many clients of many tenants over five connections: rows that are not theirs (--long: 200 clients, 200,000 requests; --pooler HOST:PORT: through one)
+  sealing   sealing and checking the audit chain (--long: 100,000 rows), and which row a changed byte is found in
+None named: all of them.`;
+
+export async function run(args: string[]): Promise<void> {
+  const { values, positionals } = parseArgs({ args, allowPositionals: true, options: { long: { type: 'boolean', default: false }, json: { type: 'boolean', default: false }, pooler: { type: 'string' } } });
+  const { long, json, pooler } = values;
+  const results: Record<string, TableRow[]> = {};
+  await withOwnCluster({}, async (cluster) => {
+    const parts: Record<string, () => Promise<TableRow[]>> = {
+      audit: () => auditCost(cluster, long ? { rounds: 5, seconds: 5 } : { rounds: 3, seconds: 2 }),
+      keys: () => keyLookups(cluster, long ? 1_000_000 : 20_000),
+      requests: () => requestsByIdentity(cluster, long ? { rounds: 5, seconds: 5 } : { rounds: 3, seconds: 2 }),
+      bleed: () => bleed(cluster, { ...(long ? { clients: 200, tenants: 50, requests: 200_000 } : { clients: 40, tenants: 10, requests: 5_000 }), pooler: pooler ?? null }),
+      sealing: () => sealing(cluster, long ? 100_000 : 10_000),
+    };
+    for (const name of positionals.length > 0 ? positionals : Object.keys(parts)) {
+      const part = parts[name];
+      if (part === undefined) throw new Error(`There is no part ${name}.\n${usage}`);
+      results[name] = await part();
+      if (!json) {
+        process.stdout.write(`\n${name}\n`);
+        printTable(results[name]);
+      }
+    }
+  });
+  if (json) printJson(results);
+}
