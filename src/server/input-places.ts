@@ -14,7 +14,7 @@ export function notePlaces(errors: readonly GraphQLError[], variables: Variables
   for (const error of errors) {
     const original = deepestOriginal(error);
     if (!isDatabaseError(original) || !original.code.startsWith('22') || original.column) continue;
-    const node = error.nodes?.find((candidate) => candidate.kind === 'Field') as FieldNode | undefined;
+    const node = error.nodes?.find((candidate) => candidate.kind === 'Field');
     const place = node && placeIn(argumentsOf(node, variables), original);
     if (place !== undefined) original.column = place;
   }

@@ -1,6 +1,5 @@
 /** Refused values are told with the name of their field. */
 import 'postgraphile';
-import type { GraphQLError } from 'postgraphile/graphql';
 import { notePlaces } from '../input-places.ts';
 
 export const InputPlacesPlugin: GraphileConfig.Plugin = {
@@ -10,7 +9,7 @@ export const InputPlacesPlugin: GraphileConfig.Plugin = {
     middleware: {
       async execute(next, { args }) {
         const result = await next();
-        if (result !== null && typeof result === 'object' && 'errors' in result && result.errors) notePlaces(result.errors as GraphQLError[], args.variableValues);
+        if (result !== null && typeof result === 'object' && 'errors' in result && result.errors) notePlaces(result.errors, args.variableValues);
         return result;
       },
     },

@@ -43,7 +43,7 @@ function setPage($connection: Paged, $first: Step, $last: Step | null, $offset: 
 }
 
 function planless<T extends object>({ applyPlan: _, ...argument }: T & { applyPlan?: unknown }): Omit<T, 'applyPlan'> {
-  return argument as Omit<T, 'applyPlan'>;
+  return argument;
 }
 
 export const PageSizePlugin: GraphileConfig.Plugin = {
