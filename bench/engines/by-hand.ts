@@ -4,7 +4,7 @@ import path from 'node:path';
 import { randomUUID } from 'node:crypto';
 import pg from 'pg';
 import { Lane } from '../../src/store/lane.ts';
-import { callServer, eachOf, stepsEach, type Engine, type EngineOptions, type Kind } from './engine.ts';
+import { callServer, eachOf, stepsOf, type Engine, type EngineOptions, type Kind } from './engine.ts';
 
 const batch = 500;
 const maxDriven = 1_000;
@@ -35,7 +35,7 @@ export async function openWith({ urls, effectUrl }: EngineOptions, files: string
   let waits: (() => void) | null = null;
 
   const checkpoints = new Lane<Step, undefined>({
-    maxItems: batch * stepsEach, maxWeight: Infinity,
+    maxItems: batch * stepsOf.effect, maxWeight: Infinity,
     async send(steps) {
       await pool.query({ name: 'checkpoint', text: insertSteps, values: columns(steps) });
       return steps.map(() => undefined);
@@ -79,11 +79,11 @@ export async function openWith({ urls, effectUrl }: EngineOptions, files: string
 
   async function drive(execution: Claimed): Promise<void> {
     const steps: Step[] = [];
-    for (let step = 1; step <= stepsEach; step += 1) {
+    for (let step = 1; step <= stepsOf.effect; step += 1) {
       const startedAt = new Date().toISOString();
       const output = execution.kind === 'pure' ? 'done' : await callServer(effectUrl, step);
       const row = { executionId: execution.id, attempt: execution.attempt, nodeId: `step_${step}`, output: JSON.stringify(output), sequence: step, startedAt, completedAt: new Date().toISOString() };
-      if (execution.kind === 'effect' && step < stepsEach) await checkpoints.add(row);
+      if (execution.kind === 'effect' && step < stepsOf.effect) await checkpoints.add(row);
       else steps.push(row);
     }
     await finishes.add({ execution, steps });
@@ -104,7 +104,7 @@ export async function openWith({ urls, effectUrl }: EngineOptions, files: string
       void claim();
     });
     await done;
-    const { rows: [state] } = await pool.query<{ ok: boolean }>(`select count(*) = count(*) filter (where status = 'completed') and (select count(*) from node_executions) = count(*) * ${stepsEach} as ok from executions`);
+    const { rows: [state] } = await pool.query<{ ok: boolean }>(`select count(*) = count(*) filter (where status = 'completed') and (select count(*) from node_executions) = count(*) * ${stepsOf.effect} as ok from executions`);
     if (!state!.ok) throw new Error('not every execution completed');
   }
   return { many, one: (kind) => many(kind, 1), close: () => pool.end() };

@@ -1,9 +1,9 @@
 /** What every engine of a contest can do, and what it is told. An engine runs in a process of its own. */
 
-/** Five nodes without effect, or five that each call a server on this machine. */
-export type Kind = 'pure' | 'effect';
+/** Five nodes without effect, five that each call a server on this machine, or a flow of three tasks that each are kept before the next one begins. */
+export type Kind = 'pure' | 'effect' | 'flow';
 
-export const stepsEach = 5;
+export const stepsOf: Readonly<Record<Kind, number>> = { pure: 5, effect: 5, flow: 3 };
 
 export interface EngineOptions {
   /** Connection strings into a database of its own, by role; peers use the superuser's. */

@@ -1,6 +1,6 @@
 /** graphile-worker alone, with its local queue and batches: one job an execution, no steps, no history. */
 import { Logger, makeWorkerUtils, run, type WorkerUtils } from 'graphile-worker';
-import { callServer, eachOf, stepsEach, type Engine, type EngineOptions, type Kind } from './engine.ts';
+import { callServer, eachOf, stepsOf, type Engine, type EngineOptions, type Kind } from './engine.ts';
 
 const jobsEach = 500;
 
@@ -21,7 +21,7 @@ export async function open({ urls, effectUrl }: EngineOptions): Promise<Engine> 
     taskList: {
       pure: over,
       effect: async () => {
-        for (let step = 1; step <= stepsEach; step += 1) await callServer(effectUrl, step);
+        for (let step = 1; step <= stepsOf.effect; step += 1) await callServer(effectUrl, step);
         over();
       },
     },

@@ -1,7 +1,7 @@
 /** OpenWorkflow: runs of five steps, by its worker. */
 import path from 'node:path';
 import { pathToFileURL } from 'node:url';
-import { callServer, eachOf, stepsEach, type Engine, type EngineOptions, type Kind } from './engine.ts';
+import { callServer, eachOf, stepsOf, type Engine, type EngineOptions, type Kind } from './engine.ts';
 
 interface Step { run<T>(options: { name: string }, work: () => Promise<T>): Promise<T> }
 interface Runnable { run(): Promise<{ result(): Promise<unknown> }> }
@@ -20,17 +20,18 @@ export async function open({ urls, effectUrl, packages }: EngineOptions): Promis
   const backend = await BackendPostgres.connect(urls.postgres);
   const client = new OpenWorkflow({ backend });
   const workflow = (kind: Kind, work: (step: number) => Promise<unknown>): Runnable => client.defineWorkflow({ name: kind }, async ({ step }) => {
-    for (let index = 1; index <= stepsEach; index += 1) await step.run({ name: `step_${index}` }, () => work(index));
-    return stepsEach;
+    for (let index = 1; index <= stepsOf[kind]; index += 1) await step.run({ name: `step_${index}` }, () => work(index));
+    return stepsOf[kind];
   });
   const workflows = {
     pure: workflow('pure', (step) => Promise.resolve({ [`step_${step}`]: 'done' })),
     effect: workflow('effect', (step) => callServer(effectUrl, step)),
+    flow: workflow('flow', (step) => Promise.resolve({ [`step_${step}`]: 'done' })),
   };
   const worker = client.newWorker({ concurrency: atOnce });
   await worker.start();
   const one = async (kind: Kind): Promise<void> => {
-    if (await (await workflows[kind].run()).result() !== stepsEach) throw new Error('a run did not complete');
+    if (await (await workflows[kind].run()).result() !== stepsOf[kind]) throw new Error('a run did not complete');
   };
   return {
     one, many: (kind, count) => eachOf(count, atOnce, () => one(kind)),

@@ -1,7 +1,7 @@
 /** pg-boss: one job an execution; what it does is kept as one result, there are no steps. */
 import path from 'node:path';
 import { pathToFileURL } from 'node:url';
-import { callServer, eachOf, stepsEach, type Engine, type EngineOptions, type Kind } from './engine.ts';
+import { callServer, eachOf, stepsOf, type Engine, type EngineOptions, type Kind } from './engine.ts';
 
 interface Boss {
   on(event: 'error', hear: (error: Error) => void): void;
@@ -26,7 +26,7 @@ export async function open({ urls, effectUrl, packages }: EngineOptions): Promis
     for (let worker = 0; worker < 2; worker += 1) {
       await boss.work(kind, { batchSize: 100, burstWhenBatchFull: true, pollingIntervalSeconds: 0.5 }, async (jobs) => {
         if (kind === 'effect') await eachOf(jobs.length, jobs.length, async () => {
-          for (let step = 1; step <= stepsEach; step += 1) await callServer(effectUrl, step);
+          for (let step = 1; step <= stepsOf.effect; step += 1) await callServer(effectUrl, step);
         });
         left -= jobs.length;
         if (left <= 0) waits?.();
