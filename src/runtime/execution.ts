@@ -15,6 +15,7 @@ import { runEffectNode, runPureNode, type RunEnd } from './node-run.ts';
 import { endsWithATry, leftOverWait, startedNode, type NodeSetting, type RunNodeCommand, type StartedNode } from './node-task.ts';
 import { storedOutcomes, storedSeconds, unfinished } from './stored-nodes.ts';
 import { takenOver } from './taken-over.ts';
+import type { WaitingPlace } from './waiting-room.ts';
 import { Waits } from './waits.ts';
 import type { ExecutionWorld } from './world.ts';
 
@@ -24,6 +25,10 @@ export type StopReason = 'lost' | 'shutdown';
 type Work = { event: RunEvent } | { started: StartedNode; end: NodeEnd };
 
 /** A node that takes longer gets a row that says so. */
+/** Longest wait for a turn in memory. */
+const longestHeldMs = 60_000;
+/** Part of the time limit that may pass so: it counts as time of the execution. */
+const heldShare = 0.05;
 const showRunningAfterMs = 500;
 /** An execution that takes longer is marked as running; until then it is over before anybody could look, and the mark is spared. */
 const showBegunAfterMs = 100;
@@ -40,6 +45,10 @@ export class Execution implements NodeSetting {
   wakesAtMs: number | null = null;
   readonly #abort = new AbortController();
   readonly #over = Promise.withResolvers<void>();
+  readonly #held = Promise.withResolvers<'held'>();
+  /** Where it waits for its turn, or goes on afterwards; null while a job drives it. */
+  #place: WaitingPlace | null = null;
+  #heldMs = 0;
   /** Nodes that an earlier claim left unfinished. */
   readonly #leftOver: Map<string, StoredNode>;
   readonly #seconds: Map<string, number>;
@@ -76,6 +85,11 @@ export class Execution implements NodeSetting {
 
   get signal(): AbortSignal {
     return this.#abort.signal;
+  }
+
+  /** Resolves when it no longer needs the job that drives it: it waits in memory, and goes on by itself. */
+  get held(): Promise<'held'> {
+    return this.#held.promise;
   }
 
   /** Resolves when the execution has ended, waits, or was let go. Rejects when even its failure cannot be written. */
@@ -225,6 +239,7 @@ export class Execution implements NodeSetting {
   /** `result`: null when the time of the wait is up, undefined when the node is tried (again). */
   #resume(started: StartedNode, result: Json | undefined): void {
     if (this.#isOver) return;
+    if (this.#place?.goOn() === false) return this.#release(this.clock.now());
     started.task.resumedWith = result;
     started.task.earlierAttempts = started.record.attempts;
     this.#track(started, started.task.node.hasEffect || started.task.gate !== null ? runEffectNode(started.task) : Promise.resolve(runPureNode(started.task)));
@@ -233,7 +248,21 @@ export class Execution implements NodeSetting {
   /** Nothing runs and something waits for long: the worker is free for others. */
   #suspendIfIdle(): void {
     if (this.#isOver || this.#running.size > 0 || this.#startsPending > 0 || !this.#waits.areLong()) return;
-    this.#release(this.#waits.firstMs());
+    if (!this.#waitsInMemory()) this.#release(this.#waits.firstMs());
+  }
+
+  /** For a turn that comes soon nothing is given back: the claim that would follow could be late for it. */
+  #waitsInMemory(): boolean {
+    const inMs = (this.#waits.firstMs() ?? Infinity) - this.clock.now();
+    const mostMs = this.plan.document.limits.maxSeconds * 1_000 * heldShare;
+    if (!this.#waits.isForATurn() || inMs > longestHeldMs || this.#heldMs + inMs > mostMs) return false;
+    const place = this.world.room.enter();
+    if (place === null) return false;
+    this.#place?.leave();
+    this.#place = place;
+    this.#heldMs += inMs;
+    this.#held.resolve('held');
+    return true;
   }
 
   /** The time is up: what runs is aborted, what waits ends. Their ends come as those of any node. */
@@ -292,6 +321,7 @@ export class Execution implements NodeSetting {
   /** Nothing is driven from here on; the promise is the last thing that is written. */
   #end(written: Promise<boolean>): void {
     this.#isOver = true;
+    this.#place?.leave();
     this.#rows = [];
     this.#waits.clear();
     if (this.#timeLimit !== null) clearTimeout(this.#timeLimit);

@@ -6,7 +6,7 @@ import { longestInPlaceSeconds } from './gate.ts';
 import type { Wait } from './node-record.ts';
 import { endsWithATry, type StartedNode } from './node-task.ts';
 
-interface Waiting { started: StartedNode; untilMs: number | null; timer: NodeJS.Timeout | null }
+interface Waiting { started: StartedNode; reason: string; untilMs: number | null; timer: NodeJS.Timeout | null }
 
 const longestInPlaceMs = longestInPlaceSeconds * 1_000;
 const longestTimerMs = 2 ** 31 - 1;
@@ -37,7 +37,7 @@ export class Waits {
       this.take(id);
       this.#onDue(started, wait.reason);
     }, Math.min(longestTimerMs, Math.max(0, untilMs - this.#clock.now())));
-    this.#waiting.set(id, { started, untilMs, timer });
+    this.#waiting.set(id, { started, reason: wait.reason, untilMs, timer });
   }
 
   /** Ends the wait of one node; null when it does not wait. */
@@ -54,6 +54,12 @@ export class Waits {
   areLong(): boolean {
     const first = this.firstMs();
     return this.#waiting.size > 0 && (first === null || first - this.#clock.now() > longestInPlaceMs);
+  }
+
+  /** The first wait that is over is one for a turn. */
+  isForATurn(): boolean {
+    const first = this.firstMs();
+    return first !== null && [...this.#waiting.values()].some(({ reason, untilMs }) => untilMs === first && endsWithATry(reason));
   }
 
   /** When the first wait is over, by the database's clock; null when only events end them. */

@@ -21,6 +21,7 @@ import { PlanCache } from './plans.ts';
 import { PriceBook } from './prices.ts';
 import { underCaps } from './tenant-caps.ts';
 import { TenantSecrets } from './tenant-secrets.ts';
+import { WaitingRoom } from './waiting-room.ts';
 import { Waker } from './waker.ts';
 import { superviseRunner, type SupervisedRunner } from './runner.ts';
 import type { TaskRuntime } from './tasks.ts';
@@ -60,6 +61,8 @@ export class Worker implements TaskRuntime {
   readonly #settings: WorkerSettings;
   /** By id; null while it is being claimed. */
   readonly #executions = new Map<string, Execution | null>();
+  /** Each of them until it is over or given back, also where its job has ended before. */
+  readonly #lives = new Set<Promise<void>>();
   /** Those among them for which another job came meanwhile. */
   readonly #again = new Set<string>();
   #flowTasks: FlowTaskRegistry = { names: [], testPattern: null, find: () => null };
@@ -97,6 +100,7 @@ export class Worker implements TaskRuntime {
       prices: new PriceBook(() => this.#store.currentPrices()),
       nodeTypes: new Map(nodeTypes.map((type) => [type.type, type])),
       redact: (text) => secrets.redact(text),
+      room: new WaitingRoom(settings.workerConcurrency),
     };
   }
 
@@ -133,11 +137,21 @@ export class Worker implements TaskRuntime {
       this.#again.add(executionId);
       return;
     }
+    const freed = Promise.withResolvers<void>();
+    const life = this.#live(executionId, () => freed.resolve());
+    this.#lives.add(life);
+    life.catch((error: Error) => this.#log.warn({ error: error.message, executionId }, 'an execution was not driven to its end; a heartbeat gives it back'))
+      .finally(() => this.#lives.delete(life));
+    await Promise.race([life, freed.promise]);
+  }
+
+  /** Drives an execution until it is over or given back. `free`: told when the job need not wait for that. */
+  async #live(executionId: string, free: () => void): Promise<void> {
     this.#executions.set(executionId, null);
     try {
       do {
         this.#again.delete(executionId);
-        await this.#take(executionId).catch((error: Error) => this.#faulted(executionId, error));
+        await this.#take(executionId, free).catch((error: Error) => this.#faulted(executionId, error));
       } while (this.#again.has(executionId) && !this.#isStopping);
     } finally {
       this.#executions.delete(executionId);
@@ -158,35 +172,36 @@ export class Worker implements TaskRuntime {
     if (made > 0) this.#log.info({ made }, 'made partitions for the coming months');
   }
 
-  async #take(executionId: string): Promise<void> {
+  async #take(executionId: string, free: () => void): Promise<void> {
     if (isFlowRunId(executionId)) {
       const claim = await this.#flowStore.claim(executionId);
-      if (claim !== null) await this.#driveFlow(claim);
+      if (claim !== null) await this.#driveFlow(claim, free);
     } else {
       const claim = await this.#store.claim(executionId);
-      if (claim !== null) await this.#drive(claim);
+      if (claim !== null) await this.#drive(claim, free);
     }
   }
 
-  async #driveFlow(claim: ClaimedFlow): Promise<void> {
+  async #driveFlow(claim: ClaimedFlow, free: () => void): Promise<void> {
     if (claim.losses >= mostLosses) return this.#flows!.fail(claim, lostTooOften(claim));
     await this.#world.prices.refresh();
-    await this.#run(this.#flows!.execution(claim));
+    await this.#run(this.#flows!.execution(claim), free);
   }
 
-  async #run(execution: Execution): Promise<void> {
+  async #run(execution: Execution, free: () => void): Promise<void> {
     this.#executions.set(execution.claim.executionId, execution);
     if (this.#isStopping) execution.stop('shutdown');
+    void execution.held.then(free);
     await execution.drive();
     if (execution.wakesAtMs !== null) this.#waker.at(execution.wakesAtMs - execution.clock.now());
   }
 
-  async #drive(claim: ClaimedExecution): Promise<void> {
+  async #drive(claim: ClaimedExecution, free: () => void): Promise<void> {
     const failure = claim.losses >= mostLosses ? lostTooOften(claim) : null;
     const ready = failure === null ? await this.#plans.get(claim.versionId, claim.onlyNodeId) : null;
     if (failure === null && ready !== null && ready.plan !== null) {
       await this.#world.prices.refresh();
-      await this.#run(new Execution(claim, { plan: underCaps(ready.plan, claim.caps), tenantSlug: ready.tenantSlug }, this.#world));
+      await this.#run(new Execution(claim, { plan: underCaps(ready.plan, claim.caps), tenantSlug: ready.tenantSlug }, this.#world), free);
       // What our own statements say is not listened to.
       if (claim.parentId !== null) this.#look([claim.parentId]);
       return;
@@ -233,6 +248,7 @@ export class Worker implements TaskRuntime {
     const runner = this.#runner?.stop();
     for (const execution of this.#driven()) execution.stop('shutdown');
     await runner;
+    await Promise.allSettled(this.#lives);
     this.#waker.close();
     await Promise.all([this.#store.close(), this.#flowStore.close(), this.#permits.close(), this.#sourceStore.close()]);
     await this.#session.close();

@@ -5,6 +5,7 @@ import type { PermitStore } from '../store/permit-store.ts';
 import type { Sources } from '../sources/index.ts';
 import type { WorkerLog } from './log.ts';
 import type { PriceBook } from './prices.ts';
+import type { WaitingRoom } from './waiting-room.ts';
 
 /** What the driver of an execution writes and asks; of a flow execution it is another table's. */
 export type ExecutionStore = Pick<EngineStore, 'checkpoint' | 'finish' | 'release' | 'findSource'>;
@@ -18,6 +19,8 @@ export interface ExecutionWorld {
   sources: Sources;
   prices: PriceBook;
   nodeTypes: ReadonlyMap<string, NodeType>;
+  /** Where executions wait for their turn. */
+  room: WaitingRoom;
   log: WorkerLog;
   /** Takes the values of secrets out of a text. */
   redact(text: string): string;

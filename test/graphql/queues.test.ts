@@ -72,8 +72,8 @@ test('a long Retry-After gives the worker back; the next try is counted, and the
   const [id] = await startMany({ ...limited({ max_messages_per_second: 100 }), queues: [], edges: [{ from: 'input', to: 'a' }] }, 1);
   const waiting = await platform.until(id!, (execution) => nodeOf(execution, 'a')?.status === 'WAITING');
   expect(nodeOf(waiting, 'a')).toMatchObject({ attempts: 1, waitReason: 'retry', waitDetails: { tries: 1, message: expect.stringContaining('429') } });
-  const free = async (): Promise<boolean> => (await platform.db.owner.query('select from app_private.execution_leases where execution_id = $1 and worker_id is null', [id])).rowCount === 1;
-  while (!await free()) await new Promise((resolve) => setTimeout(resolve, 20));
+  const hasJob = async (): Promise<boolean> => (await platform.db.owner.query('select from graphile_worker.jobs where key = $1', [id])).rowCount === 1;
+  while (await hasJob()) await new Promise((resolve) => setTimeout(resolve, 20));
   const over = await platform.until(id!, isOver);
   expect(nodeOf(over, 'a')).toMatchObject({ status: 'COMPLETED', attempts: 2, output: 'fine', logs: [expect.objectContaining({ message: expect.stringContaining('try 1 failed') })] });
   expect(platform.models.requests).toHaveLength(2);

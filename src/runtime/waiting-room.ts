@@ -1,0 +1,58 @@
+/**
+ * Executions that wait for their turn in a queue stay in memory for a while instead of being given back: nobody else could do more for them, and they
+ * hold no place among those that jobs drive. Those whose turn has come go on beside these, up to as many again.
+ */
+export class WaitingRoom {
+  readonly #concurrency: number;
+  #waiting = 0;
+  #goingOn = 0;
+
+  /** `concurrency`: executions that jobs drive at a time. */
+  constructor(concurrency: number) {
+    this.#concurrency = concurrency;
+  }
+
+  /** Null: there is no room. */
+  enter(): WaitingPlace | null {
+    if (this.#waiting >= this.#concurrency * waitingForEach) return null;
+    this.#waiting += 1;
+    return new WaitingPlace({
+      mayGoOn: () => {
+        if (this.#goingOn >= this.#concurrency) return false;
+        this.#waiting -= 1;
+        this.#goingOn += 1;
+        return true;
+      },
+      leaves: (goesOn) => {
+        if (goesOn) this.#goingOn -= 1;
+        else this.#waiting -= 1;
+      },
+    });
+  }
+}
+
+const waitingForEach = 10;
+
+/** The place of one execution. */
+export class WaitingPlace {
+  readonly #room: { mayGoOn(): boolean; leaves(goesOn: boolean): void };
+  #state: 'waits' | 'goes on' | 'left' = 'waits';
+
+  constructor(room: { mayGoOn(): boolean; leaves(goesOn: boolean): void }) {
+    this.#room = room;
+  }
+
+  /** Its turn has come. False: too many go on by now; it stays where it is. */
+  goOn(): boolean {
+    if (this.#state !== 'waits') return true;
+    if (!this.#room.mayGoOn()) return false;
+    this.#state = 'goes on';
+    return true;
+  }
+
+  leave(): void {
+    if (this.#state === 'left') return;
+    this.#room.leaves(this.#state === 'goes on');
+    this.#state = 'left';
+  }
+}
