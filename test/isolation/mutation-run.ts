@@ -1,7 +1,7 @@
 /** Does the proof notice every mutation? Each is made, proved and taken back; unnoticed ones are the answer. */
 import type pg from 'pg';
 import { allMutations, type Mutation } from './mutations.ts';
-import { prove, type Proof } from './proof.ts';
+import { openBed, proveMutation, type Bed, type Proof } from './proof.ts';
 
 export interface MutationScore {
   tried: number;
@@ -17,30 +17,37 @@ export interface Choice {
   say?: (line: string) => void;
 }
 
+/** So many mutations are tried in one transaction: what they leave behind in the catalog slows later ones down. */
+const mutationsInBed = 60;
+
 /** `client` is a superuser, and nobody else uses the database. */
 export async function runMutations(client: pg.ClientBase, { every = 1, say = () => undefined }: Choice = {}): Promise<MutationScore> {
   await client.query(`set search_path = ''`);
   const mutations = (await allMutations(client)).filter((_, index) => index % every === 0);
   const baselines = new Map<string, Proof>();
   const score: MutationScore = { tried: 0, noticed: 0, byKind: {}, unnoticed: [] };
-  for (const mutation of mutations) {
-    const name = JSON.stringify(mutation.part);
-    const baseline = baselines.get(name) ?? await prove(client, mutation.part);
-    baselines.set(name, baseline);
-    score.tried += 1;
-    score.byKind[mutation.kind] = (score.byKind[mutation.kind] ?? 0) + 1;
-    if (await isNoticed(client, mutation, baseline)) score.noticed += 1;
-    else score.unnoticed.push(mutation.sql);
-    if (score.tried % 50 === 0) say(`${score.tried} of ${mutations.length}, noticed ${score.noticed}`);
+  for (let start = 0; start < mutations.length; start += mutationsInBed) {
+    const bed = await openBed(client);
+    for (const mutation of mutations.slice(start, start + mutationsInBed)) {
+      const name = JSON.stringify(mutation.part);
+      const baseline = baselines.get(name) ?? await proveMutation(client, bed, mutation.part, null);
+      baselines.set(name, baseline);
+      score.tried += 1;
+      score.byKind[mutation.kind] = (score.byKind[mutation.kind] ?? 0) + 1;
+      if (await isNoticed(client, bed, mutation, baseline)) score.noticed += 1;
+      else score.unnoticed.push(mutation.sql);
+    }
+    await client.query('rollback');
+    say(`${score.tried} of ${mutations.length}, noticed ${score.noticed}${score.unnoticed.map((sql) => `\n  not: ${sql}`).join('')}`);
   }
   return score;
 }
 
 /** Another record, or a problem that was not there before; a proof that cannot even be made is noticed too. */
-async function isNoticed(client: pg.ClientBase, mutation: Mutation, baseline: Proof): Promise<boolean> {
+async function isNoticed(client: pg.ClientBase, bed: Bed, mutation: Mutation, baseline: Proof): Promise<boolean> {
   let proof: Proof;
   try {
-    proof = await prove(client, mutation.part, mutation.sql);
+    proof = await proveMutation(client, bed, mutation.part, mutation.sql);
   } catch (error) {
     if ((error as { code?: string }).code === undefined) throw error;
     return true;

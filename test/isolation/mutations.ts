@@ -18,7 +18,7 @@ export async function allMutations(client: pg.ClientBase): Promise<Mutation[]> {
 }
 
 function partOf(table: string): Part {
-  return table.startsWith('app_public.') ? { only: table } : 'private';
+  return table.startsWith('app_public.') ? { only: table } : { closed: table };
 }
 
 async function policies(client: pg.ClientBase): Promise<Mutation[]> {
@@ -26,7 +26,7 @@ async function policies(client: pg.ClientBase): Promise<Mutation[]> {
     select polrelid::regclass::text as table, quote_ident(polname) as policy, polcmd as cmd, 'agentflow_owner'::regrole::oid = any (polroles) as owners
     from pg_policy join pg_class c on c.oid = polrelid where c.relnamespace in ('app_public'::regnamespace, 'app_private'::regnamespace) order by 1, 2`);
   return rows.flatMap(({ table, policy, cmd, owners }) => {
-    const part = owners ? 'private' : partOf(table);
+    const part = owners ? { closed: table } : partOf(table);
     const drop = { kind: 'policy' as const, sql: `drop policy ${policy} on ${table}`, part };
     if (owners) return [drop];
     return [

@@ -16,24 +16,65 @@ export interface Proof {
   record: Record<string, Lines>;
 }
 
-/** `only`: a table of app_public (with its schema); `named`: a function or view of it; `private`: what is no table of app_public; null: everything. */
-export type Part = { only: string } | { named: string } | 'rights' | 'private' | null;
+/** `only`: a table of app_public (with its schema); `named`: a function or view of it; `closed`: what the owner alone may do with a table; null: everything. */
+export type Part = { only: string } | { named: string } | { closed: string } | 'rights' | null;
+
+/** What a proof is made in: planted once, it serves many that take back what they do. */
+export interface Bed {
+  subjects: Subject[];
+  garden: Garden;
+}
 
 /** `client` is a superuser. `before` runs first, as the owner: a mutation. */
 export async function prove(client: pg.ClientBase, part: Part = null, before?: string): Promise<Proof> {
   await client.query('begin');
   try {
-    await client.query(`set local search_path = ''`);
-    await makeAnswers(client);
-    await client.query('set local role agentflow_owner');
+    await prepare(client);
     if (before !== undefined) await client.query(before);
-    return await proveHere(client, part);
+    if (part === 'rights') return await proveIn(client, null, part);
+    const bed = await plant(client).catch((error: Error) => error);
+    if (bed instanceof Error) return { cases: 0, problems: [`Two tenants could not be planted: ${bed.message}`], record: {} };
+    return await proveIn(client, bed, part);
   } finally {
     await client.query('rollback');
   }
 }
 
-async function proveHere(client: pg.ClientBase, part: Part): Promise<Proof> {
+/** Opens a transaction with a bed in it, in which `proveMutation` can be asked many times. The caller ends it. */
+export async function openBed(client: pg.ClientBase): Promise<Bed> {
+  await client.query('begin');
+  await prepare(client);
+  return plant(client);
+}
+
+/** What the mutation does to the proof; in the bed everything is as before afterwards. */
+export async function proveMutation(client: pg.ClientBase, bed: Bed, part: Part, mutation: string | null): Promise<Proof> {
+  await client.query('savepoint mutation');
+  try {
+    if (mutation !== null) {
+      await client.query(mutation).catch((error: unknown) => {
+        throw new Error(`${mutation} cannot be tried: ${(error as Error).message}`, { cause: error });
+      });
+    }
+    return await proveIn(client, bed, part);
+  } finally {
+    await client.query('rollback to savepoint mutation; release savepoint mutation');
+  }
+}
+
+async function prepare(client: pg.ClientBase): Promise<void> {
+  await client.query(`set local search_path = ''`);
+  await makeAnswers(client);
+  await client.query('set local role agentflow_owner');
+}
+
+async function plant(client: pg.ClientBase): Promise<Bed> {
+  const subjects = await publicSubjects(client);
+  return { subjects, garden: await plantGarden(client, subjects) };
+}
+
+/** `bed` may be null for the rights alone. */
+async function proveIn(client: pg.ClientBase, bed: Bed | null, part: Part): Promise<Proof> {
   const proof: Proof = { cases: 0, problems: [], record: {} };
   const add = ({ cases, problems }: Tally): void => {
     proof.cases += cases;
@@ -43,20 +84,18 @@ async function proveHere(client: pg.ClientBase, part: Part): Promise<Proof> {
     proof.record[name] = { ...proof.record[name], ...lines };
     proof.cases += Object.keys(lines).length;
   };
+  const { only = null, named = null, closed = null } = (typeof part === 'object' ? part ?? {} : {}) as { only?: string; named?: string; closed?: string };
   if (part === null || part === 'rights') write('rights', await rightsRecord(client));
-  if (part === 'rights') return proof;
-  const subjects = await publicSubjects(client);
-  const garden = await plantGarden(client, subjects).catch((error: Error) => error);
-  if (garden instanceof Error) return { ...proof, problems: [`Two tenants could not be planted: ${garden.message}`] };
+  if (bed === null || part === 'rights') return proof;
+  const { subjects, garden } = bed;
   proof.problems.push(...garden.barren);
-  const subjectsOfPart = part === null ? subjects : typeof part === 'object' && 'only' in part ? subjects.filter(({ name }) => name === part.only) : [];
-  for (const subject of subjectsOfPart) await proveTable(client, subject, garden, add, write);
-  if (part === null || part === 'private') {
-    add(await tryPrivate(client, garden));
-    add(await tryPower(client));
-    add(await tryOwner(client));
+  for (const subject of subjects.filter(({ name }) => part === null || name === only)) await proveTable(client, subject, garden, add, write);
+  if (part === null || closed !== null) {
+    const tables = (await privateTables(client)).filter((name) => part === null || name === closed);
+    add(await tryPrivate(client, garden, tables));
+    add(await tryOwner(client, closed === null ? [...subjects.map(({ name }) => name), ...tables] : [closed]));
   }
-  const named = part !== null && typeof part === 'object' && 'named' in part ? part.named : null;
+  if (part === null) add(await tryPower(client));
   if (part === null || named !== null) {
     const functions = await tryFunctions(client, garden, named);
     add(functions);
@@ -78,8 +117,7 @@ async function proveTable(client: pg.ClientBase, subject: Subject, garden: Garde
 }
 
 /** On managed servers the owner cannot bypass row security: every table must show it all rows by a policy. */
-async function tryOwner(client: pg.ClientBase): Promise<Tally> {
-  const tables = [...(await publicSubjects(client)).map(({ name }) => name), ...await privateTables(client)];
+async function tryOwner(client: pg.ClientBase, tables: string[]): Promise<Tally> {
   const count = async (name: string): Promise<string> => (await client.query<{ count: string }>(`select count(*) as count from ${name}`)).rows[0]!.count;
   const seen = async (): Promise<string[]> => {
     const counts = [];
@@ -92,7 +130,7 @@ async function tryOwner(client: pg.ClientBase): Promise<Tally> {
   const some = await seen();
   await client.query(`reset role; set local role agentflow_owner`);
   const problems = all.filter((line, index) => line !== some[index]).map((line) => `${line.split(' ')[0]} does not show its owner all rows`);
-  const empty = await tablesWithoutPolicy(client);
+  const empty = (await tablesWithoutPolicy(client)).filter((name) => tables.includes(name));
   return { cases: tables.length * 2, problems: [...problems, ...empty.map((name) => `${name} has no policy that lets its owner read and write everything`)] };
 }
 

@@ -30,7 +30,7 @@ type Tell = (what: string, isKept: boolean) => void;
 async function tryOperator(client: pg.ClientBase, { name, tenantColumn }: Subject, { own, other }: Garden, tell: Tell): Promise<void> {
   const { rows: [all] } = await client.query<{ count: number }>(`select count(*)::int as count from ${name} where ${tenantColumn} = $1`, [own.id]);
   const seen = async (tenant: string): Promise<number> => {
-    await become(client, 'agentflow_operator', { tenant_id: other.id, user_id: other.users['admin']!, role: 'admin' });
+    await become(client, 'agentflow_operator', { tenant_id: other.id, user_id: other.users.admin, role: 'admin' });
     const { rows } = await probe(client, `select ${tenantColumn} from ${name} where ${tenantColumn} = $1`, [tenant]);
     await client.query('set local role agentflow_owner');
     return rows;

@@ -7,7 +7,7 @@ import { become, probe } from '../sql/support/probe.ts';
 import { apiRoles, askers } from './askers.ts';
 import type { Garden } from './plant.ts';
 import { freshLike } from './plant.ts';
-import { privateTables, type Column, type Subject } from './subjects.ts';
+import type { Column, Subject } from './subjects.ts';
 
 export interface Tally {
   cases: number;
@@ -91,9 +91,9 @@ function blindUpdate({ name, columns, key }: Subject): string | null {
 }
 
 /** `app_private` shows nothing to anybody, even when somebody grants it. */
-export async function tryPrivate(client: pg.ClientBase, garden: Garden): Promise<Tally> {
+export async function tryPrivate(client: pg.ClientBase, garden: Garden, tables: string[]): Promise<Tally> {
   const tally: Tally = { cases: 0, problems: [] };
-  for (const table of await privateTables(client)) {
+  for (const table of tables) {
     for (const wall of ['rights as they are', 'policies alone'] as const) {
       await client.query('savepoint wall');
       if (wall === 'policies alone') await client.query(`grant usage on schema app_private to ${apiRoles.join(', ')}; grant all on ${table} to ${apiRoles.join(', ')}`);
