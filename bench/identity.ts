@@ -12,20 +12,20 @@ export const usage = `npm run bench -- identity [audit|keys|requests|bleed|seali
   audit     writes with the audit log and without: single rows and a thousand at a time, by one client and by sixteen
   keys      looking up an API key among many (--long: a million)
   requests  requests over HTTP by a token, by a key, and by nobody
-  bleed     many clients of many tenants over five connections: rows that are not theirs (--long: 200 clients, 200,000 requests; --pooler HOST:PORT: through one)
+  bleed     many clients of many tenants over five connections: rows that are not theirs (--long: 200 clients, 200,000 requests; --pgbouncer PROGRAM: again through it, in transaction mode)
   sealing   sealing and checking the audit chain (--long: 100,000 rows), and which row a changed byte is found in
 None named: all of them.`;
 
 export async function run(args: string[]): Promise<void> {
-  const { values, positionals } = parseArgs({ args, allowPositionals: true, options: { long: { type: 'boolean', default: false }, json: { type: 'boolean', default: false }, pooler: { type: 'string' } } });
-  const { long, json, pooler } = values;
+  const { values, positionals } = parseArgs({ args, allowPositionals: true, options: { long: { type: 'boolean', default: false }, json: { type: 'boolean', default: false }, pgbouncer: { type: 'string' } } });
+  const { long, json, pgbouncer } = values;
   const results: Record<string, TableRow[]> = {};
   await withOwnCluster({}, async (cluster) => {
     const parts: Record<string, () => Promise<TableRow[]>> = {
       audit: () => auditCost(cluster, long ? { rounds: 5, seconds: 5 } : { rounds: 3, seconds: 2 }),
       keys: () => keyLookups(cluster, long ? 1_000_000 : 20_000),
       requests: () => requestsByIdentity(cluster, long ? { rounds: 5, seconds: 5 } : { rounds: 3, seconds: 2 }),
-      bleed: () => bleed(cluster, { ...(long ? { clients: 200, tenants: 50, requests: 200_000 } : { clients: 40, tenants: 10, requests: 5_000 }), pooler: pooler ?? null }),
+      bleed: () => bleed(cluster, { ...(long ? { clients: 200, tenants: 50, requests: 200_000 } : { clients: 40, tenants: 10, requests: 5_000 }), pgbouncer: pgbouncer ?? null }),
       sealing: () => sealing(cluster, long ? 100_000 : 10_000),
     };
     for (const name of positionals.length > 0 ? positionals : Object.keys(parts)) {

@@ -5,21 +5,33 @@
 import { randomInt } from 'node:crypto';
 import pg from 'pg';
 import { makeWithCallerClient } from '../../src/store/caller-transactions.ts';
-import type { OwnCluster } from '../support/own-cluster.ts';
 import type { TableRow } from '../support/table.ts';
+import { throughPgbouncer } from './pgbouncer.ts';
 import { makeTenant, type BenchTenant } from './tenant.ts';
+
+/** A database, by its logins. */
+export interface BleedTarget {
+  url(role: 'agentflow_owner' | 'agentflow_authenticator'): string;
+}
 
 export interface BleedOptions {
   clients: number;
   tenants: number;
   requests: number;
-  /** `host:port` of a pooler before the cluster; null: straight. */
-  pooler: string | null;
+  /** The program, for a second run through it in transaction mode; null: none. */
+  pgbouncer: string | null;
 }
 
 const connections = 5;
 
-export async function bleed(cluster: OwnCluster, { clients, tenants: count, requests, pooler }: BleedOptions): Promise<TableRow[]> {
+/** Straight, and through pgbouncer where its program is named. */
+export async function bleed(cluster: BleedTarget, options: BleedOptions): Promise<TableRow[]> {
+  const straight = await bleedThrough(cluster, options, null);
+  const { pgbouncer } = options;
+  return pgbouncer === null ? [straight] : [straight, await throughPgbouncer(cluster, pgbouncer, connections, (address) => bleedThrough(cluster, options, address))];
+}
+
+async function bleedThrough(cluster: BleedTarget, { clients, tenants: count, requests }: BleedOptions, pooler: string | null): Promise<TableRow> {
   const owner = new pg.Client({ connectionString: cluster.url('agentflow_owner') });
   await owner.connect();
   const tenants: BenchTenant[] = [];
@@ -27,7 +39,8 @@ export async function bleed(cluster: OwnCluster, { clients, tenants: count, requ
   await owner.end();
   const url = new URL(cluster.url('agentflow_authenticator'));
   if (pooler !== null) url.host = pooler;
-  const pool = new pg.Pool({ connectionString: url.toString(), max: connections, pipeline: true } as pg.PoolConfig);
+  // A pooler hands its few connections on after each transaction, so there may be more before it.
+  const pool = new pg.Pool({ connectionString: url.toString(), max: pooler === null ? connections : connections * 8, pipeline: true } as pg.PoolConfig);
   pool.on('error', () => undefined); // a connection that was cut off
   const asCaller = makeWithCallerClient(pool);
   const counts = { answered: 0, refused: 0, foreign: 0 };
@@ -50,7 +63,7 @@ export async function bleed(cluster: OwnCluster, { clients, tenants: count, requ
   }));
   const seconds = (performance.now() - begun) / 1_000;
   await pool.end();
-  return [{ clients, tenants: count, connections, through: pooler ?? 'straight', requests, answered: counts.answered, refused: counts.refused, 'requests/s': Math.round(requests / seconds), 'foreign rows': counts.foreign }];
+  return { clients, tenants: count, connections, through: pooler === null ? 'straight' : 'pgbouncer', requests, answered: counts.answered, refused: counts.refused, 'requests/s': Math.round(requests / seconds), 'foreign rows': counts.foreign };
 }
 
 const own = (tenant: BenchTenant): Record<string, string> => ({ 'jwt.claims.tenant_id': tenant.id, 'jwt.claims.user_id': tenant.userId, 'jwt.claims.role': 'admin' });
