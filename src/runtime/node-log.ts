@@ -37,6 +37,7 @@ export class NodeLog {
 
 /** Replaces each of these values where it occurs. Values of under 4 characters would hit innocent text. */
 export function redactor(secrets: readonly string[]): (text: string) => string {
-  const values = secrets.filter((secret) => secret.length >= 4);
+  // The longest first: one may be a part of another.
+  const values = secrets.filter((secret) => secret.length >= 4).sort((a, b) => b.length - a.length);
   return (text) => values.reduce((result, value) => result.replaceAll(value, '[redacted]'), text);
 }

@@ -51,9 +51,10 @@ export function sourcePortFor(use: SourceUse, finder: SourceFinder): SourcePort 
   if (name === null && Object.keys(inline).length === 0) return null;
   const first = (): Promise<Found> => foundFirst(name, inline, use, finder);
   const wantsText = node.parameters['stream'] === true;
-  const ask = <T extends { isCached?: boolean }>(kind: SourceKind, call: (port: SourcePort, found: Found) => Promise<T>, used: (answer: T) => Used): Promise<T> => (
+  const ask = <T extends { isCached?: boolean; estimated?: boolean; mock?: boolean }>(kind: SourceKind, call: (port: SourcePort, found: Found) => Promise<T>, used: (answer: T) => Used): Promise<T> => (
     withFallbacks(use, { first, kind, finder }, async (found) => {
       const answer = await call(bound(found, use, finder), found);
+      if (answer.estimated === true && answer.mock !== true && answer.isCached !== true) use.log('the provider did not say how many tokens it used: they are estimated from the length');
       use.onAnswer({ sourceName: found.recordedAs, isCached: answer.isCached === true, ...used(answer) });
       return answer;
     })

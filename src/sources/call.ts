@@ -12,7 +12,8 @@ const maxSaid = 500;
 export class SourceCall {
   readonly binding: SourceBinding;
   readonly settings: SourceSettings;
-  readonly #secrets = new Set<string>();
+  /** The longest first: one may be a part of another. */
+  #secrets: readonly string[] = [];
 
   constructor(binding: SourceBinding, settings: SourceSettings) {
     this.binding = binding;
@@ -22,7 +23,9 @@ export class SourceCall {
   /** Remembers a value, in the forms in which others may repeat it. Shorter ones would hit innocent text. */
   keepSecret(value: string): void {
     if (value.length < leastSecretLength) return;
-    for (const form of [value, encodeURIComponent(value), JSON.stringify(value).slice(1, -1), Buffer.from(value).toString('base64')]) this.#secrets.add(form);
+    const bytes = Buffer.from(value);
+    const forms = [value, encodeURIComponent(value), JSON.stringify(value).slice(1, -1), bytes.toString('base64'), bytes.toString('base64url')];
+    this.#secrets = [...new Set([...this.#secrets, ...forms])].sort((a, b) => b.length - a.length);
   }
 
   redact(text: string): string {
@@ -32,7 +35,7 @@ export class SourceCall {
   }
 
   redactJson(value: Json): Json {
-    if (this.#secrets.size === 0) return value;
+    if (this.#secrets.length === 0) return value;
     const text = JSON.stringify(value);
     const redacted = this.redact(text);
     return redacted === text ? value : (JSON.parse(redacted) as Json);
@@ -64,8 +67,8 @@ export class SourceCall {
 
   /** Of a text that grows: without secrets, and without an end that could become one. */
   soFar(text: string): string {
-    const longest = Math.max(1, ...[...this.#secrets].map(({ length }) => length));
-    return this.redact(text).slice(0, Math.max(0, text.length - longest + 1));
+    const shown = this.redact(text);
+    return shown.slice(0, Math.max(0, shown.length - (this.#secrets[0]?.length ?? 1) + 1));
   }
 
   #named(error: AgentFlowError): NodeError {

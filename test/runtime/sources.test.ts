@@ -107,6 +107,18 @@ describe('budgets', () => {
     await remove();
   });
 
+  test('what a key starts is known as its own: flows too, and what executions start in their turn', async () => {
+    const { createApiKey } = await api.data('john', 'mutation { createApiKey(input: {name: "starts", permissions: {flows: ["read", "execute"], workflows: ["read", "execute"], executions: ["read"]}}) { key apiKey { id } } }');
+    const flow = await api.post('{"query":"mutation { executeFlow(input: {flowId: \\"data_pipeline\\", inputContext: {}}) { flowExecution { id } } }"}', { 'x-api-key': createApiKey.key });
+    const { rows: [known] } = await api.db.owner.query<{ key: string }>('select app_private.key_of_run(tenant_id, app_private.flow_run_id(id)) as key from flow_executions where id = $1', [flow.data.executeFlow.flowExecution.id]);
+    expect(known!.key).toBe(createApiKey.apiKey.id);
+    const child = await workflowOf({ expression: '1' }, [], 'transform');
+    const parent = await run(await workflowOf({ workflow_id: child }, [], 'workflow'), { 'x-api-key': createApiKey.key });
+    expect(parent.status).toBe('completed');
+    const { rows } = await api.db.owner.query<{ key: string }>('select app_private.key_of_run(tenant_id, id) as key from executions where parent_execution_id = $1', [parent.id]);
+    expect(rows).toEqual([{ key: createApiKey.apiKey.id }]);
+  });
+
   test('zero stops everything; a quota of the platform says so', async () => {
     const id = await workflowOf({ source: 'm' }, [{ id: 'm', kind: 'llm', config: model() }]);
     await api.data('john', set, { limit: '0' });
