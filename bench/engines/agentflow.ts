@@ -7,7 +7,8 @@ import { eachOf, stepsOf, type Engine, type EngineOptions, type Kind } from './e
 
 const startsEach = 500;
 const startsAtOnce = 2;
-const quiet: WorkerLog = { debug: () => undefined, info: () => undefined, warn: (details, message) => console.error(message, details), error: (details, message) => console.error(message, details) };
+const complain = (details: object, message: string): void => void process.stderr.write(`${message} ${JSON.stringify(details)}\n`);
+const quiet: WorkerLog = { debug: () => undefined, info: () => undefined, warn: complain, error: complain };
 
 export async function open({ urls, effectUrl, concurrency = 500 }: EngineOptions): Promise<Engine> {
   const owner = new pg.Pool({ connectionString: urls.agentflow_owner, max: 2 });

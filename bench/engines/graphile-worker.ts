@@ -12,7 +12,7 @@ export async function open({ urls, effectUrl }: EngineOptions): Promise<Engine> 
     if (left === 0) waits?.();
   };
   const logger = new Logger(() => (level, message) => {
-    if (level === 'error') console.error(message);
+    if (level === 'error') process.stderr.write(`${message}\n`);
   });
   const utils: WorkerUtils = await makeWorkerUtils({ connectionString: urls.postgres, logger });
   await utils.migrate();

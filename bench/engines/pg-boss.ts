@@ -17,7 +17,7 @@ const jobsEach = 500;
 export async function open({ urls, effectUrl, packages }: EngineOptions): Promise<Engine> {
   const { PgBoss } = await import(pathToFileURL(path.join(packages, 'node_modules', 'pg-boss', 'dist', 'index.js')).href) as { PgBoss: new (url: string) => Boss };
   const boss = new PgBoss(urls.postgres);
-  boss.on('error', (error) => console.error(error));
+  boss.on('error', (error) => process.stderr.write(`${error.message}\n`));
   await boss.start();
   let waits: (() => void) | null = null;
   let left = 0;

@@ -1,8 +1,9 @@
 /** Engines beside each other, in turns, and what came out as medians and ratios. */
 import { stepsOf, type Kind } from '../engines/engine.ts';
-import { contestSettings, median, openContestant, withEffectServer, type Contestant, type Cost } from './contest.ts';
+import { contestSettings, openContestant, withEffectServer, type Contestant, type Cost } from './contest.ts';
 import { withOwnCluster, type OwnCluster } from './own-cluster.ts';
 import { installPeer } from './peers.ts';
+import { median } from './requests.ts';
 import { printJson, printTable } from './table.ts';
 
 export interface Comparison {

@@ -1,6 +1,5 @@
 /** Runs engines beside each other: each in a process and a database of its own, on one server, in turns. */
 import { spawn } from 'node:child_process';
-import { readdirSync, readFileSync } from 'node:fs';
 import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import path from 'node:path';
@@ -10,6 +9,7 @@ import { withClient } from '../../src/schema/connection.ts';
 import { ensureDatabaseSettings } from '../../src/schema/prepare.ts';
 import type { EngineOptions } from '../engines/engine.ts';
 import type { Answer, Command } from '../engines/process.ts';
+import { cpuSecondsWithChildren } from './cpu-time.ts';
 import type { OwnCluster } from './own-cluster.ts';
 
 export interface Cost extends Answer {
@@ -22,6 +22,7 @@ export interface Cost extends Answer {
 export interface Contestant {
   name: string;
   database: string;
+  pid: number;
   run(command: Exclude<Command, { do: 'close' }>): Promise<Cost>;
   close(): Promise<void>;
 }
@@ -62,7 +63,7 @@ export async function openContestant(cluster: OwnCluster, name: string, options:
   };
   await heard();
   return {
-    name, database,
+    name, database, pid: child.pid!,
     async run(command) {
       const before = await used(cluster, database);
       child.stdin.write(`${JSON.stringify(command)}\n`);
@@ -93,29 +94,7 @@ async function used(cluster: OwnCluster, database: string): Promise<Used> {
   const { rows } = await withClient(cluster.url('postgres'), (client) => client.query<{ statements: number; wal: number }>(`
     select coalesce(sum(calls), 0)::float8 as statements, (pg_current_wal_insert_lsn() - '0/0')::float8 as wal
       from pg_stat_statements where dbid = (select oid from pg_database where datname = $1)`, [database]));
-  return { statements: rows[0]!.statements, walBytes: rows[0]!.wal, serverCpuSeconds: serverCpuSeconds(cluster.pid) };
-}
-
-/** Clock ticks are 10 ms. Processes of the server that have ended are counted by their parent. */
-function serverCpuSeconds(postmaster: number): number {
-  let ticks = 0;
-  for (const pid of readdirSync('/proc').filter((entry) => /^\d+$/.test(entry))) {
-    const fields = statOf(pid);
-    if (fields === null) continue;
-    if (Number(pid) === postmaster) ticks += Number(fields[11]) + Number(fields[12]) + Number(fields[13]) + Number(fields[14]);
-    else if (Number(fields[1]) === postmaster) ticks += Number(fields[11]) + Number(fields[12]);
-  }
-  return ticks / 100;
-}
-
-/** The fields after the name: state, parent, ... Null: it has ended meanwhile. */
-function statOf(pid: string): string[] | null {
-  try {
-    const text = readFileSync(`/proc/${pid}/stat`, 'utf8');
-    return text.slice(text.lastIndexOf(')') + 2).split(' ');
-  } catch {
-    return null;
-  }
+  return { statements: rows[0]!.statements, walBytes: rows[0]!.wal, serverCpuSeconds: cpuSecondsWithChildren(cluster.pid) ?? 0 };
 }
 
 /** A server on this machine that answers everything with a small JSON, after `delayMs`: the outside of steps with an effect. */
@@ -133,9 +112,4 @@ export async function withEffectServer<T>(use: (url: string) => Promise<T>, dela
     server.closeAllConnections();
     server.close();
   }
-}
-
-export function median(values: number[]): number {
-  const sorted = values.toSorted((a, b) => a - b);
-  return sorted[Math.floor(sorted.length / 2)]!;
 }

@@ -70,7 +70,7 @@ test('a row and its job commit together, and the job holds the id alone', async 
   expect(rows).toEqual([{ payload: { id }, key: id }]);
 });
 
-test('a claim gives what is needed to drive the execution, and a checkpoint that says so marks it as running from the claim on', async () => {
+test('a claim gives what is needed to drive the execution, and a checkpoint or a release that says so marks it as running from the claim on', async () => {
   const { store, session } = await makeWorker();
   const id = await pendingExecution({ user_input: 'hello', list: [1] });
   const claim = await claimed(store, id);
@@ -80,6 +80,9 @@ test('a claim gives what is needed to drive the execution, and a checkpoint that
   expect(await statusOf(id)).toBe('running');
   const { rows } = await database.owner.query(`select started_at = claimed_at as is_of_claim from executions join app_private.execution_leases on execution_id = id where id = $1`, [id]);
   expect(rows).toEqual([{ is_of_claim: true }]);
+  const other = await claimed(store, await pendingExecution());
+  await store.release(other, [], null, true);
+  expect(await statusOf(other.executionId)).toBe('running');
   session.release(true);
 });
 
@@ -90,14 +93,6 @@ test('an execution that was never marked as running has run since its claim', as
   await store.finish(claim, [row()], ending);
   const { rows } = await database.owner.query<{ status: string; started_at: Date }>('select status, started_at from executions where id = $1', [claim.executionId]);
   expect(rows).toEqual([{ status: 'completed', started_at: lease!.claimed_at }]);
-  session.release(true);
-});
-
-test('an execution that is given back is marked as running', async () => {
-  const { store, session } = await makeWorker();
-  const claim = await claimed(store, await pendingExecution());
-  expect(await store.release(claim, [], null, true)).toBe(true);
-  expect(await statusOf(claim.executionId)).toBe('running');
   session.release(true);
 });
 
