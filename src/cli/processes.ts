@@ -1,9 +1,11 @@
 /** The API and the worker as parts of a service: what they are handed, and in which order they come up and go down. */
+import { createServer } from 'node:http';
 import { demandVariables, type Config } from '../config.ts';
-import { holdFolder } from '../embedded/index.ts';
+import { currentHolder, holdFolder } from '../embedded/index.ts';
 import { withClient } from '../schema/connection.ts';
 import { committedMigrations, demandCurrentSchema } from '../schema/history.ts';
 import { migrationsFolder } from '../schema/folders.ts';
+import { listen } from '../server/lifecycle.ts';
 import { exitCodes, type Context } from './context.ts';
 import { identityProvider } from './identity-provider.ts';
 import { openDatabase, openOwnDatabase, type OpenDatabase } from './open-database.ts';
@@ -25,6 +27,14 @@ export function demandForRoles(config: Config, roles: readonly Role[]): void {
     ...(roles.includes('worker') ? ['workerUrl'] as const : []),
     'secretKey',
   ]);
+}
+
+/** So that nothing is made for a server that could not listen. Who has the folder is told first. Throws PORT_IN_USE. */
+export async function demandFreePort({ dataDir, host, port }: Config): Promise<void> {
+  if (port === 0 || currentHolder(dataDir) !== null) return;
+  const probe = createServer();
+  await listen(probe, host, port);
+  await new Promise((resolve) => probe.close(resolve));
 }
 
 /**

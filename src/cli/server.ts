@@ -1,7 +1,7 @@
 /** `agentflow server`: the API alone. */
 import { Command } from 'commander';
 import { action, type Context } from './context.ts';
-import { announce, completeConfig, demandForRoles, demandMigrated, openForService, registerTypes, startServerPart } from './processes.ts';
+import { announce, completeConfig, demandForRoles, demandFreePort, demandMigrated, openForService, registerTypes, startServerPart } from './processes.ts';
 import { serve, type Service } from './serve.ts';
 
 export function serverCommand(): Command {
@@ -12,6 +12,7 @@ export function serverCommand(): Command {
 
 async function start(service: Service, context: Context): Promise<void> {
   demandForRoles(context.config, ['server']);
+  await demandFreePort(context.config);
   const database = await openForService(service, context, { announces: true });
   await demandMigrated(database);
   await registerTypes(database);

@@ -6,7 +6,7 @@ import { hasSampleCredentials, keepSampleCredentials, loadSamples, makeSampleCre
 import { banner } from './banner.ts';
 import { action, type Context } from './context.ts';
 import type { OpenDatabase } from './open-database.ts';
-import { announce, completeConfig, demandForRoles, openForService, readyServer, readyWorker, registerTypes, startServerPart, startWorkerPart } from './processes.ts';
+import { announce, completeConfig, demandForRoles, demandFreePort, openForService, readyServer, readyWorker, registerTypes, startServerPart, startWorkerPart } from './processes.ts';
 import { serve, type Service } from './serve.ts';
 
 export function startCommand(): Command {
@@ -17,6 +17,7 @@ export function startCommand(): Command {
 
 async function start(service: Service, context: Context): Promise<void> {
   demandForRoles(context.config, ['server', 'worker']);
+  await demandFreePort(context.config);
   const isFresh = context.config.databaseUrl === null && !hasSampleCredentials(context.config.dataDir);
   const opening = openForService(service, context, { announces: true });
   // The database comes up in processes of its own: meanwhile this one loads what it will run, and hashes. A new one takes long enough for all of it.

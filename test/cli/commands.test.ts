@@ -119,6 +119,9 @@ describe('on a database', () => {
     const taken = await listening();
     const port = String((taken.address() as AddressInfo).port);
     const result = await runCli(['start'], { ...urls(), PORT: port });
+    const fresh = path.join(place.dataDir, 'fresh');
+    expect(await runCli(['start'], { AGENTFLOW_DATA_DIR: fresh, PORT: port })).toMatchObject({ code: 3, stderr: expect.stringContaining('PORT_IN_USE') });
+    expect(existsSync(fresh)).toBe(false);
     taken.close();
     expect(result).toMatchObject({ code: 3, stderr: expect.stringMatching(new RegExp(`PORT_IN_USE: .*${port}[^]*Set PORT`)) });
     expect((await db.owner.query(`select from pg_stat_activity where datname = current_database() and usename in ('agentflow_authenticator', 'agentflow_worker')`)).rowCount).toBe(0);
