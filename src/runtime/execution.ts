@@ -7,15 +7,16 @@ import { initialRun, outcomeOf, restoreRun, step } from '../engine/index.ts';
 import type { NodeEnd } from '../engine/index.ts';
 import type { Json, Plan, QueueSpec, RunCommand, RunEvent, RunState } from '../engine/types.ts';
 import { AgentFlowError } from '../errors.ts';
-import type { ClaimedExecution, NodeRow, StoredNode } from '../store/rows.ts';
+import type { ClaimedExecution, StoredNode } from '../store/rows.ts';
 import { clockFrom, type DatabaseClock } from './clock.ts';
 import { endingOf } from './ending.ts';
+import { Journal } from './journal.ts';
 import { skippedRow } from './node-record.ts';
 import { runEffectNode, runPureNode, type RunEnd } from './node-run.ts';
 import { endsWithATry, leftOverWait, startedNode, type NodeSetting, type RunNodeCommand, type StartedNode } from './node-task.ts';
 import { storedOutcomes, storedSeconds, unfinished } from './stored-nodes.ts';
 import { takenOver } from './taken-over.ts';
-import type { WaitingPlace } from './waiting-room.ts';
+import { WaitingSeat } from './waiting-room.ts';
 import { Waits } from './waits.ts';
 import type { ExecutionWorld } from './world.ts';
 
@@ -25,10 +26,6 @@ export type StopReason = 'lost' | 'shutdown';
 type Work = { event: RunEvent } | { started: StartedNode; end: NodeEnd };
 
 /** A node that takes longer gets a row that says so. */
-/** Longest wait for a turn in memory. */
-const longestHeldMs = 60_000;
-/** Part of the time limit that may pass so: it counts as time of the execution. */
-const heldShare = 0.05;
 const showRunningAfterMs = 500;
 /** An execution that takes longer is marked as running; until then it is over before anybody could look, and the mark is spared. */
 const showBegunAfterMs = 100;
@@ -46,9 +43,9 @@ export class Execution implements NodeSetting {
   readonly #abort = new AbortController();
   readonly #over = Promise.withResolvers<void>();
   readonly #held = Promise.withResolvers<'held'>();
-  /** Where it waits for its turn, or goes on afterwards; null while a job drives it. */
-  #place: WaitingPlace | null = null;
-  #heldMs = 0;
+  /** Where it waits for its turn, and goes on afterwards, when no job drives it. */
+  readonly #seat: WaitingSeat;
+  readonly #journal: Journal;
   /** Nodes that an earlier claim left unfinished. */
   readonly #leftOver: Map<string, StoredNode>;
   readonly #seconds: Map<string, number>;
@@ -59,14 +56,9 @@ export class Execution implements NodeSetting {
   #state: RunState;
   /** Those of the run that stand in the log of a node by now. */
   #warningsTold = 0;
-  #rows: NodeRow[] = [];
-  /** Rows hold what a node with an effect did. */
-  #mustSave = false;
-  #saving: Promise<void> = Promise.resolve();
   #startsPending = 0;
   #isOver = false;
   #timeLimit: NodeJS.Timeout | null = null;
-  #isBegun: boolean;
   #beginning: NodeJS.Timeout | null = null;
 
   constructor(claim: ClaimedExecution, ready: { plan: Plan; tenantSlug: string }, world: ExecutionWorld) {
@@ -75,7 +67,8 @@ export class Execution implements NodeSetting {
     this.tenantSlug = ready.tenantSlug;
     this.world = world;
     this.clock = clockFrom(claim.nowMs);
-    this.#isBegun = claim.isBegun;
+    this.#journal = new Journal(claim, world.store, () => this.stop('lost'));
+    this.#seat = new WaitingSeat(world.room, this.plan.document.limits.maxSeconds);
     const stored = claim.nodes ?? [];
     this.#leftOver = unfinished(stored);
     this.#seconds = storedSeconds(stored);
@@ -99,7 +92,7 @@ export class Execution implements NodeSetting {
       else this.#restore();
       // Nothing of what has run so far could have been interrupted.
       if (!this.#isOver) this.#limitTime();
-      if (!this.#isOver && !this.#isBegun) this.#beginning = setTimeout(() => this.#begin(), showBegunAfterMs);
+      if (!this.#isOver && !this.#journal.isBegun) this.#beginning = setTimeout(() => this.#begin(), showBegunAfterMs);
     });
     await this.#over.promise;
   }
@@ -115,7 +108,7 @@ export class Execution implements NodeSetting {
     const restored = restoreRun(this.plan, this.claim.initialState, [...taken.outcomes, ...storedOutcomes(this.claim.nodes ?? [])]);
     this.#state = restored.state;
     this.#warningsTold = restored.state.nextFinishOrder > 1 ? restored.state.warnings.length : 0;
-    this.#rows.push(...taken.rows(restored.state, this.clock));
+    this.#journal.add(...taken.rows(restored.state, this.clock));
     this.#advance([], restored.commands);
   }
 
@@ -131,7 +124,7 @@ export class Execution implements NodeSetting {
   #advance(work: Work[], commands: RunCommand[]): void {
     const starts: StartedNode[] = [];
     const obey = (command: RunCommand): void => {
-      if (command.type === 'skip') this.#rows.push(skippedRow(this.plan.nodes.get(command.outcome.nodeId)!, command.outcome, this.clock));
+      if (command.type === 'skip') this.#journal.add(skippedRow(this.plan.nodes.get(command.outcome.nodeId)!, command.outcome, this.clock));
       else if (command.type === 'abort') this.#cut(work);
       else if (command.type === 'run') this.#prepare(command, work, starts);
       else this.#finish(command);
@@ -181,8 +174,8 @@ export class Execution implements NodeSetting {
     this.#warningsTold = this.#state.warnings.length;
     for (const warning of said) record.log.add('warn', warning);
     this.#seconds.set(node.id, record.seconds());
-    this.#rows.push(record.finished(outcome, end.status === 'completed' ? end.result.input : undefined));
-    this.#mustSave ||= node.hasEffect;
+    this.#journal.add(record.finished(outcome, end.status === 'completed' ? end.result.input : undefined));
+    this.#journal.mustSave ||= node.hasEffect;
     return commands;
   }
 
@@ -191,9 +184,9 @@ export class Execution implements NodeSetting {
       for (const started of starts) this.#track(started, runEffectNode(started.task));
       this.#suspendIfIdle();
     };
-    if (!this.#mustSave) return start();
+    if (!this.#journal.mustSave) return start();
     this.#startsPending += 1;
-    this.#save().then(() => {
+    this.#journal.save().then(() => {
       this.#startsPending -= 1;
       if (!this.#isOver) this.#guarded(start);
     }, (error: unknown) => this.#fail(error));
@@ -214,8 +207,8 @@ export class Execution implements NodeSetting {
 
   #show({ record }: StartedNode): void {
     if (this.#isOver) return;
-    this.#rows.push(record.running());
-    this.#save(true).catch((error: unknown) => this.#fail(error));
+    this.#journal.add(record.running());
+    this.#journal.save(true).catch((error: unknown) => this.#fail(error));
   }
 
   /** Answers that grow are shown twice a second at most, together with whatever else is written. */
@@ -231,15 +224,15 @@ export class Execution implements NodeSetting {
 
   #wait(started: StartedNode, result: Extract<RunEnd, { kind: 'wait' }>): void {
     const wait = this.#waits.begin(started, result);
-    this.#rows.push(started.record.waiting(wait, started.task.used));
+    this.#journal.add(started.record.waiting(wait, started.task.used));
     this.#suspendIfIdle();
-    if (!this.#isOver) this.#save(true).catch((error: unknown) => this.#fail(error));
+    if (!this.#isOver) this.#journal.save(true).catch((error: unknown) => this.#fail(error));
   }
 
   /** `result`: null when the time of the wait is up, undefined when the node is tried (again). */
   #resume(started: StartedNode, result: Json | undefined): void {
     if (this.#isOver) return;
-    if (this.#place?.goOn() === false) return this.#release(this.clock.now());
+    if (!this.#seat.goOn()) return this.#release(this.clock.now());
     started.task.resumedWith = result;
     started.task.earlierAttempts = started.record.attempts;
     this.#track(started, started.task.node.hasEffect || started.task.gate !== null ? runEffectNode(started.task) : Promise.resolve(runPureNode(started.task)));
@@ -248,21 +241,10 @@ export class Execution implements NodeSetting {
   /** Nothing runs and something waits for long: the worker is free for others. */
   #suspendIfIdle(): void {
     if (this.#isOver || this.#running.size > 0 || this.#startsPending > 0 || !this.#waits.areLong()) return;
-    if (!this.#waitsInMemory()) this.#release(this.#waits.firstMs());
-  }
-
-  /** For a turn that comes soon nothing is given back: the claim that would follow could be late for it. */
-  #waitsInMemory(): boolean {
-    const inMs = (this.#waits.firstMs() ?? Infinity) - this.clock.now();
-    const mostMs = this.plan.document.limits.maxSeconds * 1_000 * heldShare;
-    if (!this.#waits.isForATurn() || inMs > longestHeldMs || this.#heldMs + inMs > mostMs) return false;
-    const place = this.world.room.enter();
-    if (place === null) return false;
-    this.#place?.leave();
-    this.#place = place;
-    this.#heldMs += inMs;
-    this.#held.resolve('held');
-    return true;
+    const first = this.#waits.firstMs();
+    // For a turn that comes soon nothing is given back: the claim that would follow could be late for it.
+    if (this.#waits.isForATurn() && this.#seat.take(first! - this.clock.now())) this.#held.resolve('held');
+    else this.#release(first);
   }
 
   /** The time is up: what runs is aborted, what waits ends. Their ends come as those of any node. */
@@ -286,43 +268,24 @@ export class Execution implements NodeSetting {
   }
 
   #begin(): void {
-    if (!this.#isOver && !this.#isBegun) this.#save(true).catch((error: unknown) => this.#fail(error));
-  }
-
-  /** Writes what is known by now, and marks the execution as running when it `shows`. Rejects when that cannot be written; a lost lease ends the drive instead. */
-  #save(shows = false): Promise<void> {
-    const begins = shows && !this.#isBegun;
-    this.#isBegun ||= begins;
-    const rows = this.#rows;
-    this.#rows = [];
-    this.#mustSave = false;
-    const saved = this.world.store.checkpoint(this.claim, rows, begins).then((isHeld) => {
-      if (!isHeld) this.stop('lost');
-    });
-    // What follows must not overtake it; whether it failed is said to whoever asked for it.
-    this.#saving = Promise.allSettled([this.#saving, saved]).then(() => undefined);
-    return saved;
+    if (!this.#isOver && !this.#journal.isBegun) this.#journal.save(true).catch((error: unknown) => this.#fail(error));
   }
 
   #finish(command: Extract<RunCommand, { type: 'finish' }>): void {
     const ending = endingOf(this.#state, command, Object.fromEntries(this.#seconds));
-    const rows = this.#rows;
-    this.#end(this.#saving.then(() => this.world.store.finish(this.claim, rows, ending)));
+    this.#end(this.#journal.finish(ending));
   }
 
   /** `atMs`: when to go on, by the database's clock; null: when an event wakes it. */
   #release(atMs: number | null): void {
-    const rows = this.#rows;
-    const runAt = atMs === null ? null : new Date(atMs).toISOString();
     this.wakesAtMs = atMs;
-    this.#end(this.#saving.then(() => this.world.store.release(this.claim, rows, runAt, !this.#isBegun)));
+    this.#end(this.#journal.release(atMs === null ? null : new Date(atMs).toISOString()));
   }
 
   /** Nothing is driven from here on; the promise is the last thing that is written. */
   #end(written: Promise<boolean>): void {
     this.#isOver = true;
-    this.#place?.leave();
-    this.#rows = [];
+    this.#seat.leave();
     this.#waits.clear();
     if (this.#timeLimit !== null) clearTimeout(this.#timeLimit);
     if (this.#beginning !== null) clearTimeout(this.#beginning);

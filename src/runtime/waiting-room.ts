@@ -56,3 +56,41 @@ export class WaitingPlace {
     this.#state = 'left';
   }
 }
+
+/** Longest wait for a turn in memory. */
+const longestMs = 60_000;
+/** Part of an execution's time limit that it may spend so: the wait counts as time of it. */
+const mostOfTheLimit = 0.05;
+
+/** What one execution has of the room, from wait to wait. */
+export class WaitingSeat {
+  readonly #room: WaitingRoom;
+  #leftMs: number;
+  #place: WaitingPlace | null = null;
+
+  /** `maxSeconds`: the execution's time limit. */
+  constructor(room: WaitingRoom, maxSeconds: number) {
+    this.#room = room;
+    this.#leftMs = maxSeconds * 1_000 * mostOfTheLimit;
+  }
+
+  /** False: the wait is too long, or the room is full. */
+  take(forMs: number): boolean {
+    if (forMs > longestMs || forMs > this.#leftMs) return false;
+    const place = this.#room.enter();
+    if (place === null) return false;
+    this.#place?.leave();
+    this.#place = place;
+    this.#leftMs -= forMs;
+    return true;
+  }
+
+  /** False: its turn has come, but too many go on by now. */
+  goOn(): boolean {
+    return this.#place?.goOn() ?? true;
+  }
+
+  leave(): void {
+    this.#place?.leave();
+  }
+}

@@ -5,7 +5,9 @@ import { openClient, watch, type Opened, type Watching } from '../support/subscr
 
 const platform = usePlatform();
 const opened: Opened[] = [];
-afterAll(() => Promise.all(opened.map(({ client }) => client.dispose())));
+afterAll(async () => {
+  for (const { client } of opened) await client.dispose();
+});
 
 const subscription = `subscription ($id: UUID!) { executionUpdated(id: $id) { execution { id status
   nodeExecutions(orderBy: SEQUENCE_NUMBER_ASC) { nodes { nodeId status attempts waitReason output logs } } } } }`;

@@ -1,0 +1,62 @@
+/** What is written of one execution under its lease: the rows of its nodes, in order, and how it ended or was given back. */
+import type { ClaimedExecution, Ending, NodeRow } from '../store/rows.ts';
+import type { ExecutionStore } from './world.ts';
+
+export class Journal {
+  readonly #claim: ClaimedExecution;
+  readonly #store: ExecutionStore;
+  readonly #onLost: () => void;
+  #rows: NodeRow[] = [];
+  #saving: Promise<void> = Promise.resolve();
+  /** Whether the database shows the execution as running. */
+  #isBegun: boolean;
+  /** The rows hold what a node with an effect did. */
+  mustSave = false;
+
+  /** `onLost`: told when a write was refused because the lease is lost. */
+  constructor(claim: ClaimedExecution, store: ExecutionStore, onLost: () => void) {
+    this.#claim = claim;
+    this.#store = store;
+    this.#onLost = onLost;
+    this.#isBegun = claim.isBegun;
+  }
+
+  get isBegun(): boolean {
+    return this.#isBegun;
+  }
+
+  add(...rows: NodeRow[]): void {
+    this.#rows.push(...rows);
+  }
+
+  /** Writes what is known by now, and marks the execution as running when it `shows`. Rejects when that cannot be written; a lost lease is told instead. */
+  save(shows = false): Promise<void> {
+    const begins = shows && !this.#isBegun;
+    this.#isBegun ||= begins;
+    const saved = this.#store.checkpoint(this.#claim, this.#taken(), begins).then((isHeld) => {
+      if (!isHeld) this.#onLost();
+    });
+    // What follows must not overtake it; whether it failed is said to whoever asked for it.
+    this.#saving = Promise.allSettled([this.#saving, saved]).then(() => undefined);
+    return saved;
+  }
+
+  /** The last thing that is written. */
+  finish(ending: Ending): Promise<boolean> {
+    const rows = this.#taken();
+    return this.#saving.then(() => this.#store.finish(this.#claim, rows, ending));
+  }
+
+  /** The last thing that is written. `runAt`: when to go on, ISO; null: when an event wakes it. */
+  release(runAt: string | null): Promise<boolean> {
+    const rows = this.#taken();
+    return this.#saving.then(() => this.#store.release(this.#claim, rows, runAt, !this.#isBegun));
+  }
+
+  #taken(): NodeRow[] {
+    const rows = this.#rows;
+    this.#rows = [];
+    this.mustSave = false;
+    return rows;
+  }
+}
