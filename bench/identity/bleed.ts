@@ -40,7 +40,7 @@ async function bleedThrough(cluster: BleedTarget, { clients, tenants: count, req
   const url = new URL(cluster.url('agentflow_authenticator'));
   if (pooler !== null) url.host = pooler;
   // A pooler hands its few connections on after each transaction, so there may be more before it.
-  const pool = new pg.Pool({ connectionString: url.toString(), max: pooler === null ? connections : connections * 8, pipeline: true } as pg.PoolConfig);
+  const pool = new pg.Pool({ connectionString: url.toString(), max: pooler === null ? connections : connections * 8, pipeline: true });
   pool.on('error', () => undefined); // a connection that was cut off
   const asCaller = makeWithCallerClient(pool);
   const counts = { answered: 0, refused: 0, foreign: 0 };

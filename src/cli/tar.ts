@@ -9,7 +9,7 @@ export function tarEntry(name: string, content: Buffer, modified: Date): Buffer 
   const octal = (value: number, length: number): string => `${value.toString(8).padStart(length - 1, '0')}\0`;
   const fields: [offset: number, text: string][] = [
     [0, name], [100, octal(0o600, 8)], [108, octal(0, 8)], [116, octal(0, 8)], [124, octal(content.length, 12)], [136, octal(Math.floor(modified.getTime() / 1000), 12)],
-    [148, '        '], [156, '0'], [257, 'ustar\0' + '00'],
+    [148, '        '], [156, '0'], [257, 'ustar\u000000'],
   ];
   for (const [offset, text] of fields) header.write(text, offset, 'utf8');
   const sum = header.reduce((total, byte) => total + byte, 0);

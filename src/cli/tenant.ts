@@ -1,7 +1,7 @@
 import { Command } from 'commander';
 import { AgentFlowError } from '../errors.ts';
 import { createLinkToken, linkPath } from '../keys.ts';
-import { createTenant, eraseTenant, listTenants, setQuotas, setTenantStatus } from '../store/tenants.ts';
+import { createTenant, eraseTenant, listTenants, quotaNames, setQuotas, setTenantStatus } from '../store/tenants.ts';
 import { asOwner } from './acting.ts';
 import { action, type Context } from './context.ts';
 import { baseUrl } from './server-file.ts';
@@ -75,6 +75,7 @@ function quotaCommand(): Command {
 function parseQuota(text: string): [name: string, most: number | null] {
   const [, name, value] = /^([a-z_]+)=(\d+(?:\.\d+)?)?$/.exec(text) ?? [];
   if (name === undefined) throw new AgentFlowError('USAGE', `${text} is not of the form name=number.`, { remedy: 'For example: executions_per_day=1000' });
+  if (!quotaNames.includes(name)) throw new AgentFlowError('USAGE', `There is no quota ${name}.`, { remedy: `There are ${quotaNames.join(', ')}.` });
   return [name, value === undefined ? null : Number(value)];
 }
 

@@ -33,6 +33,12 @@ export async function setTenantStatus(client: pg.ClientBase, slug: string, statu
   return rowCount === 1;
 }
 
+/** As `app_private.is_quotas` has them. */
+export const quotaNames = [
+  'executions_per_day', 'concurrent_executions', 'storage_bytes', 'tokens_per_month', 'cost_per_month',
+  'max_parallel_nodes', 'max_nodes', 'max_tokens', 'max_cost', 'max_seconds', 'max_state_bytes', 'max_output_bytes',
+];
+
 /** Sets quotas, takes out those that are null; answers all that there are now, or null when there is no such tenant. Raises what constraints refuse. */
 export async function setQuotas(client: pg.ClientBase, slug: string, quotas: Record<string, number | null>): Promise<Record<string, number> | null> {
   const { rows } = await client.query<{ quotas: Record<string, number> }>(

@@ -9,7 +9,7 @@ import { exportTenant } from '../../src/cli/tenant-export.ts';
 import { auditChain } from '../../src/schema/audit-chain.ts';
 import { withClient } from '../../src/schema/connection.ts';
 import { endOperatorGrant, openOperatorGrant } from '../../src/store/operators.ts';
-import { eraseTenant, setQuotas, setTenantStatus } from '../../src/store/tenants.ts';
+import { eraseTenant, quotaNames, setQuotas, setTenantStatus } from '../../src/store/tenants.ts';
 import { clusterUrl, testCluster, useTestDatabase } from '../support/database.ts';
 import { plantTenant, type PlantedTenant } from '../sql/support/plant.ts';
 
@@ -86,6 +86,7 @@ test('quotas are set one by one and taken out again', async () => {
   expect(await asOwner((client) => setQuotas(client, ours.slug, { executions_per_day: 5, max_nodes: 9 }))).toEqual({ executions_per_day: 5, max_nodes: 9 });
   expect(await asOwner((client) => setQuotas(client, ours.slug, { max_nodes: null }))).toEqual({ executions_per_day: 5 });
   expect(await asOwner((client) => setQuotas(client, 'nobody', {}))).toBeNull();
+  expect(await asOwner((client) => setQuotas(client, theirs.slug, Object.fromEntries(quotaNames.map((name) => [name, 1_000_000_000]))))).toMatchObject({ max_nodes: 1_000_000_000 });
 });
 
 describe('operators of the platform', () => {

@@ -112,7 +112,7 @@ const now = (): number => Math.floor(Date.now() / 1_000);
 test.each([
   ['of another issuer', () => sign({ ...john, iss: 'https://evil.example' })],
   ['for another audience', () => sign({ ...john, aud: 'another' })],
-  ['without a subject', () => sign({ ...john, sub: undefined as never })],
+  ['without a subject', () => sign({ ...john, sub: undefined })],
   ['with an endless subject', () => sign({ ...john, sub: 'x'.repeat(300) })],
   ['without an end', async () => new SignJWT({ iss: issuer, aud: audience, ...john }).setProtectedHeader({ alg: 'RS256', kid: 'rsa' }).setIssuedAt().sign(rsa.privateKey)],
   ['that is not good yet', () => sign({ ...john, nbf: now() + hour })],
@@ -155,7 +155,7 @@ test('of 500 malformed tokens none is accepted, and none breaks anything', async
   for (let turn = 0; turn < 500; turn += 20) answers.push(...await Promise.all(Array.from({ length: 20 }, (_, index) => ask(broken(turn + index)))));
   expect(answers.filter(({ status, user }) => status !== 401 || user != null)).toEqual([]);
   expect((await ask(good)).user).toMatchObject({ email: 'john@example.com' });
-}, 60_000);
+}, 180_000);
 
 test('when the provider does not answer, that is said, and keys work as before', async () => {
   const other = await start('http://127.0.0.1:1/keys');
