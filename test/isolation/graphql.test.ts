@@ -23,7 +23,7 @@ beforeAll(async () => {
     select name from app_public.workflows where tenant_id = $1 union all select name from app_public.sources where tenant_id = $1
     union all select email from app_public.users where tenant_id = $1 union all select slug from app_public.tenants where id = $1`, [otherTenant]);
   marks = [...ids, ...names.map(({ name }) => name)];
-}, 60_000);
+}, 180_000);
 afterAll(async () => {
   await api.server.close(1_000);
   await api.db.drop();

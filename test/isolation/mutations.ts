@@ -2,8 +2,10 @@
 import type pg from 'pg';
 import type { Part } from './proof.ts';
 
+export const mutationKinds = ['policy', 'row security', 'trigger', 'reference', 'right'] as const;
+
 export interface Mutation {
-  kind: 'policy' | 'right' | 'trigger' | 'reference' | 'row security';
+  kind: (typeof mutationKinds)[number];
   sql: string;
   /** The part of the proof that is enough to notice it. */
   part: Part;
@@ -11,7 +13,7 @@ export interface Mutation {
 
 /** Names come with their schema: the session's search_path must be empty. */
 export async function allMutations(client: pg.ClientBase): Promise<Mutation[]> {
-  const parts = [policies, rowSecurity, rights, triggers, references];
+  const parts = [policies, rowSecurity, triggers, references, rights];
   const mutations: Mutation[] = [];
   for (const part of parts) mutations.push(...await part(client));
   return mutations;

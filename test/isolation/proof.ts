@@ -47,16 +47,14 @@ export async function openBed(client: pg.ClientBase): Promise<Bed> {
   return plant(client);
 }
 
-/** What the mutation does to the proof; in the bed everything is as before afterwards. */
-export async function proveMutation(client: pg.ClientBase, bed: Bed, part: Part, mutation: string | null): Promise<Proof> {
+/** Runs `use` after the statement, and takes back what both have done. Throws when the statement itself is refused. */
+export async function withMutation<T>(client: pg.ClientBase, statement: string, use: () => Promise<T>): Promise<T> {
   await client.query('savepoint mutation');
   try {
-    if (mutation !== null) {
-      await client.query(mutation).catch((error: unknown) => {
-        throw new Error(`${mutation} cannot be tried: ${(error as Error).message}`, { cause: error });
-      });
-    }
-    return await proveIn(client, bed, part);
+    await client.query(statement).catch((error: unknown) => {
+      throw new Error(`${statement} cannot be tried: ${(error as Error).message}`, { cause: error });
+    });
+    return await use();
   } finally {
     await client.query('rollback to savepoint mutation; release savepoint mutation');
   }
@@ -73,8 +71,12 @@ async function plant(client: pg.ClientBase): Promise<Bed> {
   return { subjects, garden: await plantGarden(client, subjects) };
 }
 
-/** `bed` may be null for the rights alone. */
-async function proveIn(client: pg.ClientBase, bed: Bed | null, part: Part): Promise<Proof> {
+/** What is proved of a table of app_public. */
+export const pieces = ['reach', 'walls', 'tenancy', 'writes', 'unique', 'references'] as const;
+export type Piece = (typeof pieces)[number];
+
+/** `bed` may be null for the rights alone. `wanted`: of tables. */
+export async function proveIn(client: pg.ClientBase, bed: Bed | null, part: Part, wanted: readonly Piece[] = pieces): Promise<Proof> {
   const proof: Proof = { cases: 0, problems: [], record: {} };
   const add = ({ cases, problems }: Tally): void => {
     proof.cases += cases;
@@ -89,7 +91,7 @@ async function proveIn(client: pg.ClientBase, bed: Bed | null, part: Part): Prom
   if (bed === null || part === 'rights') return proof;
   const { subjects, garden } = bed;
   proof.problems.push(...garden.barren);
-  for (const subject of subjects.filter(({ name }) => part === null || name === only)) await proveTable(client, subject, garden, add, write);
+  for (const subject of subjects.filter(({ name }) => part === null || name === only)) await proveTable(client, subject, garden, wanted, add, write);
   if (part === null || closed !== null) {
     const tables = (await privateTables(client)).filter((name) => part === null || name === closed);
     add(await tryPrivate(client, garden, tables));
@@ -105,15 +107,20 @@ async function proveIn(client: pg.ClientBase, bed: Bed | null, part: Part): Prom
   return proof;
 }
 
-async function proveTable(client: pg.ClientBase, subject: Subject, garden: Garden, add: (tally: Tally) => void, write: (name: string, lines: Lines) => void): Promise<void> {
-  add(await tryWalls(client, subject, garden));
-  add(await tryTenancy(client, subject, garden));
-  write(subject.name, await reachRecord(client, subject, garden));
-  write(subject.name, await writesRecord(client, subject, garden));
-  write(subject.name, await uniqueRecord(client, subject));
-  const { lines, problems } = await referencesRecord(client, subject, garden);
-  write(subject.name, lines);
-  add({ cases: 0, problems });
+async function proveTable(client: pg.ClientBase, subject: Subject, garden: Garden, wanted: readonly Piece[], add: (tally: Tally) => void, write: (name: string, lines: Lines) => void): Promise<void> {
+  const prove: Record<Piece, () => Promise<void>> = {
+    reach: async () => write(subject.name, await reachRecord(client, subject, garden)),
+    walls: async () => add(await tryWalls(client, subject, garden)),
+    tenancy: async () => add(await tryTenancy(client, subject, garden)),
+    writes: async () => write(subject.name, await writesRecord(client, subject, garden)),
+    unique: async () => write(subject.name, await uniqueRecord(client, subject)),
+    references: async () => {
+      const { lines, problems } = await referencesRecord(client, subject, garden);
+      write(subject.name, lines);
+      add({ cases: 0, problems });
+    },
+  };
+  for (const piece of wanted) await prove[piece]();
 }
 
 /** On managed servers the owner cannot bypass row security: every table must show it all rows by a policy. */
@@ -128,7 +135,7 @@ async function tryOwner(client: pg.ClientBase, tables: string[]): Promise<Tally>
   const role = `isolation_probe_${process.pid}`;
   await client.query(`reset role; create role ${role} inherit in role agentflow_owner; set local role ${role}`);
   const some = await seen();
-  await client.query(`reset role; set local role agentflow_owner`);
+  await client.query(`reset role; drop role ${role}; set local role agentflow_owner`);
   const problems = all.filter((line, index) => line !== some[index]).map((line) => `${line.split(' ')[0]} does not show its owner all rows`);
   const empty = (await tablesWithoutPolicy(client)).filter((name) => tables.includes(name));
   return { cases: tables.length * 2, problems: [...problems, ...empty.map((name) => `${name} has no policy that lets its owner read and write everything`)] };

@@ -1,6 +1,10 @@
-/** All mutations of the isolation proof, on a cluster of its own. Prints the score; exit code 1 when one goes unnoticed. */
+/**
+ * All mutations of the isolation proof, on a cluster of its own: `npm run test:mutations`; of some kinds only: `npm run test:mutations -- policy trigger`.
+ * Prints the score; exit code 1 when one goes unnoticed.
+ */
 import pg from 'pg';
 import { runMutations } from '../isolation/mutation-run.ts';
+import { mutationKinds } from '../isolation/mutations.ts';
 import { startTestCluster, templates } from '../support/cluster.ts';
 
 const started = performance.now();
@@ -14,8 +18,7 @@ try {
   await root.end();
   const client = new pg.Client({ connectionString: embedded.url('postgres', 'mutations') });
   await client.connect();
-  const score = await runMutations(client, { say: (line) => process.stderr.write(`${line}\n`) });
-  await client.end();
+  const score = await runMutations(client, { kinds: mutationKinds.filter((kind) => process.argv.length < 3 || process.argv.slice(2).includes(kind)), say: (line) => process.stderr.write(`${line}\n`) }).finally(() => client.end());
   process.stdout.write(`${JSON.stringify({ ...score, seconds: Math.round((performance.now() - started) / 1000) }, null, 2)}\n`);
   process.exitCode = score.unnoticed.length === 0 ? 0 : 1;
 } finally {
