@@ -319,7 +319,8 @@ create table if not exists app_public.sources (
   constraint chk_sources_deleted_at check ((status = 'deleted') = (deleted_at is not null)),
   constraint chk_sources_name check (btrim(name) <> ''),
   constraint chk_sources_config check (app_private.is_json_object(config, 65536)),
-  constraint chk_sources_config_secrets check (not app_private.has_inline_secret(config))
+  constraint chk_sources_config_secrets check (not app_private.has_inline_secret(config)),
+  constraint chk_sources_config_secret_texts check (not app_private.has_secret_text(config))
 );
 
 create index if not exists idx_sources_user_id on app_public.sources (user_id);
@@ -930,6 +931,8 @@ create table if not exists app_private.added_node_types (
 
 -- ---------------------------------------------------------------- Tables that an earlier form of this file made
 
+alter table app_public.sources drop constraint if exists chk_sources_config_secret_texts;
+alter table app_public.sources add constraint chk_sources_config_secret_texts check (not app_private.has_secret_text(config));
 do $$ begin
   if exists (select from pg_attribute where attrelid = 'app_public.audit_logs'::regclass and attname = 'sequence_number' and not attisdropped) then
     alter table app_public.audit_logs rename column sequence_number to log_number;

@@ -18,6 +18,8 @@ export interface VariableUse {
 
 /** Throws SOURCE_NOT_ALLOWED, whether or not the variable is set, or SOURCE_KEY_MISSING. */
 export function readVariable(settings: SourceSettings, use: VariableUse): string {
+  // It may be the key itself: it is not repeated.
+  if (!/^[A-Za-z_]\w*$/.test(use.variable)) throw new NodeError('SOURCE_NOT_ALLOWED', `${use.place} names something that cannot be a variable.`, { remedy: 'Put the name of a variable there, and the key into that variable; or store it with createSecret.' });
   const { variable, place, tenantSlug } = use;
   const value = Object.hasOwn(settings.sourceValues, variable) ? settings.sourceValues[variable]! : '';
   const named = settings.sourceVariables.filter((rule) => rule.name === variable);

@@ -70,6 +70,7 @@ test('none of them is anywhere', async () => {
   const inline: [string, object][] = [
     ['LLM', { api_key: plant('inline api_key') }], ['API', { token: plant('inline token') }], ['API', { base_url: 'https://x.example', headers: { authorization: plant('inline header') } }], ['DB', { connection_string: `postgres://u:${encodeURIComponent(plant('inline connection'))}@h/d` }],
     ['API', { auth: { type: 'basic', username: 'u', password: plant('inline password') } }], ['LLM', { API_KEY: plant('inline capitals') }], ['API', { 'access-token': plant('inline hyphen') }], ['API', { deep: { list: [{ secret: plant('inline deep'), more: 1 }] } }], ['IMAGE', { client_secret: plant('inline client') }], ['DB', { dsn: plant('inline dsn') }],
+    ['API', { base_url: `https://u:${encodeURIComponent(plant('URL with a password'))}@x.example` }], ['LLM', { api_key_env: plant('key where a name belongs') }], ['API', { headers: { 'x-mine': `ghp_${randomBytes(18).toString('hex')}` } }],
     ...['refresh_token', 'cookie', 'private_key', 'credentials', 'bearer_token'].map((key): [string, object] => ['API', { base_url: 'https://x.example', [key]: plant(`inline ${key}`) }]),
   ];
   for (const [index, [kind, config]] of inline.entries()) expect((await ask('john', create, { name: `inline-${index}`, kind, config })).errors).toHaveLength(1);
@@ -129,7 +130,7 @@ test('none of them is anywhere', async () => {
     await client.query(`drop database ${target} with (force)`);
     await client.query(`drop role ${target}`);
   });
-}, 120_000);
+}, 300_000);
 
 /** Every row of every table, as pg_dump writes them. */
 async function dump(): Promise<string> {

@@ -104,7 +104,7 @@ test(`${statements.length} statements, by a superuser: refused before they are s
   }
   report('SQL statements as queries, superuser login', statements.length, hits);
   expect(hits).toEqual([]);
-}, 120_000);
+}, 300_000);
 
 test(`${statements.length} statements, past the check, by the owner of the tables: without effect`, async () => {
   const before = await fingerprint();
@@ -118,7 +118,7 @@ test(`${statements.length} statements, past the check, by the owner of the table
   }
   report('SQL statements sent unchecked, owner of the tables', statements.length, hits);
   expect(hits).toEqual([]);
-}, 120_000);
+}, 300_000);
 
 test(`${values.length} values in ${places.length} places of queries: they stay values`, async () => {
   const check = await loadSelectChecker();
@@ -137,4 +137,4 @@ test(`${values.length} values in ${places.length} places of queries: they stay v
   if (JSON.stringify(after) !== JSON.stringify(before)) hits.push(`changed ${JSON.stringify(after)}`);
   report('SQL in values of queries, superuser login', values.length, hits);
   expect(hits).toEqual([]);
-}, 120_000);
+}, 300_000);
