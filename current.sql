@@ -651,7 +651,7 @@ create index if not exists idx_execution_leases_tenant_id on app_private.executi
 
 -- The token bucket of one queue of one workflow, shared by all workers. Levels may be negative: what was promised or used beforehand.
 -- Null: not used yet, so full. `line_until`: the moment of the last one who was told to come back; `tokens_each`: what a call
--- took lately; `updated_at` and `tokens_at`: when the levels were worked out.
+-- took lately; `is_full`: it was, since somebody last had to wait; `updated_at` and `tokens_at`: when the levels were worked out.
 create table if not exists app_private.rate_buckets (
   tenant_id uuid not null,
   workflow_id uuid not null,
@@ -661,6 +661,7 @@ create table if not exists app_private.rate_buckets (
   tokens double precision null,
   tokens_each double precision not null default 0,
   line_until timestamptz not null default now(),
+  is_full boolean not null default true,
   updated_at timestamptz not null default now(),
   tokens_at timestamptz not null default now(),
   constraint rate_buckets_pkey primary key (tenant_id, workflow_id, queue_id),
@@ -948,6 +949,7 @@ alter table app_private.sign_in_tries add constraint chk_sign_in_tries_kind chec
 create index if not exists idx_audit_logs_log_number on app_public.audit_logs
   using brin (log_number) with (pages_per_range = 32, autosummarize = on);
 
+alter table app_private.rate_buckets add column if not exists is_full boolean not null default true;
 alter table app_public.executions add column if not exists api_key_id uuid null;
 alter table app_public.executions alter column api_key_id set default app_private.current_api_key_id();
 alter table app_public.flow_executions add column if not exists api_key_id uuid null;

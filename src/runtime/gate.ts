@@ -48,7 +48,7 @@ export class Gate {
   async #wait(queue: QueueSpec, signal: AbortSignal): Promise<number | null> {
     await this.#options.prepare();
     for (let returns = this.#returns; ; returns = true) {
-      const { isGranted, seconds, at } = await this.#options.permits.acquire({ ...this.#bucket(queue), returns });
+      const { isGranted, seconds, at } = await this.#options.permits.acquire({ ...this.#bucket(queue), returns, lateness: toleratedMs(queue) / 1_000 });
       if (!isGranted && seconds > longestInPlaceSeconds) return seconds;
       const left = at - performance.now();
       if (left > 0) {
@@ -68,11 +68,15 @@ export class Gate {
   }
 }
 
-/** How late a node may begin: what the burst leaves room for, a moment at least. */
+const mostTolerated = 250;
+const leastTolerated = 10;
+
+/** How late a node may begin, in milliseconds: what the burst leaves room for, else half the time between two moments. */
 function toleratedMs({ maxMessagesPerSecond, maxRequestsPerMinute, burstSize }: QueueSpec): number {
   const perSecond = Math.min(maxMessagesPerSecond ?? Infinity, (maxRequestsPerMinute ?? Infinity) / 60);
-  const room = perSecond === Infinity ? 1 : ((burstSize ?? Math.max(1, perSecond)) - 1) / perSecond;
-  return Math.min(500, Math.max(50, room * 500));
+  if (perSecond === Infinity) return mostTolerated;
+  const burst = burstSize ?? Math.max(1, perSecond);
+  return Math.min(mostTolerated, Math.max(leastTolerated, Math.max(burst - 1, 0.5) * 1_000 / perSecond));
 }
 
 /** Ends early when the signal is aborted. */

@@ -18,6 +18,8 @@ export interface Bucket {
 export interface Ask extends Bucket {
   /** Was told to come back before: goes before newcomers. */
   returns: boolean;
+  /** Seconds by which the caller may begin after the moment that it is given. */
+  lateness: number;
 }
 
 /** Granted: may begin after so many seconds. Not granted: asks again after them. */
@@ -61,7 +63,7 @@ export class PermitStore {
 
   async #acquire(asks: Ask[]): Promise<Permit[]> {
     const rows = await this.#query<{ place: number; is_granted: boolean; seconds: number; at_ms: number }>('select * from app_private.acquire_permits($1)',
-      [JSON.stringify(asks.map((ask, place) => ({ ...bucketJson(ask), place, returns: ask.returns })))], 'acquire');
+      [JSON.stringify(asks.map((ask, place) => ({ ...bucketJson(ask), place, returns: ask.returns, lateness: ask.lateness })))], 'acquire');
     const permits: Permit[] = Array.from({ length: asks.length });
     const heardAt = performance.now();
     for (const { seconds, at_ms } of rows) this.#offsetMs = Math.max(this.#offsetMs, at_ms - seconds * 1_000 - heardAt);

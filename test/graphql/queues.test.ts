@@ -45,7 +45,7 @@ test('a long wait gives the worker back and shows as rate limited; each is asked
 test('every try goes through the queue', async () => {
   let tries = 0;
   platform.reply = () => ((tries += 1) < 3 ? { status: 503, text: 'busy' } : 'fine');
-  const [id] = await startMany(limited({ max_messages_per_second: 3, burst_size: 1 }), 1);
+  const [id] = await startMany(limited({ max_requests_per_minute: 40, burst_size: 1 }), 1);
   const over = await platform.until(id!, isOver);
   expect(nodeOf(over, 'a')).toMatchObject({ status: 'COMPLETED', attempts: 3 });
   expect(Number(nodeOf(over, 'a').waitTime)).toBeGreaterThan(0);

@@ -9,7 +9,7 @@ beforeAll(async () => {
   workflowId = (await insertWorkflow(db.owner, { nodes: [{ id: 'a', type: 'input' }], start_node: 'a' })).id;
 });
 
-interface Bandwidth { per_second?: number; per_minute?: number; tokens_per_minute?: number; burst?: number }
+interface Bandwidth { per_second?: number; per_minute?: number; tokens_per_minute?: number; burst?: number; lateness?: number }
 interface Permit { place: number; is_granted: boolean; seconds: number }
 
 let queues = 0;
@@ -36,6 +36,16 @@ test('a full bucket lets its burst through at once, then one a slot for a second
   permits.slice(0, 13).forEach(({ seconds }, index) => expect(seconds).toBeCloseTo(Math.max(0, (index - 2) / 10), 5));
   // the line: moments one behind the other, each a little ahead
   permits.slice(13).forEach(({ seconds }, index) => expect(seconds).toBeCloseTo(1.1 + index / 10 - 0.8, 5));
+});
+
+test('what runs dry after a burst leaves room for those who are late, once', async () => {
+  const [queue, bandwidth] = [newQueue(), { per_second: 10, burst: 3, lateness: 0.2 }];
+  const seconds = async (count: number): Promise<number[]> => (await ask(queue, count, bandwidth)).map((permit) => Number(permit.seconds.toFixed(3)));
+  expect(await seconds(5)).toEqual([0, 0, 0, 0.3, 0.4]);
+  await passes(queue, 0.3);
+  expect((await seconds(1))[0]).toBeLessThanOrEqual(0.2);
+  await passes(queue, 60);
+  expect(await seconds(4)).toEqual([0, 0, 0, 0.3]);
 });
 
 test('without a burst the capacity is one second\'s worth, at least one', async () => {
