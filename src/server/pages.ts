@@ -77,7 +77,7 @@ const join = page('AgentFlow: choose a password', `<h1>Choose a password</h1>
 <script>${joinScript}</script>`);
 
 /** What it gets is written into this very document: a page that was asked for with a header cannot be gone to. */
-const signInScript = `
+const signInScript = `{
   const form = document.querySelector('form'), said = document.querySelector('output'), ask = globalThis['fetch'];
   async function open(headers) {
     const page = await ask(location.pathname, { headers });
@@ -95,7 +95,7 @@ const signInScript = `
     if (errors) { said.textContent = errors[0].message; return; }
     await open({ Authorization: 'Bearer ' + data.authenticate.jwt });
   });
-`;
+}`;
 
 const signInHtml = page('AgentFlow: sign in', `<h1>Sign in</h1>
 <p>The editor for GraphQL is for those who are signed in.</p>
