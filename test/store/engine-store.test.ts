@@ -80,19 +80,18 @@ test('a claim gives what is needed to drive the execution, and a checkpoint or a
   expect(await statusOf(id)).toBe('running');
   const { rows } = await database.owner.query(`select started_at = claimed_at as is_of_claim from executions join app_private.execution_leases on execution_id = id where id = $1`, [id]);
   expect(rows).toEqual([{ is_of_claim: true }]);
-  const other = await claimed(store, await pendingExecution());
-  await store.release(other, [], null, true);
-  expect(await statusOf(other.executionId)).toBe('running');
+  const { executionId, ...other } = await claimed(store, await pendingExecution());
+  await store.release({ executionId, ...other }, [], null, true);
+  expect(await statusOf(executionId)).toBe('running');
   session.release(true);
 });
 
 test('an execution that was never marked as running has run since its claim', async () => {
   const { store, session } = await makeWorker();
   const claim = await claimed(store, await pendingExecution());
-  const { rows: [lease] } = await database.owner.query<{ claimed_at: Date }>('select claimed_at from app_private.execution_leases where execution_id = $1', [claim.executionId]);
+  const { rows: leases } = await database.owner.query('select claimed_at as started_at from app_private.execution_leases where execution_id = $1', [claim.executionId]);
   await store.finish(claim, [row()], ending);
-  const { rows } = await database.owner.query<{ status: string; started_at: Date }>('select status, started_at from executions where id = $1', [claim.executionId]);
-  expect(rows).toEqual([{ status: 'completed', started_at: lease!.claimed_at }]);
+  expect((await database.owner.query('select started_at from executions where id = $1', [claim.executionId])).rows).toEqual(leases);
   session.release(true);
 });
 
