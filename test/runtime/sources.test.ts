@@ -283,21 +283,22 @@ test('an answer is seen growing, in few steps, without secrets, and is whole at 
   const worker = await startTestWorker(api.db, { allowHosts: [service.host()], secretKey: api.db.secretKey });
   await Promise.all(workers.splice(0).map((other) => other.close(2_000)));
   workers.push(worker);
-  const words = [...Array.from({ length: 40 }, (_, index) => `word${index} `), secret.slice(0, 10), secret.slice(10), ' end'];
+  const words: string[] = [];
   let more: () => void = () => undefined;
   service.answer((request, response) => {
     expect(JSON.parse(request.body)).toMatchObject({ stream: true });
     response.writeHead(200, { 'content-type': 'text/event-stream' });
     const part = (delta: object, reason: string | null): string => `data: ${JSON.stringify({ id: 'c', object: 'chat.completion.chunk', created: 1, model: 'gpt-4o', choices: [{ index: 0, delta, finish_reason: reason }] })}\n\n`;
-    const rest = [...words];
-    const timer = setInterval(() => {
-      const word = rest.shift();
-      if (word !== undefined) response.write(part({ content: word }, null));
-      else clearInterval(timer);
-    }, 25);
+    const say = (word: string): void => {
+      words.push(word);
+      response.write(part({ content: word }, null));
+    };
+    // It goes on until it was seen growing.
+    const timer = setInterval(() => say(`word${words.length} `), 25);
     more = () => {
+      more = () => undefined;
       clearInterval(timer);
-      for (const word of rest.splice(0)) response.write(part({ content: word }, null));
+      for (const word of [secret.slice(0, 10), secret.slice(10), ' end']) say(word);
       response.write(part({}, 'stop'));
       response.write(`data: ${JSON.stringify({ id: 'c', object: 'chat.completion.chunk', created: 1, model: 'gpt-4o', choices: [], usage: { prompt_tokens: 7, completion_tokens: 43, total_tokens: 50 } })}\n\n`);
       response.end('data: [DONE]\n\n');
@@ -316,7 +317,7 @@ test('an answer is seen growing, in few steps, without secrets, and is whole at 
     if (partial !== null) partials.push(partial);
     if (partials.length >= 2) more();
     if (status === 'COMPLETED') {
-      expect(finalState.text_result).toBe(`${words.slice(0, 40).join('')}[redacted] end`);
+      expect(finalState.text_result).toBe(words.join('').replace(secret, '[redacted]'));
       expect(nodeExecutions.nodes[0]).toMatchObject({ status: 'COMPLETED', partialOutput: null });
       break;
     }
