@@ -24,6 +24,8 @@ for await (const line of createInterface({ input: process.stdin })) {
   if (command.do === 'close') break;
   say(await obey(engine, command));
 }
+// Also when whoever started this is gone, and the server with him: some engines wait for it then.
+setTimeout(() => process.exit(1), 15_000);
 await engine.close();
 process.exit(0);
 
