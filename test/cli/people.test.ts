@@ -9,7 +9,7 @@ let service: Service;
 
 beforeAll(async () => {
   service = await startService(['start'], dataDir);
-}, 60_000);
+}, 180_000);
 
 afterAll(async () => {
   process.kill(service.info.pid, 'SIGTERM');
@@ -48,7 +48,7 @@ test('a tenant is made, its admin comes in by the link, invites, and is refused 
   expect((await ask('{ currentUser { email } }', {}, headers)).errors![0]!.extensions.code).toBe('TOKEN_INVALID');
   await cli('tenant', 'enable', 'acme');
   expect((await ask('{ currentUser { email } }', {}, headers)).data!.currentUser).toEqual({ email: 'boss@acme.example' });
-}, 60_000);
+}, 180_000);
 
 test('a key is made, rotated and revoked', async () => {
   const { key, id } = await cli('key', 'create', 'robot', '--permissions', '{"workflows": ["read"]}', '--for', 'operator@example.com');
@@ -59,7 +59,7 @@ test('a key is made, rotated and revoked', async () => {
   await cli('key', 'revoke', nextId!, '--reason', 'done');
   expect(await who(next!)).toBeUndefined();
   expect(JSON.stringify(await cli('key', 'list'))).not.toContain(next);
-}, 60_000);
+}, 180_000);
 
 test.each([
   [['tenant', 'create', 'example', '--admin', 'a@b.example'], 1, 'INVALID_VALUE'], [['tenant', 'create', 'Not A Slug', '--admin', 'a@b.example'], 1, 'CHECK_VIOLATION'],
@@ -70,4 +70,4 @@ test.each([
 ])('%p is refused', async (words, code, said) => {
   const finished = await runCli(words, { AGENTFLOW_DATA_DIR: dataDir });
   expect([finished.code, finished.stderr]).toEqual([code, expect.stringContaining(said)]);
-}, 30_000);
+}, 180_000);

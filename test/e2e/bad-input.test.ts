@@ -11,7 +11,7 @@ import { runCli, startService, temporaryDataDir, type Service } from '../support
 import { clientOf, post, sampleWorkflow, signIn, until, type Answer, type ApiClient } from './support/client.ts';
 import { preparedDataDir } from './support/data-folder.ts';
 
-const slow = 60_000;
+const slow = 180_000;
 const unknownId = '00000000-0000-4000-8000-000000000000';
 const foreignWorkflow = '660e8400-e29b-41d4-a716-446655440010';
 let place: Awaited<ReturnType<typeof preparedDataDir>>;

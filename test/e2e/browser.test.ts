@@ -6,7 +6,7 @@ import { startService, type Service } from '../support/cli.ts';
 import { sampleWorkflow } from './support/client.ts';
 import { preparedDataDir } from './support/data-folder.ts';
 
-const slow = 40_000;
+const slow = 180_000;
 const mainJob = String(graphiqlOptions.clientConfig!.defaultQuery);
 const browserPath = ['/usr/bin/chromium', '/usr/bin/chromium-browser', '/usr/bin/google-chrome'].find((path) => existsSync(path));
 

@@ -10,7 +10,7 @@ import { preparedDataDir } from './support/data-folder.ts';
 import { sampleWorkflow, signIn, until, type ApiClient } from './support/client.ts';
 
 /** Each of these starts AgentFlow at least once, on a machine that may be busy. */
-const slow = 60_000;
+const slow = 180_000;
 
 const execute = `mutation ($workflowId: UUID!, $state: JSON!) {
   executeWorkflow(input: { workflowId: $workflowId, initialState: $state }) { execution { id status } }

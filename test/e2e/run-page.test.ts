@@ -11,7 +11,7 @@ import { useProjectCopy } from '../support/project-copy.ts';
 import { clientOf, until } from './support/client.ts';
 import { openShell, type Shell } from './support/shell.ts';
 
-const slow = 90_000;
+const slow = 180_000;
 const page = readFileSync(path.join(projectFolder, 'docs', 'how-to', 'run.md'), 'utf8');
 const blocks = (language: string): string[] => [...page.matchAll(new RegExp(`^\`\`\`${language}\\n([^]*?)^\`\`\``, 'gm'))].map(([, text]) => text!);
 const [prepare, serve, work, firstTenant] = blocks('sh') as [string, string, string, string];

@@ -45,13 +45,13 @@ test('a project of one\'s own has its task, and AgentFlow the other one', async 
   expect(await run(commands![0]!)).toMatchObject({ code: 0, stdout: expect.stringContaining(blocks.find(({ name }) => name === 'output')!.text) });
   const { code, stdout } = await run(commands![1]!);
   expect({ code, names: stdout.trim().split('\n') }).toEqual({ code: 0, names: ['add_tax', 'count_records', 'execute_workflow', 'fetch_data', 'http_request', 'process_data', 'run_query', 'store_data', 'transform', 'wait'] });
-}, 60_000);
+}, 180_000);
 
 test('what the task throws is what people read', async () => {
   const { code, stderr } = await run(`npx agentflow flow run invoice --input '{"rate": -1}' --follow`);
   expect({ code, stderr }).toEqual({ code: 1, stderr: expect.stringContaining("FAILURE") });
   expect(stderr).toContain("Task 'add_tax' failed: The rate must be a number from 0.");
-}, 60_000);
+}, 180_000);
 
 test('its types are checked', () => {
   write(path.join(own, 'tsconfig.json'), JSON.stringify({ extends: path.join(projectFolder, 'tsconfig.json'), compilerOptions: { types: ['node'], typeRoots: [path.join(projectFolder, 'node_modules/@types')], preserveSymlinks: false }, include: ['extension'] }));
@@ -77,4 +77,4 @@ test.each([
   } finally {
     rmSync(file);
   }
-}, 60_000);
+}, 180_000);

@@ -44,7 +44,7 @@ test('every session is ended, again and again', async () => {
   expect(prompts.toSorted()).toEqual([...new Set(prompts)].toSorted()); // no call was made twice
   await worker.close(5_000);
   await server.close();
-}, 90_000);
+}, 180_000);
 
 test('the server is away for a while', async () => {
   const server = await startModelServer(({ prompt }) => ({ text: `answer to ${prompt}`, delayMs: 40 }));
@@ -61,7 +61,7 @@ test('the server is away for a while', async () => {
   await worker.close(5_000);
   await proxy.shut();
   await server.close();
-}, 90_000);
+}, 180_000);
 
 test('jobs cannot be completed for a while: the runner that gave up is replaced, and what it held goes free', async () => {
   const server = await startModelServer(({ prompt }) => `answer to ${prompt}`);
@@ -75,7 +75,7 @@ test('jobs cannot be completed for a while: the runner that gave up is replaced,
   await expectAllCompleted(ids);
   await worker.close(5_000);
   await server.close();
-}, 90_000);
+}, 180_000);
 
 test('a worker whose database is away stops within its grace all the same', async () => {
   const proxy = await startProxy(database.url('agentflow_worker'));

@@ -54,7 +54,7 @@ test('what runs is parked and goes on where it was', async () => {
   expect(prompts.filter((prompt) => prompt === 'first x')).toHaveLength(1);
   await platform.data('john', 'mutation ($id: UUID!) { decideApproval(input: {executionId: $id, nodeId: "ok", decision: "approved"}) { execution { id } } }', { id: waiting });
   expect(await platform.until(waiting, isOver)).toMatchObject({ status: 'COMPLETED' });
-}, 60_000);
+}, 180_000);
 
 test('a claim that was under way is caught by the next sweep', async () => {
   platform.reply = () => 'answered';

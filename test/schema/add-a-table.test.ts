@@ -41,7 +41,7 @@ describe('the table', () => {
   let api: TestApi;
   beforeAll(async () => {
     api = await startApi({ before: migration! });
-  }, 60_000);
+  }, 180_000);
   afterAll(async () => {
     await api.server.close(1_000);
     await api.db.drop();

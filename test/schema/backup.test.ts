@@ -46,7 +46,7 @@ function shell(line: string, bin: string, env: Record<string, string>): Promise<
     await withClient(fresh.url('postgres', 'postgres'), async (client) => {
       for (const sql of ['drop database agentflow', 'drop owned by agentflow_owner', 'drop role agentflow_owner']) await client.query(sql);
     });
-  }, 60_000);
+  }, 180_000);
   afterAll(async () => {
     await old?.close();
     await fresh?.close();

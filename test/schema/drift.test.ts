@@ -79,7 +79,7 @@ describe('of the project', () => {
     const { differences, roles } = await liveDrift(db.url('agentflow_owner'), { databaseUrl: db.url('agentflow_owner'), shadowUrl: urls.shadowUrl, rootUrl: urls.rootUrl });
     expect(differences.map(({ change, object }) => `${change} ${object}`).sort()).toEqual([...new Set(statements.flatMap(([, named]) => named))].sort());
     expect(roles).toEqual([]);
-  }, 60_000);
+  }, 180_000);
 });
 
 test('a fixture that was edited and that no migration includes is named', async () => {

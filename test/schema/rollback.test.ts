@@ -81,7 +81,7 @@ test('a rollback whose catalog is the right one, but which writes rows, is stopp
     expect([statement, await refusalOf(statement)]).toEqual([statement, expect.objectContaining({ code: 'DATA_LOSS', details: { losses: [loss] } })]);
   }
   expect([await rows(), await hashOf(urls)]).toEqual([before, hash]);
-}, 60_000);
+}, 180_000);
 
 test('what the migration did to values is said, and what a conversion took; a "commit" in a rollback is refused at its line', async () => {
   const committed = [first, { body: 'update app_public.things set name = upper(name); alter table app_public.things alter column name type varchar(2) using left(name, 2);', headers: ['--! Rewrites: app_public.things.name'] }];

@@ -61,4 +61,4 @@ test('every save runs current.sql; a mistake is told with its place, and the loo
     await watching.stop();
     await listener.end();
   }
-}, 60_000);
+}, 180_000);

@@ -94,7 +94,7 @@ export async function readFlowExecution(api: TestApi, id: string, as = 'operator
 }
 
 /** Reads it again and again until `isReached`; throws with what it last was after `seconds`. */
-export async function untilFlow(api: TestApi, id: string, isReached: (row: FlowExecutionRow) => boolean, seconds = 20): Promise<FlowExecutionRow> {
+export async function untilFlow(api: TestApi, id: string, isReached: (row: FlowExecutionRow) => boolean, seconds = 90): Promise<FlowExecutionRow> {
   const deadline = performance.now() + seconds * 1_000;
   for (;;) {
     const row = await readFlowExecution(api, id);

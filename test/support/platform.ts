@@ -56,7 +56,7 @@ function clientOf(api: TestApi): Pick<Platform, 'publish' | 'execute' | 'until' 
       return executeWorkflow.execution.id as string;
     },
     async until(id, isReached) {
-      const deadline = performance.now() + 20_000;
+      const deadline = performance.now() + 90_000;
       for (;;) {
         const { execution } = await api.data('john', `query ($id: UUID!) { execution(id: $id) { ${executionFields} } }`, { id });
         if (isReached(execution)) return execution;

@@ -43,7 +43,7 @@ export async function readExecution(database: TestDatabase, id: string): Promise
 }
 
 /** Reads the execution again and again until `isReached`; throws with what it last was after `seconds`. */
-export async function untilExecution(database: TestDatabase, id: string, isReached: (row: ExecutionRow) => boolean, seconds = 20): Promise<ExecutionRow> {
+export async function untilExecution(database: TestDatabase, id: string, isReached: (row: ExecutionRow) => boolean, seconds = 90): Promise<ExecutionRow> {
   const deadline = performance.now() + seconds * 1_000;
   for (;;) {
     const row = await readExecution(database, id);

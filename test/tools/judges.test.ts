@@ -8,7 +8,7 @@ import { splinterFindings } from './splinter.ts';
 let [closed, open] = [{} as TestApi, {} as TestApi];
 beforeAll(async () => {
   [closed, open] = [await startApi({ face: { isClosed: true } }), await startApi()];
-}, 60_000);
+}, 180_000);
 afterAll(async () => {
   for (const { server, db } of [closed, open]) {
     await server.close(1_000);

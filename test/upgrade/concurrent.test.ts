@@ -39,13 +39,13 @@ test('a migrator killed at its work leaves nothing half-done, and the next one d
   });
   expect(await migrateDatabase(killed.databaseUrl)).toEqual(names);
   expect(compareCatalogs(await catalogOf(whole), await catalogOf(killed)).map(describeDifference)).toEqual([]);
-}, 60_000);
+}, 180_000);
 
 describe('while the API answers 50 requests a second', () => {
   let api: TestApi;
   beforeAll(async () => {
     api = await startApi();
-  }, 60_000);
+  }, 180_000);
   afterAll(async () => {
     await api.server.close(1_000);
     await api.db.drop();
@@ -82,5 +82,5 @@ describe('while the API answers 50 requests a second', () => {
     const failed = (await Promise.all(answers)).filter((answer) => answer !== null);
     expect(answers).toHaveLength(150);
     expect(failed).toEqual([]);
-  }, 60_000);
+  }, 180_000);
 });
