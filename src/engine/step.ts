@@ -85,7 +85,7 @@ function finishNode(plan: Plan, state: RunState, outcome: NodeOutcome, commands:
   state.nextFinishOrder = Math.max(state.nextFinishOrder, outcome.finishOrder) + 1;
   writeOutcome(node, outcome, state);
   run.intent = ownIntent(node, outcome) ?? run.intent;
-  if (endsExecution(node, outcome)) fail(state, outcome.error?.code ?? 'NODE_FAILED', `Node '${node.id}' failed: ${outcome.error?.message ?? outcome.status}`, node.id);
+  if (endsExecution(node, outcome)) fail(state, outcome.error?.code ?? 'NODE_FAILED', failureOf(node.id, outcome.error?.message ?? outcome.status), node.id);
   const crossed = crossedLimit(plan.document.limits, state);
   if (crossed) fail(state, crossed.code, `${crossed.message}, after node '${node.id}'`, node.id);
   if (!isEnding(state)) followEdges(plan, state, node, run, outcome, commands);
@@ -136,4 +136,10 @@ function finishWhenDone(state: RunState, commands: RunCommand[]): void {
   const status = state.cancelled ? 'cancelled' : state.failure ? 'failed' : 'completed';
   state.status = status;
   commands.push({ type: 'finish', status, error: status === 'failed' ? state.failure : null });
+}
+
+/** The node is named once. */
+function failureOf(nodeId: string, message: string): string {
+  const named = `Node '${nodeId}': `;
+  return `Node '${nodeId}' failed: ${message.startsWith(named) ? message.slice(named.length) : message}`;
 }

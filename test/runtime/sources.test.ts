@@ -86,7 +86,7 @@ describe('budgets', () => {
     const asked = service.requests.length;
     const refused = await run(id);
     expect(refused).toMatchObject({ status: 'failed', error_code: 'BUDGET_EXHAUSTED', error_node_id: 'ask', cost: '0.0000' });
-    expect(refused.error_message).toContain("Node 'ask': source 'm' may not be asked: the monthly budget of the tenant is used up (0.04 of 0.03 US dollars)");
+    expect(refused.error_message).toContain("Node 'ask' failed: source 'm' may not be asked: the monthly budget of the tenant is used up (0.04 of 0.03 US dollars)");
     expect(service.requests.length).toBe(asked);
     expect(await events()).toEqual(['create', 'stop', 'warn']);
     await api.data('john', set, { limit: '1' });
