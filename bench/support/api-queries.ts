@@ -64,7 +64,7 @@ export const apiQueries: readonly ApiQuery[] = [
           'nodes', (select coalesce(json_agg(json_build_object('id', e.id, 'status', upper(e.status), 'startedAt', e.started_at, 'completedAt', e.completed_at, 'tokensUsed', e.tokens_used,
               'cost', e.cost::text, 'executionTime', e.execution_time::text, 'errorMessage', e.error_message) order by e.created_at desc, e.id desc), '[]')
             from (select * from app_public.executions as e where e.status = lower(${parameter(1)}) and ${where('e')} order by e.created_at desc, e.id desc limit 50) as e)))::text as answer`),
-    values: (_size, _tenant, n) => ({ status: n % 2 === 0 ? 'FAILED' : 'CANCELLED' }),
+    values: () => ({ status: 'FAILED' }),
     rows: 50,
   },
 ];

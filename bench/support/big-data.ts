@@ -46,14 +46,15 @@ const spec = {
   start_node: 'input',
 };
 
-export async function loadBigData(embedded: EmbeddedPostgres, size: Size, say: (line: string) => void): Promise<void> {
+/** `present`: how many executions of the same tenants an earlier call has loaded. */
+export async function loadBigData(embedded: EmbeddedPostgres, size: Size, say: (line: string) => void, present = 0): Promise<void> {
   const client = new pg.Client({ connectionString: embedded.url('postgres') });
   await client.connect();
   try {
     await client.query(`set session_replication_role = replica; set synchronous_commit = off; set maintenance_work_mem = '512MB'; set search_path = app_public`);
-    await loadTenants(client, size);
+    if (present === 0) await loadTenants(client, size);
     const indexes = await dropIndexes(client, 'app_public.executions');
-    for (let from = 0; from < size.executions; from += chunk) {
+    for (let from = present; from < size.executions; from += chunk) {
       await loadExecutions(client, size, from, Math.min(from + chunk, size.executions));
       say(`${Math.min(from + chunk, size.executions).toLocaleString('en')} executions`);
     }

@@ -81,7 +81,8 @@ async function brokenChecks(client: pg.ClientBase): Promise<Check> {
   return { name: 'checks', problems };
 }
 
-async function invariants(client: pg.ClientBase): Promise<Check[]> {
+/** Each file of the folder gives what breaks it. */
+export async function invariants(client: pg.ClientBase): Promise<Check[]> {
   const checks: Check[] = [];
   for (const file of readdirSync(folder).filter((name) => name.endsWith('.sql')).sort()) {
     const { rows } = await client.query<{ object: string; message: string }>(readFileSync(path.join(folder, file), 'utf8'));

@@ -2,7 +2,7 @@
 
 const passingStates = new Set([
   '40001', '40P01', // collisions of transactions
-  '53300', '55P03', // too many connections, lock not available
+  '53100', '53200', '53300', '55P03', '58030', // disk full, out of memory, too many connections, lock not available, I/O error
   '57P01', '57P02', '57P03', '57P05', // the server stops, crashed, starts, ended an idle session
 ]);
 const passingSystemCodes = new Set(['ECONNREFUSED', 'ECONNRESET', 'EPIPE', 'ETIMEDOUT', 'EHOSTUNREACH', 'ENETUNREACH', 'EAI_AGAIN']);

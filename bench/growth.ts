@@ -1,0 +1,144 @@
+/**
+ * What growth costs: the API's three queries with 1 M and with 10 M executions of 1,000 tenants (the bar: p99 within 1.5 x); what row-level
+ * security costs beside an explicit `where` (it keeps 0.95), and what the audit log costs those who write (0.75 of single rows, 0.5 of 1,000 at once).
+ */
+import pg from 'pg';
+import { parseArgs } from 'node:util';
+import { querySettled, settingsStatement } from '../src/store/settled-query.ts';
+import { apiLoad, tokensOf } from './api.ts';
+import { startCommand } from './support/api-processes.ts';
+import { apiQueries, type ApiQuery } from './support/api-queries.ts';
+import { idOf, loadBigData, type Size } from './support/big-data.ts';
+import { type OwnCluster, withOwnCluster } from './support/own-cluster.ts';
+import { type LoadFigures, median, underLoad } from './support/requests.ts';
+import { printJson, printTable } from './support/table.ts';
+
+const sizes: Record<'full' | 'small', [Size, Size]> = {
+  full: [{ tenants: 1_000, users: 5, workflows: 20, executions: 1_000_000 }, { tenants: 1_000, users: 5, workflows: 20, executions: 10_000_000 }],
+  small: [{ tenants: 40, users: 5, workflows: 20, executions: 20_000 }, { tenants: 40, users: 5, workflows: 20, executions: 200_000 }],
+};
+
+interface Cost {
+  what: string;
+  /** Medians, microseconds. */
+  with: number;
+  without: number;
+  kept: number;
+}
+
+export const usage = `bench growth [--small] [--seconds 10] [--rounds 7] [--json]
+  --small   40 tenants with 20,000 and 200,000 executions`;
+
+export async function run(args: string[]): Promise<void> {
+  const { values: options } = parseArgs({
+    args, options: { small: { type: 'boolean', default: false }, seconds: { type: 'string', default: '10' }, rounds: { type: 'string', default: '7' }, json: { type: 'boolean', default: false } },
+  });
+  const [before, after] = sizes[options.small ? 'small' : 'full'];
+  const say = (line: string): void => void process.stderr.write(`${line}\n`);
+  const result = await withOwnCluster({}, async (cluster) => {
+    await loadBigData(cluster, before, say);
+    const young = await latencies(cluster, before, Number(options.seconds));
+    await loadBigData(cluster, after, say, before.executions);
+    const grown = await latencies(cluster, after, Number(options.seconds));
+    return { before, after, growth: young.map((figures, index) => ({ query: apiQueries[index]!.name, before: figures, after: grown[index]! })), policies: await costOfPolicies(cluster, after, Number(options.rounds)), audit: await costOfAudit(cluster, Number(options.rounds)) };
+  });
+  if (options.json) return printJson(result);
+  printTable(result.growth.map(({ query, before: small, after: large }) => ({
+    query, [`p50 ms, ${before.executions}`]: small.p50, [`p50 ms, ${after.executions}`]: large.p50, [`p99 ms, ${before.executions}`]: small.p99, [`p99 ms, ${after.executions}`]: large.p99, 'p99 grows': Number((large.p99 / small.p99).toFixed(2)),
+  })));
+  process.stdout.write('\n');
+  printTable([...result.policies, ...result.audit].map(({ what, with: withIt, without, kept }) => ({ what, 'with, us': Math.round(withIt), 'without, us': Math.round(without), kept })));
+}
+
+/** Few clients: what a request takes, not what the machine can take. */
+async function latencies(cluster: OwnCluster, size: Size, seconds: number): Promise<LoadFigures[]> {
+  const tokens = await tokensOf(cluster, size);
+  const api = await startCommand(cluster, 'server');
+  const figures: LoadFigures[] = [];
+  try {
+    for (const query of apiQueries) {
+      const load = apiLoad(api.url, query, size, tokens);
+      await underLoad(load, 2, seconds / 2);
+      figures.push(await underLoad(load, 2, seconds));
+    }
+  } finally {
+    await api.stop();
+  }
+  return figures;
+}
+
+/** The same statement by somebody whom the policies bind, and by somebody whom they do not, with the tenant in the statement; in turns. */
+async function costOfPolicies(cluster: OwnCluster, size: Size, rounds: number): Promise<Cost[]> {
+  const open = async (url: string): Promise<{ pool: pg.Pool; client: pg.PoolClient }> => {
+    const pool = new pg.Pool({ connectionString: url, max: 1, pipeline: true });
+    const client = await pool.connect();
+    await client.query('set jit = off; set plan_cache_mode = force_generic_plan');
+    return { pool, client };
+  };
+  const bound = await open(cluster.url('agentflow_authenticator'));
+  const free = await open(cluster.url('agentflow_owner'));
+  const costs: Cost[] = [];
+  let tenant = 0;
+  const claims = (role: string): Record<string, string> => ({ role, 'jwt.claims.tenant_id': idOf.tenant(tenant), 'jwt.claims.user_id': idOf.user(tenant, 0), 'jwt.claims.role': 'admin', 'jwt.claims.api_key_id': '', 'jwt.claims.permissions': '' });
+  const ask = (who: typeof bound, role: string, query: ApiQuery, kind: 'underPolicies' | 'bare', n: number): Promise<unknown> => {
+    tenant = n % size.tenants;
+    const values = [...kind === 'bare' ? [idOf.tenant(tenant)] : [], ...Object.values(query.values(size, tenant, n))];
+    return querySettled(who.client, settingsStatement(claims(role)), { name: `q${apiQueries.indexOf(query)}`, text: query.sql[kind], values });
+  };
+  for (const query of apiQueries) {
+    costs.push(await inTurns(`row-level security: ${query.name}`, {
+      rounds, each: 150, withIt: (n) => ask(bound, 'agentflow_user', query, 'underPolicies', n), without: (n) => ask(free, 'agentflow_owner', query, 'bare', n),
+    }));
+  }
+  for (const { client, pool } of [bound, free]) {
+    client.release();
+    await pool.end();
+  }
+  return costs;
+}
+
+async function costOfAudit(cluster: OwnCluster, rounds: number): Promise<Cost[]> {
+  const client = new pg.Client({ connectionString: cluster.url('postgres') });
+  await client.connect();
+  const { rows: triggers } = await client.query<{ name: string }>(`select quote_ident(tgname) as name from pg_trigger where tgrelid = 'app_public.workflows'::regclass and not tgisinternal and tgfoid::regproc::text ~ 'audit'`);
+  if (triggers.length === 0) throw new Error('workflows has no audit trigger');
+  const audit = async (isOn: boolean): Promise<void> => {
+    for (const { name } of triggers) await client.query(`alter table app_public.workflows ${isOn ? 'enable' : 'disable'} trigger ${name}`);
+  };
+  const change = (rows: number) => (n: number): Promise<unknown> =>
+    client.query('update app_public.workflows set description = $1 where id in (select id from app_public.workflows order by id offset $2 limit $3)', [`changed ${n}`, n % 500, rows]);
+  try {
+    await client.query(`select set_config('jwt.claims.tenant_id', $1, false), set_config('jwt.claims.user_id', $2, false), set_config('jwt.claims.role', 'admin', false)`, [idOf.tenant(0), idOf.user(0, 0)]);
+    const turns = (rows: number, each: number): Turns => ({ rounds, each, before: audit, withIt: change(rows), without: change(rows) });
+    return [await inTurns('audit: one row', turns(1, 100)), await inTurns('audit: 1,000 rows at once', turns(1_000, 3))];
+  } finally {
+    await audit(true);
+    await client.end();
+  }
+}
+
+interface Turns {
+  rounds: number;
+  /** Runs a turn. */
+  each: number;
+  before?: (isWith: boolean) => Promise<void>;
+  withIt: (n: number) => Promise<unknown>;
+  without: (n: number) => Promise<unknown>;
+}
+
+/** Times with and without, in turns: A B A B. */
+async function inTurns(what: string, { rounds, each, before, withIt, without }: Turns): Promise<Cost> {
+  const time = async (isWith: boolean, round: number): Promise<number> => {
+    const work = isWith ? withIt : without;
+    await before?.(isWith);
+    await work(round * each);
+    const started = performance.now();
+    for (let n = 0; n < each; n += 1) await work(round * each + n);
+    return (performance.now() - started) / each * 1_000;
+  };
+  const times: { with: number; without: number }[] = [];
+  for (let round = 0; round <= rounds; round += 1) times.push({ with: await time(true, round), without: await time(false, round) });
+  times.shift(); // made the plans, filled the caches
+  const kept = median(times.map((turn) => turn.without / turn.with));
+  return { what, with: median(times.map((turn) => turn.with)), without: median(times.map((turn) => turn.without)), kept: Number(kept.toFixed(2)) };
+}

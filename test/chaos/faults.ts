@@ -1,0 +1,119 @@
+/** What goes wrong, each while executions run. `short` is what CI can wait for; `long` is run by hand. */
+import { setTimeout as sleep } from 'node:timers/promises';
+import type { SceneOptions } from './scene.ts';
+import { accept, type Scene } from './scene.ts';
+
+export interface Fault {
+  name: string;
+  /** What is done, for the table. */
+  says: string;
+  short: SceneOptions;
+  long: SceneOptions;
+  /** Makes things go wrong until `over` is aborted (all executions are over, or the time is), and leaves them whole. Returns how often. */
+  strike(scene: Scene, over: AbortSignal, isLong: boolean): Promise<number>;
+}
+
+const pause = (ms: number, over: AbortSignal): Promise<void> => sleep(ms, undefined, { signal: over }).catch(() => undefined);
+const any = <T>(choices: readonly T[]): T | undefined => choices[Math.floor(Math.random() * choices.length)];
+
+/** Waits, strikes, waits, strikes again: at least once, and in the short variant a few times. */
+async function again(over: AbortSignal, isLong: boolean, everyMs: () => number, strike: () => Promise<void> | void): Promise<number> {
+  let count = 0;
+  do {
+    await pause(everyMs(), over);
+    await strike();
+    count += 1;
+  } while (!over.aborted && (isLong || count < fewStrikes));
+  return count;
+}
+
+const fewStrikes = 6;
+
+/** It is started again by itself; while it is down there is nothing to strike. */
+function strikePostgres({ cluster }: Scene, signal: 'SIGINT' | 'SIGQUIT'): void {
+  try {
+    process.kill(cluster.pid, signal);
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code !== 'ESRCH') throw error;
+  }
+}
+
+function killAny({ workers }: Scene, signal: NodeJS.Signals): void {
+  const victim = any(workers.ready);
+  if (victim) workers.replace(victim, signal);
+}
+
+async function cutNetwork({ proxy }: Scene, ms: number): Promise<void> {
+  await proxy.shut();
+  await sleep(ms);
+  await proxy.open();
+}
+
+const hours = 3_600_000;
+
+export const faults: readonly Fault[] = [
+  {
+    name: 'none', says: 'nothing: what the others are compared with',
+    short: { workers: 2, executions: 200 }, long: { workers: 4, executions: 5_000 },
+    strike: () => Promise.resolve(0),
+  },
+  {
+    name: 'kill', says: 'one worker of all is killed with -9 every 500 ms, and another started',
+    short: { workers: 3, executions: 150 }, long: { workers: 4, executions: 5_000 },
+    strike: (scene, over, isLong) => again(over, isLong, () => (isLong ? 500 : 1_500), () => killAny(scene, 'SIGKILL')),
+  },
+  {
+    name: 'pause', says: 'workers are stopped (SIGSTOP) until they are taken for dead, and go on (SIGCONT)',
+    short: { workers: 2, executions: 100 }, long: { workers: 4, executions: 5_000 },
+    strike: ({ workers }, over, isLong) => again(over, isLong, () => 300, async () => {
+      const victim = any(workers.ready);
+      victim?.kill('SIGSTOP');
+      // Others wait until its heartbeat is 15 s old; what it was doing then is done by them, and what it still writes is refused.
+      await sleep(isLong ? any([50, 500, 5_000, 20_000])! : 17_000);
+      victim?.kill('SIGCONT');
+    }),
+  },
+  {
+    name: 'restart', says: 'PostgreSQL is restarted (fast) every 5 to 10 s',
+    short: { workers: 2, executions: 150 }, long: { workers: 4, executions: 5_000 },
+    strike: (scene, over, isLong) => again(over, isLong, () => 5_000 + Math.random() * 5_000, () => strikePostgres(scene, 'SIGINT')),
+  },
+  {
+    name: 'crash', says: 'PostgreSQL is stopped immediately (SIGQUIT) every 5 to 10 s, and recovers from its log',
+    short: { workers: 2, executions: 150 }, long: { workers: 4, executions: 5_000 },
+    strike: (scene, over, isLong) => again(over, isLong, () => 5_000 + Math.random() * 5_000, () => strikePostgres(scene, 'SIGQUIT')),
+  },
+  {
+    name: 'network', says: 'all connections between workers and PostgreSQL are cut for 0.2 to 3 s',
+    short: { workers: 2, executions: 150 }, long: { workers: 4, executions: 5_000 },
+    strike: (scene, over, isLong) => again(over, isLong, () => 1_500, () => cutNetwork(scene, 200 + Math.random() * 2_800)),
+  },
+  {
+    name: 'clocks', says: 'workers believe that it is six hours earlier or later, each on its own, and one is killed now and then',
+    short: { workers: 3, executions: 150, clockOffsetMs: (index) => (index % 3 - 1) * 6 * hours }, long: { workers: 4, executions: 5_000, clockOffsetMs: (index) => (index % 3 - 1) * 6 * hours },
+    strike: (scene, over, isLong) => again(over, isLong, () => 2_500, () => killAny(scene, 'SIGKILL')),
+  },
+  {
+    name: 'deploy', says: 'every worker is told to stop (SIGTERM) and another started before it has, again and again, while more executions come',
+    short: { workers: 2, executions: 200 }, long: { workers: 4, executions: 3_000 },
+    strike: async (scene, over, isLong) => {
+      let coming = isLong ? 10 : 3;
+      return await again(over, isLong, () => 1_500, async () => {
+        killAny(scene, 'SIGTERM');
+        if ((coming -= 1) >= 0) await accept(scene.owner, scene.workflowId, 50, scene.options.executions + coming * 50);
+      });
+    },
+  },
+  {
+    name: 'everything', says: 'kills, ends in order, restarts of PostgreSQL and cuts of the network at once',
+    short: { workers: 3, executions: 150 }, long: { workers: 4, executions: 5_000 },
+    strike: async (scene, over, isLong) => {
+      const counts = await Promise.all([
+        again(over, isLong, () => 1_500, () => killAny(scene, any(['SIGKILL', 'SIGTERM'] as const)!)),
+        again(over, isLong, () => 5_000 + Math.random() * 5_000, () => strikePostgres(scene, any(['SIGINT', 'SIGQUIT'] as const)!)),
+        again(over, isLong, () => 2_000 + Math.random() * 3_000, () => cutNetwork(scene, 200 + Math.random() * 1_000)),
+      ]);
+      return counts.reduce((sum, count) => sum + count, 0);
+    },
+  },
+];

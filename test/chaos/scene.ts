@@ -1,0 +1,91 @@
+/** Where a fault happens: a PostgreSQL of its own, workers, the world outside, and many executions of six nodes of which four have an effect. */
+import pg from 'pg';
+import { setTimeout as sleep } from 'node:timers/promises';
+import type { OwnCluster } from '../../bench/support/own-cluster.ts';
+import { isPassing } from '../../src/store/retry.ts';
+import { insertWorkflow, sampleTenant, sampleUser } from '../support/executions.ts';
+import { startProxy, type Proxy } from '../support/proxy.ts';
+import { openOutside, type Outside } from './outside.ts';
+import { Workers, type WorkersOptions } from './workers.ts';
+
+export const effects = ['first', 'second', 'third', 'fourth'] as const;
+
+export interface SceneOptions {
+  workers: number;
+  executions: number;
+  clockOffsetMs?: WorkersOptions['clockOffsetMs'];
+}
+
+export interface Scene {
+  cluster: OwnCluster;
+  owner: pg.Pool;
+  outside: Outside;
+  workers: Workers;
+  /** Between the workers and PostgreSQL. */
+  proxy: Proxy;
+  options: SceneOptions;
+  /** All executions of this scene. */
+  workflowId: string;
+  close(): Promise<void>;
+}
+
+/** The executions are accepted before any worker starts. */
+export async function openScene(cluster: OwnCluster, options: SceneOptions): Promise<Scene> {
+  const outside = await openOutside(5);
+  const owner = new pg.Pool({ connectionString: cluster.url('agentflow_owner'), max: 3 });
+  owner.on('error', () => undefined); // PostgreSQL goes away here on purpose; `persistently` tries again
+  owner.on('connect', (client) => client.on('error', () => undefined));
+  const proxy = await startProxy(cluster.url('agentflow_worker'));
+  const settings = { workerConcurrency: 50, allowHosts: [outside.address] };
+  const workers = new Workers({ workerUrl: proxy.through(cluster.url('agentflow_worker')), settings, ...(options.clockOffsetMs ? { clockOffsetMs: options.clockOffsetMs } : {}) });
+  const { id: workflowId } = await insertWorkflow(owner, workflowOf(outside.address));
+  await accept(owner, workflowId, options.executions);
+  for (let index = 0; index < options.workers; index += 1) workers.start();
+  const close = async (): Promise<void> => {
+    await workers.close();
+    await proxy.shut();
+    await outside.close();
+    await owner.end();
+  };
+  return { cluster, owner, outside, workers, proxy, options, workflowId, close };
+}
+
+function workflowOf(address: string): object {
+  const call = (id: string): object => ({ id, type: 'api', metadata: { source: 'outside', method: 'POST', path: `/{run}/${id}`, output_key: id } });
+  return {
+    nodes: [{ id: 'input', type: 'input' }, ...effects.map(call), { id: 'last', type: 'aggregator', metadata: { source_keys: [...effects], include_metadata: false } }],
+    edges: ['input', ...effects, 'last'].slice(1).map((to, index) => ({ from: ['input', ...effects][index], to })),
+    queues: [], sources: [{ id: 'outside', kind: 'api', config: { base_url: `http://${address}` } }], start_node: 'input',
+  };
+}
+
+/** Runs are numbered from 0. */
+export async function accept(owner: pg.Pool, workflowId: string, count: number, from = 0): Promise<void> {
+  await owner.query(`
+    insert into executions (workflow_id, workflow_version_id, tenant_id, user_id, initial_state)
+    select $1, version.id, $2, $3, jsonb_build_object('run', 'run-' || n) from workflow_versions as version, generate_series($4::int, $4::int + $5::int - 1) as n
+     where version.workflow_id = $1`, [workflowId, sampleTenant, sampleUser, from, count]);
+}
+
+/** Asks again while PostgreSQL is away. */
+export async function persistently<Row extends pg.QueryResultRow>(owner: pg.Pool, text: string, values: unknown[] = []): Promise<Row[]> {
+  const deadline = performance.now() + 90_000;
+  for (;;) {
+    try {
+      return (await owner.query<Row>(text, values)).rows;
+    } catch (error) {
+      if (!isPassing(error) || performance.now() > deadline) throw error;
+      await sleep(250);
+    }
+  }
+}
+
+/** How many are not over when all are, or when the time is. */
+export async function untilOver({ owner, workflowId }: Scene, seconds: number): Promise<number> {
+  const deadline = performance.now() + seconds * 1_000;
+  for (;;) {
+    const [row] = await persistently<{ left: number }>(owner, 'select count(*)::int as left from executions where workflow_id = $1 and completed_at is null', [workflowId]);
+    if (row!.left === 0 || performance.now() > deadline) return row!.left;
+    await sleep(300);
+  }
+}

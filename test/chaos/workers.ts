@@ -1,0 +1,67 @@
+/** Worker processes of their own, which end in every way that there is. */
+import { spawn, type ChildProcess } from 'node:child_process';
+import path from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
+import type { WorkerSettings } from '../../src/runtime/index.ts';
+
+export interface WorkersOptions {
+  workerUrl: string;
+  settings: Partial<WorkerSettings>;
+  /** Shifts what the process believes the time to be. */
+  clockOffsetMs?: (index: number) => number;
+}
+
+const script = path.resolve(import.meta.dirname, '../support/worker-process.ts');
+const shiftedClock = path.resolve(import.meta.dirname, 'shifted-clock.mjs');
+
+export class Workers {
+  readonly #options: WorkersOptions;
+  readonly #living = new Set<ChildProcess>();
+  readonly #ready = new Set<ChildProcess>();
+  #started = 0;
+
+  constructor(options: WorkersOptions) {
+    this.#options = options;
+  }
+
+  /** Those that take jobs. */
+  get ready(): ChildProcess[] {
+    return [...this.#ready];
+  }
+
+  /** Does not wait until it works: it may come up in the middle of a fault. One that cannot come up is started again. */
+  start(): ChildProcess {
+    const { workerUrl, settings, clockOffsetMs } = this.#options;
+    const offset = clockOffsetMs?.(this.#started) ?? 0;
+    this.#started += 1;
+    const child = spawn(process.execPath, [
+      ...(offset === 0 ? [] : ['--import', shiftedClock]), '--disable-warning=ExperimentalWarning', script, workerUrl, 'http://127.0.0.1:1', JSON.stringify(settings),
+    ], { stdio: ['ignore', 'pipe', 'ignore'], env: { ...process.env, CLOCK_OFFSET_MS: String(offset) } });
+    this.#living.add(child);
+    child.stdout.on('data', (said: Buffer) => said.includes('ready') && this.#ready.add(child));
+    child.on('exit', (code) => {
+      this.#living.delete(child);
+      this.#ready.delete(child);
+      if (code !== null && code !== 0) void sleep(500).then(() => (this.#isClosing ? undefined : this.start()));
+    });
+    return child;
+  }
+
+  #isClosing = false;
+
+  /** Ends one and starts another in its place. */
+  replace(child: ChildProcess, signal: NodeJS.Signals): void {
+    this.#ready.delete(child);
+    child.kill(signal);
+    this.start();
+  }
+
+  async close(): Promise<void> {
+    this.#isClosing = true;
+    const ended = [...this.#living].map((child) => new Promise<void>((resolve) => {
+      child.on('exit', () => resolve());
+      child.kill('SIGKILL');
+    }));
+    await Promise.all(ended);
+  }
+}
