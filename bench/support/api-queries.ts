@@ -42,14 +42,13 @@ export const apiQueries: readonly ApiQuery[] = [
     sql: sqlOf((where) => `
       select json_build_object('workflows', json_build_object('nodes', coalesce(json_agg(json_build_object('id', w.id, 'name', w.name, 'status', upper(w.status), 'createdAt', w.created_at,
           'user', json_build_object('id', u.id, 'name', u.name, 'email', u.email),
-          'executions', json_build_object('nodes', e.nodes)) order by w.created_at desc, w.id desc), '[]')))::text as answer
+          'executions', json_build_object('nodes', (
+            select coalesce(json_agg(json_build_object('id', e.id, 'status', upper(e.status), 'startedAt', e.started_at, 'completedAt', e.completed_at, 'tokensUsed', e.tokens_used, 'cost', e.cost::text)
+                order by e.created_at desc, e.id desc), '[]')
+              from (select * from app_public.executions as e where e.workflow_id = w.id and e.tenant_id = w.tenant_id and ${where('e')}
+                     order by e.created_at desc, e.id desc limit 5) as e))) order by w.created_at desc, w.id desc), '[]')))::text as answer
         from (select * from app_public.workflows as w where ${where('w')} order by w.created_at desc, w.id desc limit 20) as w
-        join app_public.users as u on u.tenant_id = w.tenant_id and u.id = w.user_id
-        cross join lateral (
-          select coalesce(json_agg(json_build_object('id', e.id, 'status', upper(e.status), 'startedAt', e.started_at, 'completedAt', e.completed_at, 'tokensUsed', e.tokens_used, 'cost', e.cost::text)
-              order by e.created_at desc, e.id desc), '[]') as nodes
-            from (select * from app_public.executions as e where e.workflow_id = w.id and e.tenant_id = w.tenant_id and ${where('e')}
-                   order by e.created_at desc, e.id desc limit 5) as e) as e`),
+        join app_public.users as u on u.tenant_id = w.tenant_id and u.id = w.user_id`),
     values: () => ({}),
     rows: 20,
   },

@@ -8,11 +8,12 @@ import { type OwnCluster, withOwnCluster } from '../../bench/support/own-cluster
 import { loadSamples, makeSampleCredentials } from '../../src/schema/samples.ts';
 import type { Fault } from './faults.ts';
 
+const says = 'the disk of PostgreSQL is full for some seconds, again and again';
 const settings = { max_wal_size: '64MB', min_wal_size: '32MB' };
 
 function makeFault(ballast: string): Fault {
   return {
-    name: 'disk full', says: 'the disk of PostgreSQL is full for some seconds, again and again',
+    name: 'disk', says,
     short: { workers: 2, executions: 300 }, long: { workers: 4, executions: 3_000 },
     async strike({ cluster }, over) {
       let count = 0;
@@ -38,7 +39,7 @@ function makeFault(ballast: string): Fault {
 
 export const diskFull = {
   name: 'disk',
-  says: 'the disk of PostgreSQL is full for some seconds, again and again',
+  says,
   /** Gives a sentence when it cannot be done here. */
   async run<R>(_isLong: boolean, suffer: (cluster: OwnCluster, fault: Fault) => Promise<R>): Promise<R | string> {
     if (process.getuid?.() !== 0) return 'only root can mount a small disk';

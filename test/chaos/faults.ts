@@ -29,6 +29,8 @@ async function again(over: AbortSignal, isLong: boolean, everyMs: () => number, 
 
 const fewStrikes = 6;
 
+const betweenRestarts = (isLong: boolean): number => (isLong ? 5_000 + Math.random() * 5_000 : 3_000 + Math.random() * 2_000);
+
 /** It is started again by itself; while it is down there is nothing to strike. */
 function strikePostgres({ cluster }: Scene, signal: 'SIGINT' | 'SIGQUIT'): void {
   try {
@@ -58,9 +60,9 @@ export const faults: readonly Fault[] = [
     strike: () => Promise.resolve(0),
   },
   {
-    name: 'kill', says: 'one worker of all is killed with -9 every 500 ms, and another started',
+    name: 'kill', says: 'one worker of all is killed with -9 every 0.5 to 1 s, and another started',
     short: { workers: 3, executions: 150 }, long: { workers: 4, executions: 5_000 },
-    strike: (scene, over, isLong) => again(over, isLong, () => (isLong ? 500 : 1_500), () => killAny(scene, 'SIGKILL')),
+    strike: (scene, over, isLong) => again(over, isLong, () => (isLong ? 500 : 900), () => killAny(scene, 'SIGKILL')),
   },
   {
     name: 'pause', says: 'workers are stopped (SIGSTOP) until they are taken for dead, and go on (SIGCONT)',
@@ -74,14 +76,14 @@ export const faults: readonly Fault[] = [
     }),
   },
   {
-    name: 'restart', says: 'PostgreSQL is restarted (fast) every 5 to 10 s',
+    name: 'restart', says: 'PostgreSQL is restarted (fast) every few seconds',
     short: { workers: 2, executions: 150 }, long: { workers: 4, executions: 5_000 },
-    strike: (scene, over, isLong) => again(over, isLong, () => 5_000 + Math.random() * 5_000, () => strikePostgres(scene, 'SIGINT')),
+    strike: (scene, over, isLong) => again(over, isLong, () => betweenRestarts(isLong), () => strikePostgres(scene, 'SIGINT')),
   },
   {
-    name: 'crash', says: 'PostgreSQL is stopped immediately (SIGQUIT) every 5 to 10 s, and recovers from its log',
+    name: 'crash', says: 'PostgreSQL is stopped immediately (SIGQUIT) every few seconds, and recovers from its log',
     short: { workers: 2, executions: 150 }, long: { workers: 4, executions: 5_000 },
-    strike: (scene, over, isLong) => again(over, isLong, () => 5_000 + Math.random() * 5_000, () => strikePostgres(scene, 'SIGQUIT')),
+    strike: (scene, over, isLong) => again(over, isLong, () => betweenRestarts(isLong), () => strikePostgres(scene, 'SIGQUIT')),
   },
   {
     name: 'network', says: 'all connections between workers and PostgreSQL are cut for 0.2 to 3 s',
@@ -110,7 +112,7 @@ export const faults: readonly Fault[] = [
     strike: async (scene, over, isLong) => {
       const counts = await Promise.all([
         again(over, isLong, () => 1_500, () => killAny(scene, any(['SIGKILL', 'SIGTERM'] as const)!)),
-        again(over, isLong, () => 5_000 + Math.random() * 5_000, () => strikePostgres(scene, any(['SIGINT', 'SIGQUIT'] as const)!)),
+        again(over, isLong, () => betweenRestarts(isLong), () => strikePostgres(scene, any(['SIGINT', 'SIGQUIT'] as const)!)),
         again(over, isLong, () => 2_000 + Math.random() * 3_000, () => cutNetwork(scene, 200 + Math.random() * 1_000)),
       ]);
       return counts.reduce((sum, count) => sum + count, 0);

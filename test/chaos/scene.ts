@@ -29,14 +29,18 @@ export interface Scene {
   close(): Promise<void>;
 }
 
+/** Slow enough that there is something to break. */
+const callMs = 150;
+const workerConcurrency = 20;
+
 /** The executions are accepted before any worker starts. */
 export async function openScene(cluster: OwnCluster, options: SceneOptions): Promise<Scene> {
-  const outside = await openOutside(5);
+  const outside = await openOutside(callMs);
   const owner = new pg.Pool({ connectionString: cluster.url('agentflow_owner'), max: 3 });
   owner.on('error', () => undefined); // PostgreSQL goes away here on purpose; `persistently` tries again
   owner.on('connect', (client) => client.on('error', () => undefined));
   const proxy = await startProxy(cluster.url('agentflow_worker'));
-  const settings = { workerConcurrency: 50, allowHosts: [outside.address] };
+  const settings = { workerConcurrency, allowHosts: [outside.address] };
   const workers = new Workers({ workerUrl: proxy.through(cluster.url('agentflow_worker')), settings, ...(options.clockOffsetMs ? { clockOffsetMs: options.clockOffsetMs } : {}) });
   const { id: workflowId } = await insertWorkflow(owner, workflowOf(outside.address));
   await accept(owner, workflowId, options.executions);
