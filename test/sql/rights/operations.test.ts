@@ -121,8 +121,8 @@ test.each([
 
 test('nobody deletes by changing the status of a user or a source', async () => {
   await become(context.client, 'agentflow_user', claimsOf('admin'));
-  expect((await probe(context.client, `update app_public.users set status = 'deleted' where id = $1`, [tenant.users.viewer])).refused).toBe('42501');
-  expect((await probe(context.client, `update app_public.sources set status = 'deleted' where id = $1`, [tenant.sourceId])).refused).toBe('42501');
+  expect((await probe(context.client, `update app_public.users set status = 'deleted' where id = $1`, [tenant.users.viewer])).refused).toBe('AF411');
+  expect((await probe(context.client, `update app_public.sources set status = 'deleted' where id = $1`, [tenant.sourceId])).refused).toBe('AF411');
 });
 
 test.each([
