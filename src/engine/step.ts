@@ -91,6 +91,12 @@ function finishNode(plan: Plan, state: RunState, outcome: NodeOutcome, commands:
   if (!isEnding(state)) followEdges(plan, state, node, run, outcome, commands);
 }
 
+/** What names the node already is not said twice. */
+function failureOf(nodeId: string, cause: string): string {
+  const named = `Node '${nodeId}'`;
+  return `${named} failed: ${cause.startsWith(`${named}: `) ? cause.slice(named.length + 2) : cause}`;
+}
+
 /** `on_error: continue` forgives everything but a crossed limit. */
 function endsExecution(node: PlanNode, outcome: NodeOutcome): boolean {
   return outcome.status !== 'completed' && (node.onError === 'fail' || (outcome.error?.code.startsWith('LIMIT_') ?? false));
@@ -136,10 +142,4 @@ function finishWhenDone(state: RunState, commands: RunCommand[]): void {
   const status = state.cancelled ? 'cancelled' : state.failure ? 'failed' : 'completed';
   state.status = status;
   commands.push({ type: 'finish', status, error: status === 'failed' ? state.failure : null });
-}
-
-/** The node is named once. */
-function failureOf(nodeId: string, message: string): string {
-  const named = `Node '${nodeId}': `;
-  return `Node '${nodeId}' failed: ${message.startsWith(named) ? message.slice(named.length) : message}`;
 }

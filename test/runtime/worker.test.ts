@@ -74,8 +74,8 @@ test('tries end: the error names node, source and cause, and not the key', async
 
 test('a node that takes too long is timed out, and its call is ended', async () => {
   const before = server.aborted();
-  reply = () => ({ text: 'late', delayMs: 5_000 });
-  const row = await untilOver(database, await started(lonely({ timeout: 0.05 })));
+  reply = () => ({ text: 'late', delayMs: 60_000 });
+  const row = await untilOver(database, await started(lonely({ timeout: 2 })));
   expect(row).toMatchObject({ status: 'failed', error_code: 'NODE_TIMEOUT', nodes: [{}, { status: 'timed_out', attempts: 1 }] });
   await until(() => server.aborted() > before);
 });
@@ -169,10 +169,15 @@ test('forged payloads have no effect', async () => {
 test('what goes wrong inside fails the execution cleanly', async () => {
   // The row cannot be written: the engine may not let a run go round for ever.
   await database.owner.query(`alter table node_executions add constraint chk_test check (node_id <> 'poison') not valid`);
-  const row = await untilOver(database, await started(workflow([llm('poison')], [{ from: 'input', to: 'poison' }])));
+  const slow = Promise.withResolvers<string>();
+  reply = ({ prompt }) => (prompt === 'ask slow' ? slow.promise : 'fine');
+  const id = await started(workflow([llm('slow'), llm('before'), llm('poison')], [{ from: 'input', to: ['slow', 'before'] }, { from: 'before', to: 'poison' }], { limits: { max_parallel_nodes: 5 } }));
+  const row = await untilOver(database, id);
+  slow.resolve('too late');
   await database.owner.query('alter table node_executions drop constraint chk_test');
   expect(row).toMatchObject({ status: 'failed', error_code: 'INTERNAL' });
   expect(row.nodes.map(({ node_id }) => node_id)).not.toContain('poison');
+  expect(row.nodes.every(({ finish_order }) => finish_order !== null)).toBe(true);
   expect(log.lines).toContainEqual(expect.objectContaining({ level: 'error', message: 'an execution could not go on' }));
 });
 
