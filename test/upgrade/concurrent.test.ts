@@ -57,7 +57,7 @@ describe('while the API answers 50 requests a second', () => {
       alter table app_public.workflows add column colour text default 'red';
       alter table app_public.workflows add constraint chk_workflows_colour check (colour <> '') not valid;
       alter table app_public.workflows validate constraint chk_workflows_colour;
-      create index idx_executions_tenant_id_error_code on app_public.executions (tenant_id, error_code, id);
+      create index idx_executions_made_under_way on app_public.executions (tenant_id, started_at, id);
       alter policy select_tenant on app_public.sources using (tenant_id = (select app_public.current_tenant_id()) and deleted_at is null);
       create table app_private.more (id bigint primary key);
       comment on table app_public.workflows is 'Changed.';`);
