@@ -27,6 +27,7 @@ export async function judge(scene: Scene, left: number): Promise<Outcome> {
   const total = calls.reduce((sum, [, { count }]) => sum + count, 0);
   const expected = row!.executions * effects.length;
   const problems = [
+    ...scene.problems,
     left > 0 ? `${left} executions are not over` : null,
     row!.wrong > 0 ? `${row!.wrong} executions did not complete with all of their results (${row!.states})` : null,
     left === 0 && calls.length !== expected ? `${calls.length} of ${expected} effects happened` : null,

@@ -1,7 +1,7 @@
 /** What goes wrong, each while executions run. `short` is what CI can wait for; `long` is run by hand. */
 import { setTimeout as sleep } from 'node:timers/promises';
-import type { SceneOptions } from './scene.ts';
-import { accept, type Scene } from './scene.ts';
+import { insertWorkflow } from '../support/executions.ts';
+import { accept, persistently, type Scene, type SceneOptions } from './scene.ts';
 
 export interface Fault {
   name: string;
@@ -52,6 +52,32 @@ async function cutNetwork({ proxy }: Scene, ms: number): Promise<void> {
 }
 
 const hours = 3_600_000;
+
+/** A trigger refuses whoever takes them. */
+async function poison({ owner, problems }: Scene, count: number): Promise<number> {
+  const { id } = await insertWorkflow(owner, { nodes: [{ id: 'input', type: 'input' }], edges: [], start_node: 'input' });
+  await owner.query(`
+    create or replace function public.refuse_poison() returns trigger language plpgsql as $$ begin
+      if exists (select from app_public.executions where id = new.execution_id and workflow_id = '${id}') then raise exception 'poison in the row'; end if;
+      return new;
+    end $$;
+    create or replace trigger poison before insert or update on app_private.execution_leases for each row when (new.worker_id is not null) execute function public.refuse_poison()`);
+  await accept(owner, id, count);
+  const deadline = performance.now() + 180_000;
+  for (;;) {
+    const [row] = await persistently<{ open: number; wrong: number }>(owner, `select count(*) filter (where completed_at is null)::int as open, count(*) filter (where completed_at is not null and error_code is distinct from 'EXECUTION_POISONED')::int as wrong
+      from executions where workflow_id = $1`, [id]);
+    if (row!.open > 0 && performance.now() < deadline) {
+      await sleep(500);
+      continue;
+    }
+    if (row!.open > 0) problems.push(`${row!.open} poisoned executions were not given up`);
+    if (row!.wrong > 0) problems.push(`${row!.wrong} poisoned executions ended without saying so`);
+    break;
+  }
+  await owner.query('drop function public.refuse_poison() cascade');
+  return count;
+}
 
 export const faults: readonly Fault[] = [
   {
@@ -105,6 +131,11 @@ export const faults: readonly Fault[] = [
         if ((coming -= 1) >= 0) await accept(scene.owner, scene.workflowId, 50, scene.options.executions + coming * 50);
       });
     },
+  },
+  {
+    name: 'poison', says: 'some executions cannot be begun by any worker; they are given up after a few tries, and hold up nobody',
+    short: { workers: 2, executions: 150 }, long: { workers: 4, executions: 10_000 },
+    strike: (scene, _over, isLong) => poison(scene, isLong ? 100 : 5),
   },
   {
     name: 'everything', says: 'kills, ends in order, restarts of PostgreSQL and cuts of the network at once',

@@ -24,8 +24,10 @@ export interface Scene {
   /** Between the workers and PostgreSQL. */
   proxy: Proxy;
   options: SceneOptions;
-  /** All executions of this scene. */
+  /** Whose executions are judged. */
   workflowId: string;
+  /** What a fault itself has found wrong. */
+  problems: string[];
   close(): Promise<void>;
 }
 
@@ -51,7 +53,7 @@ export async function openScene(cluster: OwnCluster, options: SceneOptions): Pro
     await outside.close();
     await owner.end();
   };
-  return { cluster, owner, outside, workers, proxy, options, workflowId, close };
+  return { cluster, owner, outside, workers, proxy, options, workflowId, problems: [], close };
 }
 
 function workflowOf(address: string): object {
