@@ -12,9 +12,10 @@ import { createApp } from './app.ts';
 import { artifactHandler } from './artifacts.ts';
 import { SecretBox } from '../secrets.ts';
 import { readConstraints } from '../store/constraints.ts';
+import { leadsThroughPooler, PooledClient } from '../store/pooled-client.ts';
 import { takeRequests } from '../store/request-buckets.ts';
 import { Callers } from './callers.ts';
-import { constraintBookOf, isConnectionFailure } from './database-errors.ts';
+import { constraintBookOf, type ConstraintFacts, isConnectionFailure } from './database-errors.ts';
 import { type Log, makeErrorMask } from './errors.ts';
 import { ExecutionEvents } from './events.ts';
 import { Face, hideSuggestions } from './face.ts';
@@ -86,14 +87,14 @@ async function open(options: ServerOptions, keys: IdentityKeys, opened: (() => P
   opened.push(() => pool.end());
   const executionEvents = new ExecutionEvents(authenticatorUrl, log);
   opened.push(() => executionEvents.close());
-  await executionEvents.start();
   const signIn = new SignIn(pool, keys);
   const secretBox = new SecretBox([keys.secretKey, ...config.oldSecretKeys ?? []]);
   const services = { signIn, secretKey: keys.secretKey, executionEvents, workflowTools, secretBox, sourceTools: options.sourceTools ?? null, statementTimeoutMs };
   const face = faceOf(config.face ?? openFace);
   const isDevelopment = config.environment === 'development' && !face.config.isClosed;
   const build = (): Promise<Api> => buildApi(pool, { services, face, isDevelopment }, log, opened);
-  const api = reloading(await build(), build, executionEvents, log);
+  const [first] = await Promise.all([build(), executionEvents.start()]);
+  const api = reloading(first, build, executionEvents, log);
   const limits = new RateLimits({ limits: { tenant: face.config.tenantRate, address: face.config.addressRate }, take: (asks) => takeRequests(pool, asks), log });
   const admission = new Admission({ face, limits, callers: new Callers(pool, keys), schema: () => api.now.schema });
   const readiness = createReadiness(pool, expectedMigration, options.isWorking);
@@ -128,7 +129,10 @@ interface Api {
 
 async function buildApi(pool: pg.Pool, serving: Omit<Serving, 'maskError'>, log: Log, opened: (() => Promise<void>)[]): Promise<Api> {
   const { face } = serving;
-  const maskError = makeErrorMask(log, constraintBookOf(await readConstraints(pool)), {
+  // Read while the schema is made: no error is to be masked before.
+  const book = new Map<string, ConstraintFacts>();
+  const reading = readConstraints(pool);
+  const maskError = makeErrorMask(log, book, {
     wordsFor: (message) => (face.isClosedTo() ? hideSuggestions(message) : message), onRefused: createRefusals(pool, log),
   });
   const instance = postgraphile(serverPreset(pool, { ...serving, maskError }));
@@ -138,7 +142,8 @@ async function buildApi(pool: pg.Pool, serving: Omit<Serving, 'maskError'>, log:
     for (const service of instance.getResolvedPreset().pgServices ?? []) await service.release?.();
   });
   const graphql = instance.createServ(grafserv);
-  const schema = await instance.getSchema();
+  const [schema, constraints] = await Promise.all([instance.getSchema(), reading]);
+  for (const [name, facts] of constraintBookOf(constraints)) book.set(name, facts);
   await graphql.ready();
   return { graphql, schema, router: await routerOf(graphql), maskError };
 }
@@ -173,6 +178,7 @@ function demandKeys({ jwtSecret, secretKey, oldSecretKeys }: ServerOptions['conf
 function openPool(connectionString: string, log: Log): pg.Pool {
   const pool = new pg.Pool({
     connectionString, max: poolSize, connectionTimeoutMillis: connectTimeoutMs, application_name: 'agentflow server', keepAlive: true, pipeline: true,
+    ...(leadsThroughPooler(connectionString) ? { Client: PooledClient } : {}),
   });
   pool.on('error', (error) => log.warn({ err: error }, 'An idle database connection was lost'));
   // A connection lost while in use is told to who uses it; without a listener the event would end the process.
