@@ -5,6 +5,7 @@
 import { randomInt } from 'node:crypto';
 import pg from 'pg';
 import { makeWithCallerClient } from '../../src/store/caller-transactions.ts';
+import { PooledClient } from '../../src/store/pooled-client.ts';
 import type { TableRow } from '../support/table.ts';
 import { throughPgbouncer } from './pgbouncer.ts';
 import { makeTenant, type BenchTenant } from './tenant.ts';
@@ -39,8 +40,9 @@ async function bleedThrough(cluster: BleedTarget, { clients, tenants: count, req
   await owner.end();
   const url = new URL(cluster.url('agentflow_authenticator'));
   if (pooler !== null) url.host = pooler;
+  if (pooler !== null) url.searchParams.set('pgbouncer', 'true');
   // A pooler hands its few connections on after each transaction, so there may be more before it.
-  const pool = new pg.Pool({ connectionString: url.toString(), max: pooler === null ? connections : connections * 8, pipeline: true });
+  const pool = new pg.Pool({ connectionString: url.toString(), max: pooler === null ? connections : connections * 8, pipeline: true, ...(pooler === null ? {} : { Client: PooledClient }) });
   pool.on('error', () => undefined); // a connection that was cut off
   const asCaller = makeWithCallerClient(pool);
   const counts = { answered: 0, refused: 0, foreign: 0 };

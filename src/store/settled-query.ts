@@ -6,6 +6,7 @@
  * It builds on `pg.Query`, whose `prepare` writes Parse, Bind, Describe, Execute and Sync: the settings' Bind and Execute go before them.
  */
 import pg, { type Connection, type PoolClient, type QueryArrayConfig, type QueryConfig } from 'pg';
+import { preparesNothing } from './pooled-client.ts';
 
 /** Of pg.Query, what its types leave out. */
 interface Preparing {
@@ -16,6 +17,7 @@ interface Preparing {
 }
 
 interface Messages {
+  parse(message: { text: string; name: string; types: readonly number[] }): void;
   bind(message: { portal: string; statement: string; values: readonly string[]; valueMapper: (value: string) => string }): void;
   execute(message: { portal: string; rows: number }): void;
 }
@@ -24,16 +26,20 @@ const PreparedQuery = pg.Query as unknown as new (config: object) => Preparing;
 
 class SettledQuery extends PreparedQuery {
   readonly #settings: SettingsStatement;
+  readonly #isPrepared: boolean;
   isSettled = false;
 
-  constructor(settings: SettingsStatement, statement: QueryConfig | QueryArrayConfig) {
-    super({ ...statement, queryMode: 'extended' });
+  /** `isPrepared`: the settings' statement is there already, under its name; otherwise neither of the two gets a name. */
+  constructor(settings: SettingsStatement, statement: QueryConfig | QueryArrayConfig, isPrepared: boolean) {
+    super({ ...statement, ...(isPrepared ? null : { name: undefined }), queryMode: 'extended' });
     this.#settings = settings;
+    this.#isPrepared = isPrepared;
   }
 
   override prepare(connection: Connection): void {
     const messages = connection as unknown as Messages;
-    messages.bind({ portal: '', statement: this.#settings.name, values: this.#settings.values, valueMapper: (value) => value });
+    if (!this.#isPrepared) messages.parse({ text: this.#settings.text, name: '', types: [] });
+    messages.bind({ portal: '', statement: this.#isPrepared ? this.#settings.name : '', values: this.#settings.values, valueMapper: (value) => value });
     messages.execute({ portal: '', rows: 0 });
     super.prepare(connection);
   }
@@ -101,8 +107,9 @@ const preparedOn = new WeakMap<PoolClient, Set<string>>();
 
 /** Runs one statement under the settings. The client must have been made with `pipeline: true`. */
 export function querySettled(client: PoolClient, settings: SettingsStatement, statement: QueryConfig | QueryArrayConfig): Promise<pg.QueryResult> {
-  prepareOn(client, settings);
-  const query = new SettledQuery(settings, statement);
+  const isPrepared = !preparesNothing(client);
+  if (isPrepared) prepareOn(client, settings);
+  const query = new SettledQuery(settings, statement, isPrepared);
   return new Promise((resolve, reject) => {
     query.callback = (error, result) => {
       noteOutcome(settings, query.isSettled);
