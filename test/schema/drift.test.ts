@@ -40,7 +40,7 @@ describe('of the project', () => {
     ],
     index: [
       ['drop index app_public.idx_users_status', ['missing index app_public.idx_users_status']],
-      ['create index idx_users_name on app_public.users (name)', ['unexpected index app_public.idx_users_name']],
+      ['create index idx_users_left_over on app_public.users (name)', ['unexpected index app_public.idx_users_left_over']],
     ],
     policy: [
       ['drop policy select_tenant on app_public.workflows', ['missing policy select_tenant on app_public.workflows']],
