@@ -84,3 +84,19 @@ test('the search for orphans gives up what has used up the tries of its job', as
   expect((await platform.db.owner.query('select from graphile_worker.jobs where key = $1', [id])).rowCount).toBe(0);
   await cure();
 });
+
+test('a flow whose task cannot be written down fails, and leaves no task running', async () => {
+  await cure();
+  await platform.db.owner.query(`alter table task_executions add constraint chk_test check (task_name <> 'late' or status <> 'SUCCESS') not valid`);
+  const definition = { id: 'unwritable', name: 'Unwritable', start_task: 'late', tasks: [{ name: 'late' }], conditions: [] };
+  await platform.data('john', 'mutation ($flow: FlowInput!) { createFlow(input: {flow: $flow}) { flow { id } } }', { flow: { id: definition.id, name: definition.name, startTask: 'late', definition } });
+  const { executeFlow } = await platform.data('john', 'mutation ($context: JSON!) { executeFlow(input: {flowId: "unwritable", inputContext: $context}) { flowExecution { id } } }', { context: { __script: { late: { delay_ms: 1_000 } } } });
+  for (let over = false; !over;) {
+    const { rows: [row] } = await platform.db.owner.query('select status, error_code, completed_at is not null as over from flow_executions where id = $1', [executeFlow.flowExecution.id]);
+    over = row.over;
+    if (over) expect(row).toMatchObject({ status: 'FAILURE', error_code: 'INTERNAL' });
+    else await new Promise((resolve) => setTimeout(resolve, 25));
+  }
+  const { rows } = await platform.db.owner.query('select task_name, status, error_code from task_executions where flow_execution_id = $1', [executeFlow.flowExecution.id]);
+  expect(rows).toEqual([{ task_name: 'late', status: 'FAILURE', error_code: 'INTERNAL' }]);
+});
