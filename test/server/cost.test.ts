@@ -51,7 +51,7 @@ describe('the cost of an operation', () => {
 describe('the API', () => {
   let api: TestApi;
   beforeAll(async () => {
-    api = await startApi({ face: { requestSeconds: 1 } });
+    api = await startApi({ face: { requestSeconds: 10 } });
   });
   afterAll(async () => {
     await api.server.close(1_000);
