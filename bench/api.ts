@@ -8,6 +8,7 @@ import { signToken } from '../src/server/tokens.ts';
 import { startCommand, startHandWritten } from './support/api-processes.ts';
 import { apiQueries, type ApiQuery } from './support/api-queries.ts';
 import { idOf, loadBigData, type Size } from './support/big-data.ts';
+import { cpuSeconds, cpuSecondsWithChildren } from './support/cpu-time.ts';
 import { type OwnCluster, withOwnCluster } from './support/own-cluster.ts';
 import { type Load, type LoadFigures, median, underLoad } from './support/requests.ts';
 import { printJson, printTable } from './support/table.ts';
@@ -26,6 +27,8 @@ export interface ApiResult {
   perSecond: Record<Peer, number>;
   p50: Record<Peer, number>;
   p99: Record<Peer, number>;
+  /** CPU time of a request in the server and in PostgreSQL together, microseconds: what is left when the machine has other work. Null where the kernel does not tell. */
+  cpu: Record<Peer, number | null>;
   ofGuarded: number;
   ofBare: number;
 }
@@ -79,10 +82,10 @@ async function compare(cluster: OwnCluster, size: Size, queries: readonly ApiQue
       const loads: Record<Peer, Load> = {
         api: apiLoad(api.url, query, size, tokens), guarded: handLoad(hand.url, 'guarded', query, size, tokens), bare: handLoad(hand.url, 'bare', query, size, tokens),
       };
-      const figures: Record<Peer, LoadFigures[]> = { api: [], guarded: [], bare: [] };
-      for (const peer of peers) await underLoad(loads[peer], plan.connections, 2);
+      const figures: Record<Peer, Figures[]> = { api: [], guarded: [], bare: [] };
+      for (const peer of peers) await warm(loads[peer], plan.connections);
       for (let round = 0; round < plan.rounds; round += 1) {
-        for (const peer of peers) figures[peer].push(await underLoad(loads[peer], plan.connections, plan.seconds));
+        for (const peer of peers) figures[peer].push(await measured(loads[peer], plan, cluster.pid, (peer === 'api' ? api : hand).pid));
         plan.say(`${query.name}, round ${round + 1}: ${peers.map((peer) => `${peer} ${Math.round(figures[peer].at(-1)!.rate)}/s`).join(', ')}`);
       }
       results.push(summary(query, figures));
@@ -93,12 +96,33 @@ async function compare(cluster: OwnCluster, size: Size, queries: readonly ApiQue
   return results;
 }
 
-function summary(query: ApiQuery, figures: Record<Peer, LoadFigures[]>): ApiResult {
+interface Figures extends LoadFigures {
+  cpu: number;
+}
+
+/** Both servers are compiled by what they do: a few thousand requests, or as many as half a minute gives. */
+async function warm(load: Load, connections: number): Promise<void> {
+  const until = performance.now() + 30_000;
+  for (let sent = 0; sent < 5_000 && performance.now() < until;) sent += (await underLoad(load, connections, 1)).requests;
+}
+
+async function measured(load: Load, { connections, seconds }: Plan, postmaster: number, server: number): Promise<Figures> {
+  const used = (): number => (cpuSecondsWithChildren(postmaster) ?? Number.NaN) + (cpuSeconds(server) ?? Number.NaN);
+  const before = used();
+  const figures = await underLoad(load, connections, seconds);
+  return { ...figures, cpu: (used() - before) / figures.requests * 1_000_000 };
+}
+
+function summary(query: ApiQuery, figures: Record<Peer, Figures[]>): ApiResult {
+  const cpuOf = (peer: Peer): number | null => {
+    const cpu = Math.round(median(figures[peer].map((figure) => figure.cpu)));
+    return Number.isNaN(cpu) ? null : cpu;
+  };
   const of = (field: keyof LoadFigures): Record<Peer, number> =>
     Object.fromEntries(peers.map((peer) => [peer, median(figures[peer].map((figure) => figure[field]))])) as Record<Peer, number>;
   // Rounds vary with the machine; the two halves of one round much less.
   const ratio = (peer: Peer): number => Number(median(figures.api.map(({ rate }, round) => rate / figures[peer][round]!.rate)).toFixed(3));
-  return { query: query.name, perSecond: of('rate'), p50: of('p50'), p99: of('p99'), ofGuarded: ratio('guarded'), ofBare: ratio('bare') };
+  return { query: query.name, perSecond: of('rate'), p50: of('p50'), p99: of('p99'), cpu: { api: cpuOf('api'), guarded: cpuOf('guarded'), bare: cpuOf('bare') }, ofGuarded: ratio('guarded'), ofBare: ratio('bare') };
 }
 
 /** One session a tenant. */
@@ -143,8 +167,8 @@ function demandRows(text: string, { name, rows }: ApiQuery): void {
 }
 
 function print(results: ApiResult[]): void {
-  printTable(results.map(({ query, perSecond, p50, p99, ofGuarded, ofBare }) => ({
+  printTable(results.map(({ query, perSecond, p50, p99, cpu, ofGuarded, ofBare }) => ({
     query, 'api/s': Math.round(perSecond.api), 'by hand/s': Math.round(perSecond.guarded), 'bare/s': Math.round(perSecond.bare),
-    'of by hand': ofGuarded, 'of bare': ofBare, 'p50 ms': p50.api, 'p99 ms': p99.api,
+    'of by hand': ofGuarded, 'of bare': ofBare, 'p50 ms': p50.api, 'p99 ms': p99.api, 'CPU us': cpu.api, 'by hand CPU us': cpu.guarded, 'bare CPU us': cpu.bare,
   })));
 }
