@@ -1,11 +1,10 @@
 /** The API and the worker as parts of a service: what they are handed, and in which order they come up and go down. */
-import { createServer } from 'node:http';
 import { demandVariables, type Config } from '../config.ts';
 import { currentHolder, holdFolder } from '../embedded/index.ts';
 import { withClient } from '../schema/connection.ts';
 import { committedMigrations, demandCurrentSchema } from '../schema/history.ts';
 import { migrationsFolder } from '../schema/folders.ts';
-import { listen } from '../server/lifecycle.ts';
+import { tryPort } from '../server/lifecycle.ts';
 import { exitCodes, type Context } from './context.ts';
 import { identityProvider } from './identity-provider.ts';
 import { openDatabase, openOwnDatabase, type OpenDatabase } from './open-database.ts';
@@ -31,10 +30,7 @@ export function demandForRoles(config: Config, roles: readonly Role[]): void {
 
 /** So that nothing is made for a server that could not listen. Who has the folder is told first. Throws PORT_IN_USE. */
 export async function demandFreePort({ dataDir, host, port }: Config): Promise<void> {
-  if (port === 0 || currentHolder(dataDir) !== null) return;
-  const probe = createServer();
-  await listen(probe, host, port);
-  await new Promise((resolve) => probe.close(resolve));
+  if (port !== 0 && currentHolder(dataDir) === null) await tryPort(host, port);
 }
 
 /**

@@ -1,5 +1,5 @@
 /** Opening and closing of what a server holds. */
-import type { Server } from 'node:http';
+import { createServer, type Server } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { AgentFlowError } from '../errors.ts';
 import type { Log } from './errors.ts';
@@ -20,6 +20,13 @@ export function listen(server: Server, host: string, port: number): Promise<void
       resolve();
     });
   });
+}
+
+/** Listens for a moment, so that nothing is made for a server that could not. Throws PORT_IN_USE. */
+export async function tryPort(host: string, port: number): Promise<void> {
+  const probe = createServer();
+  await listen(probe, host, port);
+  await new Promise((resolve) => probe.close(resolve));
 }
 
 export function urlOf(server: Server, host: string): string {

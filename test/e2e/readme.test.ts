@@ -13,7 +13,7 @@ import { clientOf, until } from './support/client.ts';
 import { patternOf, stepsOf, type Step } from './support/readme.ts';
 import { openShell, type Shell } from './support/shell.ts';
 
-const slow = 120_000;
+const slow = 400_000;
 const markdown = readFileSync(path.join(projectFolder, 'README.md'), 'utf8');
 const steps = stepsOf(markdown);
 const project = useProjectCopy();

@@ -43,19 +43,21 @@ export interface Service {
   finished: Promise<Finished>;
 }
 
-/** A command that serves (`start`, `server`), once `server.json` is there. Throws what it said when it ends before. */
+/** A command that serves (`start`, `server`), once `server.json` is there and it has answered: everything is up. Throws what it said when it ends before. */
 export async function startService(words: string[], dataDir: string, extra: Environment = {}): Promise<Service> {
   const child = spawn(process.execPath, [launcher, ...words], {
     cwd: projectFolder, env: environment({ PORT: '0', AGENTFLOW_DATA_DIR: dataDir, ...extra }), stdio: ['ignore', 'pipe', 'pipe'],
   });
   const finished = finish(child);
+  let hasAnswered = false;
+  child.stdout.once('data', () => { hasAnswered = true; });
   let over: Finished | null = null;
   void finished.then((result) => { over = result; });
   const file = path.join(dataDir, 'server.json');
   // What a killed process left names one that is gone.
   for (;;) {
     const info = readServerFile(file);
-    if (info !== null && identifyProcess(info.pid) !== null) return { launcher: child, info, finished };
+    if (hasAnswered && info !== null && identifyProcess(info.pid) !== null) return { launcher: child, info, finished };
     if (over) throw new Error(`${words.join(' ')} ended: ${JSON.stringify(over)}`);
     await new Promise((resolve) => setTimeout(resolve, 20));
   }
