@@ -19,8 +19,7 @@ try {
   const client = new pg.Client({ connectionString: embedded.url('postgres', 'mutations') });
   await client.connect();
   const kinds = mutationKinds.filter((kind) => process.argv.length < 3 || process.argv.slice(2).includes(kind));
-  const score = await runMutations(client, { kinds, say: (line) => { process.stderr.write(`${line}\n`); } });
-  await client.end();
+  const score = await runMutations(client, { kinds, say: (line) => { process.stderr.write(`${line}\n`); } }).finally(() => client.end());
   process.stdout.write(`${JSON.stringify({ ...score, seconds: Math.round((performance.now() - started) / 1000) }, null, 2)}\n`);
   process.exitCode = score.unnoticed.length === 0 ? 0 : 1;
 } finally {
