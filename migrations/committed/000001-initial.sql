@@ -1,5 +1,5 @@
 --! Previous: -
---! Hash: sha1:5d7722b25bbfe90063237363b917eccc62226da5
+--! Hash: sha1:a1abcfcd18be40cc9a972297572a59d083d66488
 --! Message: initial
 
 --! Included before.sql
@@ -69,19 +69,52 @@ grant execute on function app_private.is_quotas(jsonb) to agentflow_user;
 --! Included app_private/functions/has_inline_secret.sql
 -- The list of names is the one of the validators: app_private.workflow_problems and src/engine/validate.
 -- {"secret": "name"}, anywhere but at the top, refers to a stored secret and holds none.
+-- A value whose text has no such name before a text cannot hold one, and that is found out twenty times faster.
 create or replace function app_private.has_inline_secret(value jsonb) returns boolean
   language sql immutable parallel safe
-  return pg_catalog.jsonb_path_exists(value, 'strict $ ? (@.type() == "object").keyvalue() ? (
+  return value::pg_catalog.text ~* '(key|secret|password|passwd|token|authorization|credentials|string|dsn|cookie)": "'
+  and (pg_catalog.jsonb_path_exists(value, 'strict $ ? (@.type() == "object").keyvalue() ? (
     @.key like_regex "^(x[-_])?api[-_]key$|^apikey$|^secret([-_]key)?$|^client[-_]secret$|^password$|^passwd$|^(access[-_]|auth[-_]|bearer[-_]|refresh[-_])?token$|^(proxy[-_])?authorization$|^private[-_]key$|^credentials$|^connection[-_]string$|^dsn$|^cookie$" flag "i"
     && @.value.type() == "string" && @.value != "")', silent => true)
   or pg_catalog.jsonb_path_exists(value, 'strict $.**{1 to last} ? (@.type() == "object") ? (exists(@.keyvalue() ? (@.key != "secret"))).keyvalue() ? (
     @.key like_regex "^(x[-_])?api[-_]key$|^apikey$|^secret([-_]key)?$|^client[-_]secret$|^password$|^passwd$|^(access[-_]|auth[-_]|bearer[-_]|refresh[-_])?token$|^(proxy[-_])?authorization$|^private[-_]key$|^credentials$|^connection[-_]string$|^dsn$|^cookie$" flag "i"
-    && @.value.type() == "string" && @.value != "")', silent => true);
+    && @.value.type() == "string" && @.value != "")', silent => true));
 
 comment on function app_private.has_inline_secret(jsonb) is
   'Does the value hold, at any depth, a non-empty text under a name that secrets go by (api_key, password, token ...)? For CHECKs and the audit log.';
 grant execute on function app_private.has_inline_secret(jsonb) to agentflow_user;
 --! EndIncluded app_private/functions/has_inline_secret.sql
+--! Included app_private/functions/is_secret_text.sql
+/*
+ * Texts of a source's configuration that are secrets themselves, whatever their key is called: a URL with a password in it, the key of a well-known
+ * service, and what stands under a key that ends in _env and can be no variable's name (people put the key itself there).
+ * The same as isSecretText in src/engine/secrets.ts.
+ */
+create or replace function app_private.is_secret_text(key text, value text)
+returns boolean
+language sql immutable parallel safe
+return value operator(pg_catalog.~) '^[A-Za-z][A-Za-z0-9+.-]*://[^/?#@]*:[^/?#@]+@'
+  or value operator(pg_catalog.~) '^(Bearer +[^ ]{8,}|(sk|pk|rk|gsk|glpat|xox[abprs]|gh[a-z])[-_][A-Za-z0-9_-]{16,}|AIza[A-Za-z0-9_-]{30,}|AKIA[0-9A-Z]{16})$'
+  or pg_catalog.right(key, 4) operator(pg_catalog.=) '_env' and value operator(pg_catalog.<>) '' and value operator(pg_catalog.!~) '^[A-Za-z_][A-Za-z0-9_]*$';
+
+comment on function app_private.is_secret_text(text, text) is
+  'Is this text of a configuration a secret by its form: a URL with a password, the key of a well-known service, no name of a variable under ..._env?';
+grant execute on function app_private.is_secret_text(text, text) to agentflow_user;
+--! EndIncluded app_private/functions/is_secret_text.sql
+--! Included app_private/functions/has_secret_text.sql
+create or replace function app_private.has_secret_text(value jsonb)
+returns boolean
+language sql immutable parallel safe
+return exists (
+    select from pg_catalog.jsonb_path_query(value, 'strict $.** ? (@.type() == "string")', '{}', true) as text (value)
+    where app_private.is_secret_text('', text.value operator(pg_catalog.#>>) '{}'))
+  or exists (
+    select from pg_catalog.jsonb_path_query(value, 'strict $.** ? (@.type() == "object").keyvalue() ? (@.value.type() == "string")', '{}', true) as entry (value)
+    where app_private.is_secret_text(entry.value operator(pg_catalog.->>) 'key', entry.value operator(pg_catalog.->>) 'value'));
+
+comment on function app_private.has_secret_text(jsonb) is 'Does the value hold, at any depth, a text that is a secret by its form? For CHECKs.';
+grant execute on function app_private.has_secret_text(jsonb) to agentflow_user;
+--! EndIncluded app_private/functions/has_secret_text.sql
 --! Included app_private/functions/current_api_key_id.sql
 create or replace function app_private.current_api_key_id() returns uuid
   language sql stable parallel safe
@@ -330,6 +363,8 @@ create unique index if not exists idx_executions_parent_execution_id_node on app
   where parent_execution_id is not null;
 create index if not exists idx_executions_retry_of_execution_id on app_public.executions (tenant_id, retry_of_execution_id)
   where retry_of_execution_id is not null;
+-- a workflow belongs to one tenant: without this knowledge the planner takes both conditions for rare, and sorts a workflow's history for its last five
+create statistics if not exists app_public.stx_executions_workflow_id (dependencies) on tenant_id, workflow_id from app_public.executions;
 create index if not exists idx_executions_workflow_version_id on app_public.executions (tenant_id, workflow_version_id);
 -- The key that others refer to comes after every index that begins with the tenant: of two indexes that seem equally good PostgreSQL takes
 -- the younger one, all of them seem so while the table is empty, and a session keeps the plan that it made then for its foreign keys.
@@ -415,7 +450,8 @@ create table if not exists app_public.sources (
   constraint chk_sources_deleted_at check ((status = 'deleted') = (deleted_at is not null)),
   constraint chk_sources_name check (btrim(name) <> ''),
   constraint chk_sources_config check (app_private.is_json_object(config, 65536)),
-  constraint chk_sources_config_secrets check (not app_private.has_inline_secret(config))
+  constraint chk_sources_config_secrets check (not app_private.has_inline_secret(config)),
+  constraint chk_sources_config_secret_texts check (not app_private.has_secret_text(config))
 );
 
 create index if not exists idx_sources_user_id on app_public.sources (user_id);
@@ -746,7 +782,7 @@ create index if not exists idx_execution_leases_tenant_id on app_private.executi
 
 -- The token bucket of one queue of one workflow, shared by all workers. Levels may be negative: what was promised or used beforehand.
 -- Null: not used yet, so full. `line_until`: the moment of the last one who was told to come back; `tokens_each`: what a call
--- took lately; `updated_at` and `tokens_at`: when the levels were worked out.
+-- took lately; `is_full`: it was, since somebody last had to wait; `updated_at` and `tokens_at`: when the levels were worked out.
 create table if not exists app_private.rate_buckets (
   tenant_id uuid not null,
   workflow_id uuid not null,
@@ -756,6 +792,7 @@ create table if not exists app_private.rate_buckets (
   tokens double precision null,
   tokens_each double precision not null default 0,
   line_until timestamptz not null default now(),
+  is_full boolean not null default true,
   updated_at timestamptz not null default now(),
   tokens_at timestamptz not null default now(),
   constraint rate_buckets_pkey primary key (tenant_id, workflow_id, queue_id),
@@ -1026,6 +1063,8 @@ create table if not exists app_private.added_node_types (
 
 -- ---------------------------------------------------------------- Tables that an earlier form of this file made
 
+alter table app_public.sources drop constraint if exists chk_sources_config_secret_texts;
+alter table app_public.sources add constraint chk_sources_config_secret_texts check (not app_private.has_secret_text(config));
 do $$ begin
   if exists (select from pg_attribute where attrelid = 'app_public.audit_logs'::regclass and attname = 'sequence_number' and not attisdropped) then
     alter table app_public.audit_logs rename column sequence_number to log_number;
@@ -1041,6 +1080,7 @@ alter table app_private.sign_in_tries add constraint chk_sign_in_tries_kind chec
 create index if not exists idx_audit_logs_log_number on app_public.audit_logs
   using brin (log_number) with (pages_per_range = 32, autosummarize = on);
 
+alter table app_private.rate_buckets add column if not exists is_full boolean not null default true;
 alter table app_public.executions add column if not exists api_key_id uuid null;
 alter table app_public.executions alter column api_key_id set default app_private.current_api_key_id();
 alter table app_public.flow_executions add column if not exists api_key_id uuid null;
@@ -1316,10 +1356,12 @@ comment on function app_private.redact(jsonb) is 'The value with every text unde
 --! Included app_private/functions/audit/redact_row.sql
 create or replace function app_private.redact_row(value jsonb) returns jsonb
   language sql immutable parallel safe
-  return app_private.redact(value
-    || case when value ? 'password_hash' then '{"password_hash": "[redacted]"}'::pg_catalog.jsonb else '{}'::pg_catalog.jsonb end
-    || case when value ? 'key_hash' then '{"key_hash": "[redacted]"}'::pg_catalog.jsonb else '{}'::pg_catalog.jsonb end
-    || case when value ? 'token_hash' then '{"token_hash": "[redacted]"}'::pg_catalog.jsonb else '{}'::pg_catalog.jsonb end);
+  return case when value ?| array['password_hash', 'key_hash', 'token_hash']
+    then app_private.redact((
+      select pg_catalog.jsonb_object_agg(entry.key, case when entry.key in ('password_hash', 'key_hash', 'token_hash') then '"[redacted]"'::pg_catalog.jsonb else entry.value end)
+      from pg_catalog.jsonb_each(value) as entry))
+    else app_private.redact(value)
+  end;
 
 comment on function app_private.redact_row(jsonb) is 'A row for the audit log: no hashes, and no secrets inside JSON columns.';
 --! EndIncluded app_private/functions/audit/redact_row.sql
@@ -1345,15 +1387,20 @@ create or replace function app_private.audit_context(
   out user_agent text,
   out request_id varchar
 )
-  language sql stable
-  begin atomic
-    select
-      (select users.id from app_public.users where users.id = app_public.current_user_id()),
-      app_private.current_api_key_id(),
-      app_private.current_request_ip(),
-      coalesce(nullif(pg_catalog.current_setting('request.user_agent', true), ''), 'database role ' || session_user),
-      pg_catalog.left(nullif(pg_catalog.current_setting('request.id', true), ''), 100);
-  end;
+  language plpgsql stable
+  set search_path = pg_catalog, pg_temp
+as $$
+#variable_conflict use_variable
+begin
+  user_id := app_public.current_user_id();
+  if user_id is not null and not exists (select from app_public.users where users.id = user_id) then
+    user_id := null;
+  end if;
+  api_key_id := app_private.current_api_key_id();
+  ip_address := app_private.current_request_ip();
+  user_agent := coalesce(nullif(current_setting('request.user_agent', true), ''), 'database role ' || session_user);
+  request_id := left(nullif(current_setting('request.id', true), ''), 100);
+end $$;
 
 comment on function app_private.audit_context() is 'Who acts and from where, for the audit log.';
 --! EndIncluded app_private/functions/audit/audit_context.sql
@@ -1434,7 +1481,8 @@ comment on function app_private.record_audit(uuid, uuid, text, text, uuid, jsonb
   'Writes one audit row for what is no change of a row: a sign-in, a denied attempt. For other functions of the owner only.';
 --! EndIncluded app_private/functions/audit/record_audit.sql
 --! Included app_private/functions/audit/audit_rows.sql
--- Statement-level: a thousand rows cost one INSERT. The argument is the entity's type.
+-- Statement-level: a thousand rows cost one INSERT. The argument is the entity's type. `offset 0`: each row is made into JSON once, not once for
+-- each place that looks at it.
 create or replace function app_private.audit_rows() returns trigger
   language plpgsql security definer
   set search_path = pg_catalog, pg_temp
@@ -1446,7 +1494,7 @@ begin
     select app_private.audited_tenant(changed.new_row), context.user_id, 'create', tg_argv[0],
       app_private.audited_id(changed.new_row), app_private.audited_key(changed.new_row), app_private.redact_row(changed.new_row),
       context.api_key_id, context.ip_address, context.user_agent, context.request_id
-    from (select to_jsonb(new_rows) as new_row from new_rows) as changed, app_private.audit_context() as context;
+    from (select to_jsonb(new_rows) as new_row from new_rows offset 0) as changed, app_private.audit_context() as context;
   elsif tg_op = 'UPDATE' then
     insert into app_public.audit_logs (tenant_id, user_id, action, entity_type, entity_id, entity_key, old_value, new_value,
       api_key_id, ip_address, user_agent, request_id)
@@ -1457,6 +1505,7 @@ begin
     from (
       select to_jsonb(old_rows) as old_row, to_jsonb(new_rows) as new_row
       from old_rows join new_rows on new_rows.id = old_rows.id
+      offset 0
     ) as pair
     cross join lateral (
       select jsonb_object_agg(entry.key, pair.old_row -> entry.key) as old_value, jsonb_object_agg(entry.key, entry.value) as new_value
@@ -1473,7 +1522,7 @@ begin
     select app_private.audited_tenant(changed.old_row), context.user_id, 'erase', tg_argv[0],
       app_private.audited_id(changed.old_row), app_private.audited_key(changed.old_row), app_private.redact_row(changed.old_row),
       context.api_key_id, context.ip_address, context.user_agent, context.request_id
-    from (select to_jsonb(old_rows) as old_row from old_rows) as changed, app_private.audit_context() as context;
+    from (select to_jsonb(old_rows) as old_row from old_rows offset 0) as changed, app_private.audit_context() as context;
   end if;
   return null;
 end $$;
@@ -1881,7 +1930,7 @@ begin
       format('%s cannot go from %s to %s.', tg_table_name, old.status, new.status), 'status');
   end if;
   -- What goes with a deletion is done by a function of its own, as the owner. A caller's update would be refused by a policy, which gives no reason.
-  if new.status = 'deleted' and current_user = 'agentflow_user' then
+  if new.status::text = 'deleted' and current_user = 'agentflow_user' then
     perform app_private.fail('ILLEGAL_TRANSITION',
       format('A row of %s is deleted by delete%s, not by an update.', tg_table_name, initcap(rtrim(tg_table_name, 's'))), 'status',
       format('Call delete%s.', initcap(rtrim(tg_table_name, 's'))));
@@ -3168,6 +3217,13 @@ begin
     returning execution.id, execution.parent_execution_id
   )
   select array_agg(ended.id) into children from ended where ended.parent_execution_id is not null;
+  if finishes::text like '%"error_code":"INTERNAL"%' then
+    -- a fault of ours: what its nodes have done since the last checkpoint is not known, and nothing of it goes on
+    perform app_private.cancel_nodes(execution.tenant_id, execution.id, execution.created_at),
+            app_private.end_children(execution.tenant_id, array[execution.id])
+      from app_public.executions as execution
+     where execution.id = any (held_ids) and execution.error_code = 'INTERNAL';
+  end if;
   delete from app_private.execution_leases as lease where lease.execution_id = any (held_ids);
   perform app_private.wake_flows(held_ids);
   perform app_private.notify_executions(held_tenants, held_ids);
@@ -3350,10 +3406,12 @@ comment on function app_private.refill(double precision, double precision, doubl
 --! EndIncluded app_private/functions/engine/refill.sql
 --! Included app_private/functions/engine/acquire_permits.sql
 /*
- * Lets nodes through their queues. `asks`: [{place, tenant_id, workflow_id, queue_id, per_second, per_minute, tokens_per_minute, burst, returns}].
+ * Lets nodes through their queues. `asks`: [{place, tenant_id, workflow_id, queue_id, per_second, per_minute, tokens_per_minute, burst, returns, lateness}].
  * Each is granted, to begin after `seconds`, or told to come back after them. A grant takes its share at once, so whoever comes next gets
  * a later moment: a bucket is negative by one second's worth at most. Beyond that one waits in line: those who come back find their
  * moments one behind the other, and newcomers do not pass them. Tokens are charged afterwards; a bucket that owes some lets nobody through.
+ * `lateness`: seconds by which a caller may begin after its moment. When a full bucket runs dry the moments after that begin later by as much:
+ * those who are late then do not add to a burst, and no window holds more than the limit and the burst.
  * Everything goes by the clock of the database, read after the bucket is locked; `at_ms` is the moment that `seconds` lead to.
  */
 drop function if exists app_private.acquire_permits(json);
@@ -3391,7 +3449,7 @@ begin
            coalesce(asked.burst, greatest(1, asked.tokens_per_minute / 60)) as tokens_capacity
       from json_to_recordset(asks) as asked (
         place integer, tenant_id uuid, workflow_id uuid, queue_id varchar, per_second double precision, per_minute double precision,
-        tokens_per_minute double precision, burst double precision, returns boolean)
+        tokens_per_minute double precision, burst double precision, returns boolean, lateness double precision)
     window bucket_of as (partition by asked.tenant_id, asked.workflow_id, asked.queue_id order by not asked.returns, asked.place)
      order by asked.tenant_id, asked.workflow_id, asked.queue_id, not asked.returns, asked.place
   loop
@@ -3403,9 +3461,16 @@ begin
       sent_back := 0;
       bucket.messages := app_private.refill(bucket.messages, ask.per_second, ask.messages_capacity, moment - bucket.updated_at);
       bucket.requests := app_private.refill(bucket.requests, ask.per_minute / 60, ask.requests_capacity, moment - bucket.updated_at);
+      bucket.is_full := bucket.is_full or ask.per_second is not null and bucket.messages >= ask.messages_capacity
+        or ask.per_minute is not null and bucket.requests >= ask.requests_capacity;
       bucket.tokens := app_private.refill(bucket.tokens, ask.tokens_per_minute / 60, ask.tokens_capacity, moment - bucket.tokens_at);
     end if;
 
+    if bucket.is_full and (bucket.messages < 1 or bucket.requests < 1) then
+      bucket.is_full := false;
+      bucket.messages := bucket.messages - coalesce(ask.lateness, 0) * ask.per_second;
+      bucket.requests := bucket.requests - coalesce(ask.lateness, 0) * ask.per_minute / 60;
+    end if;
     wait := greatest(0, (1 - bucket.messages) / ask.per_second, (1 - bucket.requests) * 60 / ask.per_minute,
       case when bucket.tokens <= 0 then (0.001 - bucket.tokens) * 60 / ask.tokens_per_minute end);
     place := ask.place;
@@ -3429,7 +3494,7 @@ begin
 
     if ask.is_last then
       update app_private.rate_buckets as known
-         set messages = bucket.messages, requests = bucket.requests, line_until = bucket.line_until, updated_at = moment
+         set messages = bucket.messages, requests = bucket.requests, line_until = bucket.line_until, is_full = bucket.is_full, updated_at = moment
        where known.tenant_id = ask.tenant_id and known.workflow_id = ask.workflow_id and known.queue_id = ask.queue_id;
     end if;
   end loop;
@@ -3896,7 +3961,7 @@ begin
     returning lease.execution_id, lease.attempt, lease.losses
   ), started as (
     update app_public.flow_executions as execution
-       set status = 'RUNNING', started_at = now()
+       set status = 'RUNNING', started_at = now(), updated_at = now()
       from candidate join leased on leased.execution_id = candidate.run_id
      where execution.id = candidate.id and candidate.status = 'PENDING'
     returning execution.tenant_id, leased.execution_id
@@ -4089,14 +4154,12 @@ begin
     where execution.id = any (array(select app_private.flow_id_of_run(given.id) from unnest(given_ids) as given (id)))
     order by execution.id for no key update;
   select array_agg(held.execution_id), array_agg(held.tenant_id) into held_ids, held_tenants
-    from (
-      select lease.execution_id, lease.tenant_id
-        from json_to_recordset(finishes) as given (execution_id uuid, attempt integer)
-        join app_private.execution_leases as lease
-          on lease.execution_id = given.execution_id and lease.attempt = given.attempt and lease.worker_id = worker
-       order by lease.execution_id
-         for no key update of lease
-    ) as held;
+    from (select * from json_to_recordset(finishes) as one (execution_id uuid, attempt integer) order by one.execution_id) as given
+   cross join lateral (
+      select * from app_private.execution_leases as lease
+       where lease.execution_id = given.execution_id and lease.attempt = given.attempt and lease.worker_id = worker
+         for no key update
+   ) as held;
   if held_ids is null then
     return given_ids;
   end if;
@@ -4109,13 +4172,21 @@ begin
          error_code = given.error_code,
          error_message = given.error_message,
          error_task = given.error_task,
-         completed_at = now()
+         completed_at = now(),
+         updated_at = now()
     from json_to_recordset(finishes) as given (
       execution_id uuid, status app_public.flow_execution_status, output_data jsonb, total_tasks_executed integer,
       error_code varchar, error_message text, error_task varchar
     )
    where execution.id = app_private.flow_id_of_run(given.execution_id) and given.execution_id = any (held_ids)
      and execution.status = 'RUNNING';
+  if finishes::text like '%"error_code":"INTERNAL"%' then
+    update app_public.task_executions as task
+       set status = 'FAILURE', error_code = execution.error_code, error_message = execution.error_message, completed_at = now(), wait_until = null
+      from unnest(held_ids) as given (id)
+      join app_public.flow_executions as execution on execution.id = app_private.flow_id_of_run(given.id) and execution.error_code = 'INTERNAL'
+     where task.tenant_id = execution.tenant_id and task.flow_execution_id = execution.id and task.completed_at is null;
+  end if;
   delete from app_private.execution_leases as lease where lease.execution_id = any (held_ids);
   perform app_private.end_flow_children(held_tenants, held_ids);
   perform app_private.notify_executions(held_tenants, held_ids);
@@ -4981,7 +5052,9 @@ begin
       from jsonb_each(app_private.json_object(places.metadata -> 'headers')) as headers (key, value)
       where position('{' in app_private.json_text(headers.value)) = 0
     ) as found
-    where jsonb_typeof(found.value) = 'string' and found.value <> '""' and app_private.is_secret_key(found.key)
+    where jsonb_typeof(found.value) = 'string' and found.value <> '""'
+      and (app_private.is_secret_key(found.key)
+        or found.path in ('api_key_env', 'base_url') and app_private.is_secret_text(found.key, found.value #>> '{}'))
     limit 1000;
 
   return query
@@ -5004,7 +5077,8 @@ begin
     )
     select 'E003', format('%s holds a secret; name the variable that holds it instead', left(places.path, 200)), places.path, null
     from places
-    where jsonb_typeof(places.value) = 'string' and places.value <> '""' and app_private.is_secret_key(places.key)
+    where jsonb_typeof(places.value) = 'string' and places.value <> '""'
+      and (app_private.is_secret_key(places.key) or app_private.is_secret_text(places.key, places.value #>> '{}'))
     limit 1000;
 end
 $$;
@@ -6301,7 +6375,7 @@ comment on function app_private.accept_invitation(text, text) is
 /*
  * Somebody comes with a new token of the identity provider, which the server has found good. The first time the address, which the provider has
  * verified, says who it is, or which invitation is accepted by it; from then on the provider's name for the person alone, whatever the address
- * becomes there. A session that there is already is not opened again: it was ended here. No row when nobody is meant.
+ * becomes there. A session that was ended here is not opened again; one that another request has just opened is answered. No row when nobody is meant.
  */
 create or replace function app_private.open_provider_session(session_id uuid, issuer text, subject text, email text, name text, expires_at timestamptz)
 returns table (user_id uuid, tenant_id uuid, role text)
@@ -6313,7 +6387,10 @@ declare
   address constant text := lower(btrim(open_provider_session.email));
   person uuid;
 begin
-  if exists (select from app_private.sessions where sessions.id = open_provider_session.session_id) then
+  if exists (
+    select from app_private.sessions
+    where sessions.id = open_provider_session.session_id and (sessions.revoked_at is not null or sessions.expires_at <= now()))
+  then
     return;
   end if;
   select identities.user_id into person from app_private.provider_identities as identities
@@ -6961,6 +7038,9 @@ begin
              retry_at = now() + make_interval(secs => outcome.seconds * power(2, least(circuit.openings, 4)))
        where circuit.tenant_id = outcome.tenant_id and circuit.source_key = outcome.source_key
          and circuit.failures >= outcome.threshold and (circuit.retry_at is null or circuit.retry_at <= now());
+      -- Configurations come and go: what nobody has called for a day is forgotten.
+      delete from app_private.source_circuits as circuit
+       where circuit.tenant_id = outcome.tenant_id and circuit.updated_at < now() - interval '1 day';
     end if;
   end loop;
 end
@@ -7865,6 +7945,7 @@ create or replace function app_public.execute_workflow(workflow_id uuid, initial
 returns app_public.executions
 language plpgsql security definer
 set search_path = pg_catalog, pg_temp
+set plan_cache_mode = force_generic_plan -- also for what its triggers do: planning again for each value was a quarter of the work
 as $$
 #variable_conflict use_column
 declare
@@ -9262,6 +9343,7 @@ create or replace function app_public.execute_flow(flow_id text, input_context j
 returns app_public.flow_executions
 language plpgsql security definer
 set search_path = pg_catalog, pg_temp
+set plan_cache_mode = force_generic_plan -- also for what its triggers do: planning again for each value was a quarter of the work
 as $$
 #variable_conflict use_column
 declare
@@ -10267,6 +10349,7 @@ create or replace trigger _450_keep_storage_quota
   execute function app_private.keep_storage_quota();
 --! EndIncluded triggers/flow_versions.sql
 --! Included triggers/flow_executions.sql
+-- What the engine does all the time is told apart in the triggers, where it costs no call.
 create or replace trigger _100_fill_owner
   before insert on app_public.flow_executions
   for each row when (new.tenant_id is null or new.user_id is null)
@@ -10279,7 +10362,8 @@ create or replace trigger _200_keep_identity
 
 create or replace trigger _300_check_transition
   before update of status on app_public.flow_executions
-  for each row when (old.status is distinct from new.status)
+  for each row when (old.status is distinct from new.status
+    and not (old.status = 'PENDING' and new.status = 'RUNNING' or old.status = 'RUNNING' and new.status in ('SUCCESS', 'COMPLETED')))
   execute function app_private.check_transition('PENDING>RUNNING', 'PENDING>FAILURE', 'RUNNING>SUCCESS', 'RUNNING>FAILURE', 'RUNNING>COMPLETED');
 
 create or replace trigger _310_keep_finished
@@ -10289,7 +10373,7 @@ create or replace trigger _310_keep_finished
 
 create or replace trigger _400_touch
   before update on app_public.flow_executions
-  for each row
+  for each row when (new.updated_at is distinct from now())
   execute function app_private.touch();
 
 create or replace trigger _500_audit_insert
@@ -10328,7 +10412,7 @@ create or replace trigger _200_keep_identity
 
 create or replace trigger _300_check_transition
   before update of status on app_public.task_executions
-  for each row when (old.status is distinct from new.status)
+  for each row when (old.status is distinct from new.status and not (old.status = 'RUNNING' and new.status = 'SUCCESS'))
   execute function app_private.check_transition('PENDING>RUNNING', 'PENDING>FAILURE', 'RUNNING>SUCCESS', 'RUNNING>FAILURE');
 
 create or replace trigger _310_keep_finished
@@ -11401,6 +11485,8 @@ comment on constraint chk_sources_config on app_public.sources is
   'The configuration of a source is a JSON object of at most 64 KiB.';
 comment on constraint chk_sources_config_secrets on app_public.sources is
   'The configuration of a source holds no secrets: name the variable that has the value, e.g. token_env.';
+comment on constraint chk_sources_config_secret_texts on app_public.sources is
+  'A configuration holds no secrets: no URL with a password, no key of a service. Name a variable, or a stored secret.';
 comment on index app_public.idx_sources_tenant_id_name is
   'There is already a source with this name in the tenant.';
 --! EndIncluded comments/sources.sql
