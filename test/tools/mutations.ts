@@ -19,9 +19,13 @@ try {
   const client = new pg.Client({ connectionString: embedded.url('postgres', 'mutations') });
   await client.connect();
   const kinds = mutationKinds.filter((kind) => process.argv.length < 3 || process.argv.slice(2).includes(kind));
-  const score = await runMutations(client, { kinds, say: (line) => { process.stderr.write(`${line}\n`); } }).finally(() => client.end());
-  process.stdout.write(`${JSON.stringify({ ...score, seconds: Math.round((performance.now() - started) / 1000) }, null, 2)}\n`);
-  process.exitCode = score.unnoticed.length === 0 ? 0 : 1;
+  try {
+    const score = await runMutations(client, { kinds, say: (line) => { process.stderr.write(`${line}\n`); } });
+    process.stdout.write(`${JSON.stringify({ ...score, seconds: Math.round((performance.now() - started) / 1000) }, null, 2)}\n`);
+    process.exitCode = score.unnoticed.length === 0 ? 0 : 1;
+  } finally {
+    await client.end(); // before the cluster ends it with an error that would hide the reason
+  }
 } finally {
   await cluster.stop();
 }
