@@ -6,7 +6,8 @@ import { parseArgs } from 'node:util';
 import { projectFolder } from '../src/schema/migrate.ts';
 import { compareEngines, printComparison } from './support/comparison.ts';
 import { openContestant, withEffectServer } from './support/contest.ts';
-import type { OwnCluster } from './support/own-cluster.ts';
+import { refuse, type OwnCluster } from './support/own-cluster.ts';
+import { positive } from './support/options.ts';
 
 /** So many that each measures for some seconds. */
 const counts: Readonly<Record<string, number>> = {
@@ -25,10 +26,11 @@ export async function run(args: string[]): Promise<void> {
   });
   const names = options.engines?.split(',') ?? Object.keys(counts);
   const kinds = (['pure', 'effect'] as const).filter((kind) => options.kinds.split(',').includes(kind));
-  if (names.some((name) => counts[name] === undefined) || kinds.length === 0) throw new Error(usage);
+  const unknown = names.filter((name) => counts[name] === undefined);
+  if (unknown.length > 0 || kinds.length === 0) refuse(unknown.length > 0 ? `There is no engine ${unknown.join(', ')}.` : `There is no kind ${options.kinds}.`, `Usage: ${usage}`);
   let megabytes: number | null = null;
   const results = await compareEngines(
-    { counts: Object.fromEntries(names.map((name) => [name, counts[name]!])), kinds, rounds: Number(options.rounds), scale: Number(options.scale) },
+    { counts: Object.fromEntries(names.map((name) => [name, counts[name]!])), kinds, rounds: positive('rounds', options.rounds), scale: positive('scale', options.scale) },
     async (cluster) => {
       if (names.includes('agentflow') && kinds.includes('effect')) megabytes = await megabytesInFlight(cluster);
     },

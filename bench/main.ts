@@ -17,5 +17,10 @@ const bench = await import(`./${name}.ts`) as Bench;
 if (args.includes('--help')) {
   process.stdout.write(`${bench.usage}\n`);
 } else {
-  await bench.run(args);
+  await bench.run(args).catch((error: unknown) => {
+    const code = (error as { code?: unknown }).code;
+    if (typeof code !== 'string' || !code.startsWith('ERR_PARSE_ARGS')) throw error;
+    process.stderr.write(`${(error as Error).message}\nUsage: ${bench.usage}\n`);
+    process.exit(2);
+  });
 }

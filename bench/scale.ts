@@ -3,6 +3,7 @@ import { parseArgs } from 'node:util';
 import { projectFolder } from '../src/schema/migrate.ts';
 import { contestSettings, openContestant, withEffectServer, type Contestant } from './support/contest.ts';
 import { cpuSeconds } from './support/cpu-time.ts';
+import { positive } from './support/options.ts';
 import { withOwnCluster, type OwnCluster } from './support/own-cluster.ts';
 import { median } from './support/requests.ts';
 import { printJson, printTable } from './support/table.ts';
@@ -16,10 +17,11 @@ export const usage = `bench scale [--rounds 3] [--scale 1] [--json]`;
 
 export async function run(args: string[]): Promise<void> {
   const { values: options } = parseArgs({ args, options: { rounds: { type: 'string', default: '3' }, scale: { type: 'string', default: '1' }, json: { type: 'boolean', default: false } } });
-  const count = Math.round(executions * Number(options.scale));
+  const count = Math.round(executions * positive('scale', options.scale));
+  const mostRounds = positive('rounds', options.rounds);
   const rounds = new Map<number, Round[]>(processCounts.map((processes) => [processes, []]));
   await withOwnCluster({ settings: contestSettings }, (cluster) => withEffectServer(async (effectUrl) => {
-    for (let round = 0; round <= Number(options.rounds); round += 1) {
+    for (let round = 0; round <= mostRounds; round += 1) {
       for (const processes of processCounts) {
         const measured = await withWorkers(cluster, processes, effectUrl, count);
         process.stderr.write(`${round === 0 ? 'getting warm' : `round ${round}`}: ${processes} processes: ${Math.round(count / measured.seconds)}/s\n`);

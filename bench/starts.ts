@@ -12,6 +12,7 @@ import { withClient } from '../src/schema/connection.ts';
 import { signToken } from '../src/server/tokens.ts';
 import { findFullPostgres } from '../test/support/debian-postgres.ts';
 import { startCommand } from './support/api-processes.ts';
+import { positive } from './support/options.ts';
 import { withOwnCluster, type OwnCluster } from './support/own-cluster.ts';
 import { median, underLoad } from './support/requests.ts';
 import { printJson, printTable } from './support/table.ts';
@@ -24,14 +25,15 @@ export const usage = `bench starts [--rounds 5] [--seconds 3] [--connections 16]
 
 export async function run(args: string[]): Promise<void> {
   const { values } = parseArgs({ args, options: { rounds: { type: 'string', default: '5' }, seconds: { type: 'string', default: '3' }, connections: { type: 'string', default: '16' }, json: { type: 'boolean', default: false } } });
-  const options = { seconds: Number(values.seconds), connections: Number(values.connections) };
+  const options = { seconds: positive('seconds', values.seconds), connections: positive('connections', values.connections) };
+  const mostRounds = positive('rounds', values.rounds);
   const speeds: Record<string, number[]> = {};
   await withOwnCluster({}, async (cluster) => {
     const planted = await plant(cluster);
     const api = await startCommand(cluster, 'server');
     try {
       const ways = waysOf(cluster, planted, api.url, options);
-      for (let round = 0; round <= Number(values.rounds); round += 1) {
+      for (let round = 0; round <= mostRounds; round += 1) {
         for (const [name, way] of Object.entries(ways)) {
           const perSecond = await way();
           process.stderr.write(`${round === 0 ? 'getting warm' : `round ${round}`}: ${name}: ${Math.round(perSecond)}/s\n`);
