@@ -141,7 +141,7 @@ function runnerOptions(options: RunnerOptions, events: WorkerEvents): RunnerOpti
         completeJobBatchDelay: 0,
         failJobBatchDelay: 0,
         gracefulShutdownAbortTimeout: 1_000,
-        pollInterval: 2_000,
+        pollInterval: 2_500,
       },
     },
   };
