@@ -46,6 +46,7 @@ export class WorkerSession {
   /** Under which id the tasks are registered. */
   #tasksOf: string | null = null;
   #client: pg.Client | null = null;
+  #untold: string[] = [];
   #loop: Promise<void> = Promise.resolve();
 
   constructor(options: WorkerSessionOptions) {
@@ -65,6 +66,7 @@ export class WorkerSession {
 
   /** Registers what `jobWorkerIds` says now, before jobs are taken under a new id. */
   async announce(): Promise<void> {
+    this.#pools();
     if (this.#client !== null) await this.#beat();
   }
 
@@ -97,7 +99,7 @@ export class WorkerSession {
     await client.connect();
     try {
       await client.query('listen agentflow');
-      await client.query('select app_private.register_worker($1, $2, $3, $4)', [this.#id, os.hostname(), process.pid, this.#options.jobWorkerIds()]);
+      await client.query('select app_private.register_worker($1, $2, $3, $4)', [this.#id, os.hostname(), process.pid, this.#pools()]);
     } catch (error) {
       await client.end();
       throw error;
@@ -147,13 +149,20 @@ export class WorkerSession {
     else await this.#sweep();
   }
 
+  /** The present job pools, and former ones of which no beat has come through: whose name the database never heard it cannot unlock. */
+  #pools(): string[] {
+    this.#untold = [...new Set([...this.#untold, ...this.#options.jobWorkerIds()])];
+    return this.#untold;
+  }
+
   /** What a heartbeat says: this worker, its job pools, and the leases that it drives. */
   #holdings(): unknown[] {
     const driven = this.#options.driven();
-    return [this.#id, this.#options.jobWorkerIds(), driven.map((lease) => lease.executionId), driven.map((lease) => lease.attempt)];
+    return [this.#id, this.#pools(), driven.map((lease) => lease.executionId), driven.map((lease) => lease.attempt)];
   }
 
   async #heed({ registered, lost }: Beat): Promise<void> {
+    this.#untold = [];
     if (lost.length > 0) this.#options.onLost(lost);
     if (!registered) await this.#registerAnew();
   }
