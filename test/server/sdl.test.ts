@@ -47,7 +47,7 @@ describe('names', () => {
 
   test('there is one way to a row and to a change of it', () => {
     for (const name of [...fieldsOf('Query'), ...fieldsOf('Mutation')]) expect(name).not.toMatch(/By[A-Z]/);
-    expect(fieldsOf('Mutation').filter((name) => name.startsWith('delete')).sort()).toEqual(['deleteFlow', 'deleteSecret', 'deleteSource', 'deleteUser', 'deleteWorkflow']);
+    expect(fieldsOf('Mutation').filter((name) => name.startsWith('delete')).sort()).toEqual(['deleteBudget', 'deleteFlow', 'deleteSecret', 'deleteSource', 'deleteUser', 'deleteWorkflow']);
     expect(fieldsOf('Query')).toEqual(expect.arrayContaining(['workflow', 'workflows', 'execution', 'executions', 'source', 'sources', 'flow', 'flows']));
   });
 
