@@ -48,7 +48,7 @@ export class Gate {
   async #wait(queue: QueueSpec, signal: AbortSignal): Promise<number | null> {
     await this.#options.prepare();
     for (let returns = this.#returns; ; returns = true) {
-      const { isGranted, seconds, at } = await this.#options.permits.acquire({ ...this.#bucket(queue), returns, lateness: toleratedMs(queue) / 1_000 });
+      const { isGranted, seconds, at } = await this.#options.permits.acquire({ ...this.#bucket(queue), returns, lateness: (toleratedMs(queue) + travelMs) / 1_000 });
       if (!isGranted && seconds > longestInPlaceSeconds) return seconds;
       const left = at - performance.now();
       if (left > 0) {
@@ -70,6 +70,8 @@ export class Gate {
 
 const mostTolerated = 250;
 const leastTolerated = 10;
+/** What a call may take, from its beginning here, until it arrives where the limit is counted. */
+const travelMs = 200;
 
 /** How late a node may begin, in milliseconds: what the burst leaves room for, else half the time between two moments. */
 function toleratedMs({ maxMessagesPerSecond, maxRequestsPerMinute, burstSize }: QueueSpec): number {
