@@ -28,6 +28,23 @@ export function retryAfterOf({ errors: [error] }: ErrorBody): string | undefined
   return error?.extensions.code === 'UNAVAILABLE' ? '2' : undefined;
 }
 
+export interface Refusal {
+  statusCode: number;
+  headers: Record<string, string>;
+  json: ErrorBody;
+}
+
+/** An error as an answer. Anything not registered is told to `onUnexpected` and shown as INTERNAL. */
+export function refusalOf(error: unknown, onUnexpected: (error: unknown) => void, requestId: string | undefined): Refusal {
+  const json = errorBody(error, onUnexpected, requestId);
+  const statusCode = error instanceof HttpError ? error.status : statusOf(json);
+  const retryAfter = retryAfterOf(json);
+  return {
+    statusCode, json,
+    headers: { 'content-type': 'application/json; charset=utf-8', ...(statusCode === 401 ? { 'www-authenticate': 'Bearer' } : null), ...(retryAfter === undefined ? null : { 'retry-after': retryAfter }) },
+  };
+}
+
 /** A request that HTTP itself has a more exact status for than its code has. */
 export class HttpError extends AgentFlowError {
   readonly status: number;
@@ -67,5 +84,5 @@ function fromExpress(error: unknown): { code: ErrorCode; message: string; extens
 /** The parser passes on what zlib throws as it is: a code and no type. */
 function parserFaultOf(error: Error): ParserFault | undefined {
   if ('type' in error && typeof error.type === 'string') return parserFaults[error.type];
-  return 'code' in error && typeof error.code === 'string' && error.code.startsWith('Z_') ? notCompressedAsSaid : undefined;
+  return 'code' in error && typeof error.code === 'string' && /^(Z_|ERR_(_ERROR_FORMAT|BROTLI|ZSTD|ZLIB))/.test(error.code) ? notCompressedAsSaid : undefined;
 }

@@ -6,17 +6,20 @@
 import { randomUUID } from 'node:crypto';
 import type { IncomingMessage, Server } from 'node:http';
 import type { Duplex } from 'node:stream';
-import { useServer } from 'graphql-ws/use/ws';
 import { GraphQLError } from 'postgraphile/graphql';
 import { type GrafservBase, makeGraphQLWSConfig } from 'postgraphile/grafserv';
 import { type WebSocket, WebSocketServer } from 'ws';
 import { AgentFlowError } from '../errors.ts';
 import type { Admission } from './admission.ts';
+import { clientAddress, type IsTrustedProxy } from './client-address.ts';
 import { type Log, publicErrorOf } from './errors.ts';
 import { completeBody, operationIn } from './graphql-request.ts';
-import { type Credentials, type Identity, visitor } from './identity.ts';
+import { type Credentials, type Identity, tenantOf, visitor } from './identity.ts';
 import { maxBodyBytes } from './limits.ts';
+import { Crowd, Place } from './places.ts';
+import { addressName } from './rate-limits.ts';
 import { type RequestScope, runInScope } from './scope.ts';
+import { type SocketExtra, speakGraphql } from './socket-protocol.ts';
 
 /** Close codes of ours; 4400 to 4429 are graphql-ws's, and mean there what they mean in HTTP. */
 const unauthorized = 4401;
@@ -28,6 +31,9 @@ const maxReasonBytes = 120;
 const recheckMs = 10_000;
 const freshMs = 1_000;
 const maxSubscriptions = 50;
+/** Connections of an address that nobody has signed in on, and of a tenant; of this process. */
+const maxOfAddress = 100;
+const maxOfTenant = 5_000;
 const connectionInitWaitMs = 10_000;
 
 interface Connection {
@@ -39,8 +45,7 @@ interface Connection {
   checking: Promise<void> | null;
 }
 
-/** A type, not an interface: graphql-ws wants an index signature. */
-type Extra = { connection?: Connection };
+type Extra = SocketExtra & { connection?: Connection };
 
 export interface WebSocketParts {
   server: Server;
@@ -48,8 +53,7 @@ export interface WebSocketParts {
   admission: Admission;
   maskError(error: GraphQLError): GraphQLError;
   log: Log;
-  /** Whether X-Forwarded-For is believed of this address, the how-manieth proxy. */
-  isTrustedProxy(address: string, hop: number): boolean;
+  isTrustedProxy: IsTrustedProxy;
 }
 
 export interface WebSockets {
@@ -58,7 +62,7 @@ export interface WebSockets {
 }
 
 export function serveWebSockets(parts: WebSocketParts): WebSockets {
-  const { server, graphql, admission, maskError } = parts;
+  const { server, graphql, admission, maskError, log } = parts;
   const sockets = new WebSocketServer({ noServer: true, maxPayload: maxBodyBytes });
   const connections = new Map<WebSocket, Connection>();
   const base = makeGraphQLWSConfig(graphql);
@@ -67,12 +71,20 @@ export function serveWebSockets(parts: WebSocketParts): WebSockets {
     return connection;
   };
   const masked = (error: unknown): [GraphQLError] => [maskError(new GraphQLError('Refused', { originalError: error as Error }))];
-  const served = useServer<Record<string, unknown>, Extra>({
-    ...base,
+  const [strangers, tenants] = [new Crowd(maxOfAddress), new Crowd(maxOfTenant)];
+  const places = new WeakMap<IncomingMessage, Place>();
+  const stopSpeaking = speakGraphql<Pick<Extra, 'connection'>>({
+    ...base as object,
     connectionInitWaitTimeout: connectionInitWaitMs,
     async onConnect(context) {
-      const connection = await openConnection(context.extra.socket, context.extra.request, context.connectionParams, parts);
+      const { socket, request } = context.extra;
+      const connection = await openConnection(socket, request, context.connectionParams, parts);
       if (!connection) return false;
+      const tenantId = tenantOf(connection.scope.identity);
+      if (tenantId !== null && !places.get(request)!.moveTo(tenants, tenantId)) {
+        close(socket, tooManyRequests, `RATE_LIMITED: This tenant has ${maxOfTenant} connections.`);
+        return false;
+      }
       context.extra.connection = connection;
       connections.set(connection.socket, connection);
       return true;
@@ -104,13 +116,17 @@ export function serveWebSockets(parts: WebSocketParts): WebSockets {
     },
     // What onSubscribe answered is masked already; masking is idempotent.
     onError: (context, id, payload, errors) => runInScope(connectionOf(context.extra).scope, () => base.onError!(context as never, id, payload, errors)),
-  }, sockets);
+  }, sockets, log);
   const upgrade = (request: IncomingMessage, socket: Duplex, head: Buffer): void => {
-    if (new URL(request.url ?? '/', 'http://localhost').pathname === '/graphql') {
-      sockets.handleUpgrade(request, socket, head, (client) => sockets.emit('connection', client, request));
-    } else {
-      socket.end('HTTP/1.1 404 Not Found\r\nconnection: close\r\ncontent-length: 0\r\n\r\n');
-    }
+    // Who hangs up meanwhile is no fault; without a listener it would end the process.
+    socket.on('error', () => socket.destroy());
+    const place = new Place();
+    places.set(request, place);
+    socket.once('close', () => place.leave());
+    // Not every address that arrives can be read as a URL.
+    if (request.url?.split('?')[0] !== '/graphql') refuseUpgrade(socket, '404 Not Found');
+    else if (!place.moveTo(strangers, addressName(clientAddress(request, parts.isTrustedProxy)))) refuseUpgrade(socket, '429 Too Many Requests', ['retry-after: 10']);
+    else sockets.handleUpgrade(request, socket, head, (client) => sockets.emit('connection', client, request));
   };
   server.on('upgrade', upgrade);
   const timer = setInterval(() => void recheckAll(connections, parts), recheckMs);
@@ -121,11 +137,17 @@ export function serveWebSockets(parts: WebSocketParts): WebSockets {
       const cutOff = setTimeout(() => {
         for (const client of sockets.clients) client.terminate();
       }, graceMs);
-      await served.dispose();
+      stopSpeaking();
       await Promise.all([...sockets.clients].map((client) => new Promise((resolve) => client.once('close', resolve))));
       clearTimeout(cutOff);
     },
   };
+}
+
+function refuseUpgrade(socket: Duplex, status: string, headers: readonly string[] = []): void {
+  socket.end([`HTTP/1.1 ${status}`, 'connection: close', 'content-length: 0', ...headers, '', ''].join('\r\n'));
+  // Who does not hang up in turn would keep the connection for ever.
+  socket.once('finish', () => socket.destroy());
 }
 
 /** Null when the credentials are not good: the socket is being closed with 4401 and the reason. */
@@ -143,14 +165,6 @@ async function openConnection(
     refuse(socket, error, log);
     return null;
   }
-}
-
-/** As express finds `request.ip`: the first address, seen from here, that is no proxy of ours. */
-function clientAddress(request: IncomingMessage, isTrustedProxy: WebSocketParts['isTrustedProxy']): string | null {
-  const forwarded = String(request.headers['x-forwarded-for'] ?? '').split(',').map((address) => address.trim()).filter((address) => address !== '').reverse();
-  const hops = [request.socket.remoteAddress ?? '', ...forwarded];
-  const address = hops.find((hop, index) => !isTrustedProxy(hop, index)) ?? hops.at(-1)!;
-  return address === '' ? null : address;
 }
 
 function tooManyOperations(): AgentFlowError {

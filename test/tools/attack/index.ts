@@ -5,7 +5,8 @@ import { fuzz } from './fuzz.ts';
 import { relayIds } from './relay-ids.ts';
 import { subscriptions } from './subscriptions.ts';
 import { tokens } from './tokens.ts';
+import { wire } from './wire.ts';
 import type { Attack } from './target.ts';
 
 /** In the order in which they run: those that change rows come last. */
-export const attacks: readonly Attack[] = [tokens, aliases, bombs, subscriptions, relayIds, constraints, fuzz];
+export const attacks: readonly Attack[] = [tokens, wire, aliases, bombs, subscriptions, relayIds, constraints, fuzz];
