@@ -60,12 +60,14 @@ export class Execution implements NodeSetting {
   #isOver = false;
   #timeLimit: NodeJS.Timeout | null = null;
   #beginning: NodeJS.Timeout | null = null;
+  readonly #showBegunAfterMs: number;
 
-  constructor(claim: ClaimedExecution, ready: { plan: Plan; tenantSlug: string }, world: ExecutionWorld) {
+  constructor(claim: ClaimedExecution, ready: { plan: Plan; tenantSlug: string; showBegunAfterMs?: number }, world: ExecutionWorld) {
     this.claim = claim;
     this.plan = ready.plan;
     this.tenantSlug = ready.tenantSlug;
     this.world = world;
+    this.#showBegunAfterMs = ready.showBegunAfterMs ?? showBegunAfterMs;
     this.clock = clockFrom(claim.nowMs);
     this.#journal = new Journal(claim, world.store, () => this.stop('lost'));
     this.#seat = new WaitingSeat(world.room, this.plan.document.limits.maxSeconds);
@@ -92,7 +94,7 @@ export class Execution implements NodeSetting {
       else this.#restore();
       // Nothing of what has run so far could have been interrupted.
       if (!this.#isOver) this.#limitTime();
-      if (!this.#isOver && !this.#journal.isBegun) this.#beginning = setTimeout(() => this.#begin(), showBegunAfterMs);
+      if (!this.#isOver && !this.#journal.isBegun) this.#beginning = setTimeout(() => this.#begin(), this.#showBegunAfterMs);
     });
     await this.#over.promise;
   }

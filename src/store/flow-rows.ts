@@ -57,6 +57,8 @@ export interface ClaimedFlow extends LeaseRef {
   script: JsonObject | null;
   /** Null on the first attempt, unless tasks were taken over. */
   tasks: StoredTask[] | null;
+  /** Does the database show it as running? */
+  isBegun: boolean;
 }
 
 export interface FlowEnding {

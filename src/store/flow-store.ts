@@ -7,7 +7,7 @@ import type { StoreLog } from './pool.ts';
 import { retryingQuery, type Query } from './query.ts';
 import type { LeaseRef } from './rows.ts';
 
-interface TaskWrite { lease: LeaseRef; tasks: Map<string, string>; bytes: number }
+interface TaskWrite { lease: LeaseRef; tasks: Map<string, string>; bytes: number; begins: boolean }
 interface FinishWrite extends TaskWrite { ending: string }
 interface ReleaseWrite extends TaskWrite { runAt: string | null }
 
@@ -39,19 +39,20 @@ export class FlowStore {
     return this.#claims.add(runId);
   }
 
-  checkpoint(lease: LeaseRef, rows: TaskRow[]): Promise<boolean> {
-    return this.#checkpoints.add(taskWrite(lease, rows));
+  /** `begins`: marks the flow execution as running. */
+  checkpoint(lease: LeaseRef, rows: TaskRow[], begins = false): Promise<boolean> {
+    return this.#checkpoints.add(taskWrite(lease, rows, begins));
   }
 
   finish(lease: LeaseRef, rows: TaskRow[], ending: FlowEnding): Promise<boolean> {
-    const write = taskWrite(lease, rows);
+    const write = taskWrite(lease, rows, false);
     const json = flowEndingJson(lease, ending);
     return this.#finishes.add({ ...write, bytes: write.bytes + json.length, ending: json });
   }
 
-  /** Gives the lease back; a job goes on at `runAt` (ISO; null: only an event wakes it). */
-  release(lease: LeaseRef, rows: TaskRow[], runAt: string | null): Promise<boolean> {
-    return this.#releases.add({ ...taskWrite(lease, rows), runAt });
+  /** Gives the lease back; a job goes on at `runAt` (ISO; null: only an event wakes it). `begins`: as of `checkpoint`. */
+  release(lease: LeaseRef, rows: TaskRow[], runAt: string | null, begins = false): Promise<boolean> {
+    return this.#releases.add({ ...taskWrite(lease, rows, begins), runAt });
   }
 
   /** Starts the workflow that a task runs, unless it has been; null when there is none to start. */
@@ -79,8 +80,8 @@ export class FlowStore {
 
   async #checkpoint(writes: TaskWrite[]): Promise<boolean[]> {
     const leases = [...new Map(writes.map(({ lease }) => [lease.executionId, lease])).values()];
-    const rows = await this.#query<{ lost: string[] }>('select app_private.checkpoint_flow_executions($1, $2, $3, $4) as lost',
-      [this.#workerId(), leases.map((lease) => lease.executionId), leases.map((lease) => lease.attempt), tasksJson(writes)], 'checkpoint flows');
+    const rows = await this.#query<{ lost: string[] }>('select app_private.checkpoint_flow_executions($1, $2, $3, $4, $5) as lost',
+      [this.#workerId(), leases.map((lease) => lease.executionId), leases.map((lease) => lease.attempt), tasksJson(writes), begun(writes)], 'checkpoint flows');
     return held(writes, rows[0]!.lost);
   }
 
@@ -91,9 +92,9 @@ export class FlowStore {
   }
 
   async #release(writes: ReleaseWrite[]): Promise<boolean[]> {
-    const rows = await this.#query<{ lost: string[] }>('select app_private.release_flow_executions($1, $2, $3, $4, $5) as lost', [
+    const rows = await this.#query<{ lost: string[] }>('select app_private.release_flow_executions($1, $2, $3, $4, $5, $6) as lost', [
       this.#workerId(), writes.map(({ lease }) => lease.executionId), writes.map(({ lease }) => lease.attempt),
-      writes.map(({ runAt }) => runAt), tasksJson(writes),
+      writes.map(({ runAt }) => runAt), tasksJson(writes), begun(writes),
     ], 'release flows');
     return held(writes, rows[0]!.lost);
   }
@@ -113,17 +114,18 @@ interface ClaimRow {
   input_context: JsonObject | null;
   script: JsonObject | null;
   tasks: StoredTask[] | null;
+  is_begun: boolean;
 }
 
 function claimed(row: ClaimRow): ClaimedFlow {
   return {
     executionId: row.id, attempt: row.attempt, createdAt: '', flowExecutionId: row.flow_execution_id, losses: row.losses,
     tenantId: row.tenant_id, tenantSlug: row.tenant_slug, userId: row.user_id, nowMs: row.now_ms, ageSeconds: row.age_seconds,
-    definition: row.definition, inputContext: row.input_context ?? {}, script: row.script, tasks: row.tasks,
+    definition: row.definition, inputContext: row.input_context ?? {}, script: row.script, tasks: row.tasks, isBegun: row.is_begun,
   };
 }
 
-function taskWrite(lease: LeaseRef, rows: TaskRow[]): TaskWrite {
+function taskWrite(lease: LeaseRef, rows: TaskRow[], begins: boolean): TaskWrite {
   const tasks = new Map<string, string>();
   let bytes = 0;
   for (const row of rows) {
@@ -131,7 +133,7 @@ function taskWrite(lease: LeaseRef, rows: TaskRow[]): TaskWrite {
     tasks.set(`${lease.executionId} ${row.sequence}`, json);
     bytes += json.length;
   }
-  return { lease, tasks, bytes };
+  return { lease, tasks, bytes, begins };
 }
 
 /** One statement may write a row once: the last of several forms of it counts. */
@@ -139,6 +141,10 @@ function tasksJson(writes: TaskWrite[]): string {
   const last = new Map<string, string>();
   for (const { tasks } of writes) for (const [key, json] of tasks) last.set(key, json);
   return `[${[...last.values()].join(',')}]`;
+}
+
+function begun(writes: TaskWrite[]): string[] {
+  return writes.filter(({ begins }) => begins).map(({ lease }) => lease.executionId);
 }
 
 function held(writes: TaskWrite[], lost: string[]): boolean[] {

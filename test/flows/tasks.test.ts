@@ -130,6 +130,8 @@ test('what workers have is told, and what they have not keeps a flow from being 
     const { errors } = await api.query('architect', `mutation { ${mutation} }`);
     expect(errors![0]!.extensions).toMatchObject({ code: 'INVALID_FLOW', problems: [{ code: 'E004', field: 'tasks.1.name', nodeId: 'nobody' }, { code: 'E004', field: 'tasks.2.name', nodeId: 'wrote_this' }] });
   }
+  const { errors } = await api.query('architect', 'mutation { executeFlows(input: { inputs: [{ flowId: "data_pipeline", inputContext: {} }, { flowId: "unwritten", inputContext: {} }] }) { flowExecutions { id } } }');
+  expect(errors![0]!.extensions).toMatchObject({ code: 'INVALID_FLOW', problems: [{ code: 'INVALID_FLOW', field: 'inputs.1.flow_id', message: expect.stringContaining('nobody') }] });
 });
 
 describe('the ready-made task', () => {

@@ -74,7 +74,7 @@ test('function mutations name their result after the row', () => {
   const results = { executeWorkflow: 'execution', cancelExecution: 'execution', publishWorkflow: 'workflow', archiveWorkflow: 'workflow',
     restoreWorkflow: 'workflow', deleteWorkflow: 'workflow', deleteSource: 'source', restoreSource: 'source',
     createFlow: 'flow', updateFlow: 'flow', activateFlow: 'flow', deactivateFlow: 'flow', deleteFlow: 'flow', restoreFlow: 'flow',
-    executeFlow: 'flowExecution', cancelFlowExecution: 'flowExecution', retryFlowExecution: 'flowExecution' };
+    executeFlow: 'flowExecution', executeFlows: 'flowExecutions', cancelFlowExecution: 'flowExecution', retryFlowExecution: 'flowExecution' };
   for (const [mutation, result] of Object.entries(results)) {
     expect(fieldsOf(`${mutation[0]!.toUpperCase()}${mutation.slice(1)}Payload`)).toContain(result);
   }

@@ -44,8 +44,8 @@ export function flowStoreFor(run: FlowRun, others: ExecutionStore): ExecutionSto
   const rowsOf = (rows: NodeRow[]): TaskRow[] => taskRows(rows, run.notes, descriptions);
   return {
     findSource: (tenantId, name) => others.findSource(tenantId, name),
-    checkpoint: (lease, rows) => run.store.checkpoint(lease, rowsOf(rows)),
+    checkpoint: (lease, rows, begins) => run.store.checkpoint(lease, rowsOf(rows), begins),
     finish: (lease, rows, ending) => run.store.finish(lease, rowsOf(rows), flowEnding(ending)),
-    release: (lease, rows, runAt) => run.store.release(lease, rowsOf(rows), runAt),
+    release: (lease, rows, runAt, begins) => run.store.release(lease, rowsOf(rows), runAt, begins),
   };
 }

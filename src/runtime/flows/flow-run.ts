@@ -15,6 +15,9 @@ import { storedNodes } from './stored-tasks.ts';
 import { taskNodeType } from './task-node.ts';
 import { TaskNotes } from './task-notes.ts';
 
+/** A flow is written after each task, and one of many at a time waits for the others' writes: it is shown as running when a task that runs for as long would be. */
+const showBegunAfterMs = 500;
+
 export class FlowRun {
   readonly claim: ClaimedFlow;
   readonly plan: Plan;
@@ -65,14 +68,14 @@ export interface FlowWorld {
 export function flowExecution(claim: ClaimedFlow, plan: Plan, flows: FlowWorld): Execution {
   const run = new FlowRun(claim, plan, flows);
   const world: ExecutionWorld = { ...flows.world, nodeTypes: new Map([['task', taskNodeType(run)]]), store: flowStoreFor(run, flows.world.store) };
-  return new Execution(asExecution(claim), { plan, tenantSlug: claim.tenantSlug }, world);
+  return new Execution(asExecution(claim), { plan, tenantSlug: claim.tenantSlug, showBegunAfterMs }, world);
 }
 
 function asExecution(claim: ClaimedFlow): ClaimedExecution {
-  const { executionId, attempt, createdAt, losses, tenantId, userId, nowMs, ageSeconds, inputContext, tasks } = claim;
+  const { executionId, attempt, createdAt, losses, tenantId, userId, nowMs, ageSeconds, inputContext, tasks, isBegun } = claim;
   return {
     executionId, attempt, createdAt, losses, tenantId, userId, nowMs, workflowId: '', versionId: '', drivenSeconds: ageSeconds,
-    parentId: null, onlyNodeId: null, repeats: null, caps: null, isBegun: true,
+    parentId: null, onlyNodeId: null, repeats: null, caps: null, isBegun,
     initialState: flowState(inputContext), nodes: tasks === null ? null : storedNodes(tasks),
   };
 }

@@ -17,12 +17,17 @@ function normalised([tools, state, field]: Given): unknown {
   }
 }
 
-/** Of bulk starts: each one's state. What is no list of starts is left to GraphQL's own refusal. */
-function allNormalised([tools, inputs]: Given): unknown {
-  const one = (input: unknown): unknown => (typeof input === 'object' && input !== null && 'initialState' in input
-    ? { ...input, initialState: normalised([tools, input.initialState, 'initialState']) } : input);
-  return Array.isArray(inputs) ? inputs.map(one) : inputs;
+/** Of bulk starts: each one's `state`. What is no list of starts is left to GraphQL's own refusal. */
+function allNormalised(state: string): (given: Given) => unknown {
+  return ([tools, inputs]) => {
+    const one = (input: unknown): unknown => (typeof input === 'object' && input !== null && state in input
+      ? { ...input, [state]: normalised([tools, (input as Record<string, unknown>)[state], state]) } : input);
+    return Array.isArray(inputs) ? inputs.map(one) : inputs;
+  };
 }
+
+const workflowStarts = allNormalised('initialState');
+const flowStarts = allNormalised('inputContext');
 
 function withNormalised(args: FieldArgs, argument: string, normalise: (given: Given) => unknown = normalised): FieldArgs {
   const getRaw = (path?: string | readonly (string | number)[]): Step => {
@@ -35,8 +40,9 @@ function withNormalised(args: FieldArgs, argument: string, normalise: (given: Gi
 export const ExecutionInputPlugin = wrapPlans({
   Mutation: {
     executeWorkflow: (plan, $root, args, info) => plan($root, withNormalised(args, 'initialState'), info),
-    executeWorkflows: (plan, $root, args, info) => plan($root, withNormalised(args, 'inputs', allNormalised), info),
+    executeWorkflows: (plan, $root, args, info) => plan($root, withNormalised(args, 'inputs', workflowStarts), info),
     testNode: (plan, $root, args, info) => plan($root, withNormalised(args, 'state'), info),
     executeFlow: (plan, $root, args, info) => plan($root, withNormalised(args, 'inputContext'), info),
+    executeFlows: (plan, $root, args, info) => plan($root, withNormalised(args, 'inputs', flowStarts), info),
   },
 }, { name: 'ExecutionInputPlugin', disableResolverEmulationWarnings: true });
