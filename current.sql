@@ -11,6 +11,25 @@ drop function if exists app_private.claim_flow_executions(uuid, uuid[]);
 drop function if exists app_private.checkpoint_flow_executions(uuid, uuid[], integer[], json);
 drop function if exists app_private.release_flow_executions(uuid, uuid[], integer[], timestamptz[], json);
 
+-- executions: priorities, and tenants with long queues
+-- undo: alter table app_public.executions drop column priority
+alter table app_public.executions add column if not exists priority smallint not null default 0;
+alter table app_public.executions drop constraint if exists chk_executions_priority;
+alter table app_public.executions add constraint chk_executions_priority check (priority between -10 and 10) not valid;
+alter table app_public.executions validate constraint chk_executions_priority;
+-- undo: alter type app_public.workflow_start drop attribute priority
+do $$ begin
+  if not exists (select from pg_attribute where attrelid = 'app_public.workflow_start'::regclass and attname = 'priority' and not attisdropped) then
+    alter type app_public.workflow_start add attribute priority integer;
+  end if;
+end $$;
+-- undo: drop table app_private.long_queues
+create table if not exists app_private.long_queues (
+  tenant_id uuid primary key references app_public.tenants (id) on delete cascade,
+  since timestamptz not null default now()
+);
+drop function if exists app_public.execute_workflow(uuid, jsonb, text);
+
 --!include app_private/functions/fail_starts.sql
 --!include app_private/functions/flow_engine/claim_flow_executions.sql
 --!include app_private/functions/flow_engine/write_tasks.sql
@@ -22,3 +41,15 @@ drop function if exists app_private.release_flow_executions(uuid, uuid[], intege
 --!include app_public/functions/execute_flow.sql
 --!include app_public/functions/execute_flows.sql
 --!include triggers/flow_executions.sql
+--!include policies/long_queues.sql
+--!include comments/long_queues.sql
+--!include app_private/functions/engine/start_priority.sql
+--!include app_private/functions/engine/tg_enqueue_executions.sql
+--!include app_private/functions/flow_engine/tg_enqueue_flow_executions.sql
+--!include app_private/functions/engine/longest_waiting.sql
+--!include app_private/functions/engine/share_turns.sql
+--!include app_private/functions/start_problems.sql
+--!include app_private/functions/demand_priority.sql
+--!include app_public/functions/execute_workflow.sql
+--!include app_public/functions/execute_workflows.sql
+--!include comments/executions.sql
