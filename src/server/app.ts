@@ -7,13 +7,13 @@ import type { Admission } from './admission.ts';
 import { corsHandler } from './cors.ts';
 import { demandJson, graphqlRequestGate, operationOf } from './graphql-request.ts';
 import { type Health, healthHandler, readinessHandler } from './health.ts';
-import { errorBody, HttpError, retryAfterOf, statusOf } from './http-errors.ts';
+import { refusalOf } from './http-errors.ts';
 import type { Log } from './errors.ts';
 import { type Credentials, visitor } from './identity.ts';
 import { maxBodyBytes } from './limits.ts';
 import { favicon, joinPage, signInPage, startPage } from './pages.ts';
 import { schemaHandler } from './schemas.ts';
-import { currentScope, runInScope } from './scope.ts';
+import { currentScope, requestIdShape, runInScope } from './scope.ts';
 import { apiPolicy, pagePolicy } from './security-headers.ts';
 import type { WorkflowTools } from './workflow-tools.ts';
 
@@ -28,8 +28,6 @@ export interface AppParts {
   /** Serves POST /graphql, GET /graphiql and what that page loads. */
   graphql: RequestHandler;
 }
-
-const requestIdShape = /^[A-Za-z0-9._:-]{1,100}$/;
 
 export function createApp({ log, face, admission, health, artifact, schemas, graphql }: AppParts): Express {
   const app = express();
@@ -119,11 +117,7 @@ function answerError(log: Log): ErrorRequestHandler {
       return;
     }
     const requestId = response.get('x-request-id');
-    const body = errorBody(error, (unexpected) => log.error({ err: unexpected, requestId, path: request.path }, 'A request failed unexpectedly'), requestId);
-    const status = error instanceof HttpError ? error.status : statusOf(body);
-    if (status === 401) response.set('www-authenticate', 'Bearer');
-    const retryAfter = retryAfterOf(body);
-    if (retryAfter !== undefined) response.set('retry-after', retryAfter);
-    response.status(status).json(body);
+    const { statusCode, headers, json } = refusalOf(error, (unexpected) => log.error({ err: unexpected, requestId, path: request.path }, 'A request failed unexpectedly'), requestId);
+    response.set(headers).status(statusCode).json(json);
   };
 }

@@ -1,11 +1,11 @@
 /** From the text of a query to a document that may run: parsed, within the limits, valid for the schema, its cost known. Results are kept for the next time. */
-import { type DocumentNode, GraphQLError, type GraphQLSchema, Kind, parse, Source, validate, visit } from 'postgraphile/graphql';
+import { type DefinitionNode, type DocumentNode, GraphQLError, type GraphQLSchema, Kind, OperationTypeNode, parse, Source, validate, visit } from 'postgraphile/graphql';
 import { AgentFlowError, errorRegistry } from '../errors.ts';
 import { type Cost, costsOf, type Variables } from './cost.ts';
 import { isDeeperThan, limitErrorsOf, maxCost, maxTokens, maxVariableDepth } from './limits.ts';
 
 type Parsed =
-  | { document: DocumentNode; errors?: undefined; costs: ReadonlyMap<string, Cost>; isIntrospection: boolean }
+  | { document: DocumentNode; errors?: undefined; costs: ReadonlyMap<string, Cost>; isIntrospection: boolean; hasOneAnswer: boolean }
   | { document?: undefined; errors: readonly GraphQLError[] };
 
 const maxKept = 500;
@@ -81,7 +81,11 @@ function parseAndValidate(schema: GraphQLSchema, query: string): Parsed {
   if (beyond.length > 0) return { errors: beyond.map((error) => coded(error, 'LIMIT_EXCEEDED', error.extensions)) };
   const errors = validate(schema, document, undefined, { maxErrors });
   if (errors.length > 0) return { errors: errors.map((error) => coded(error, 'BAD_REQUEST')) };
-  return { document, costs: costsOf(schema, document), isIntrospection: asksForSchema(document) };
+  return { document, costs: costsOf(schema, document), isIntrospection: asksForSchema(document), hasOneAnswer: !document.definitions.some(isSubscription) };
+}
+
+function isSubscription(definition: DefinitionNode): boolean {
+  return definition.kind === Kind.OPERATION_DEFINITION && definition.operation === OperationTypeNode.SUBSCRIPTION;
 }
 
 function coded(error: GraphQLError, code: 'BAD_REQUEST' | 'LIMIT_EXCEEDED', details: Record<string, unknown> = {}): GraphQLError {

@@ -15,12 +15,14 @@ import { readConstraints } from '../store/constraints.ts';
 import { leadsThroughPooler, PooledClient } from '../store/pooled-client.ts';
 import { takeRequests } from '../store/request-buckets.ts';
 import { Callers } from './callers.ts';
+import type { IsTrustedProxy } from './client-address.ts';
 import { constraintBookOf, type ConstraintFacts, isConnectionFailure } from './database-errors.ts';
 import { type Log, makeErrorMask } from './errors.ts';
 import { ExecutionEvents } from './events.ts';
 import { Face, hideSuggestions } from './face.ts';
 import type { IdentityKeys } from './identity.ts';
 import { closeHttp, listen, undoAll, urlOf } from './lifecycle.ts';
+import { plainRequests } from './plain-requests.ts';
 import { serverPreset, type Serving } from './preset.ts';
 import { RateLimits } from './rate-limits.ts';
 import { createReadiness } from './readiness.ts';
@@ -102,9 +104,11 @@ async function open(options: ServerOptions, keys: IdentityKeys, opened: (() => P
     log, face: face.config, admission, health: readiness, artifact: artifactHandler(pool, statementTimeoutMs), schemas: workflowTools.schemas,
     graphql: (request, response, next) => void api.now.router(request, response, next),
   });
-  const server = http.createServer({ requestTimeout: requestTimeoutMs, keepAliveTimeout: keepAliveMs }, app);
+  const isTrustedProxy = app.get('trust proxy fn') as IsTrustedProxy;
+  const listener = plainRequests({ app, admission, api: () => api.now, requestSeconds: face.config.requestSeconds, hasOrigins: face.config.corsOrigins.length > 0, isTrustedProxy, log });
+  const server = http.createServer({ requestTimeout: requestTimeoutMs, keepAliveTimeout: keepAliveMs }, listener);
   await listen(server, config.host, config.port);
-  const webSockets = serveWebSockets({ server, graphql: api.first.graphql, admission, maskError: api.first.maskError, log, isTrustedProxy: app.get('trust proxy fn') as (address: string, hop: number) => boolean });
+  const webSockets = serveWebSockets({ server, graphql: api.first.graphql, admission, maskError: api.first.maskError, log, isTrustedProxy });
   let closing: Promise<void> | undefined;
   const close = async (graceMs: number): Promise<void> => {
     readiness.stopServing();

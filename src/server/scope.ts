@@ -15,6 +15,9 @@ export interface RequestScope extends Origin {
   unconfirmed?: { condition: Condition; identify(): Promise<Identity> };
 }
 
+/** What a client may name its request. */
+export const requestIdShape: RegExp = /^[A-Za-z0-9._:-]{1,100}$/;
+
 const storage = new AsyncLocalStorage<RequestScope>();
 
 export function currentScope(): RequestScope | undefined {

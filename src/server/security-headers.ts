@@ -1,6 +1,8 @@
 /** Response headers that keep browsers from doing with our answers what they are not for. */
 import type { RequestHandler } from 'express';
 
+type Headers = Readonly<Record<string, string>>;
+
 const common = {
   'x-content-type-options': 'nosniff',
   'x-frame-options': 'DENY',
@@ -21,8 +23,16 @@ function overTls(isSecure: boolean): Record<string, string> {
   return isSecure ? { 'strict-transport-security': 'max-age=31536000; includeSubDomains' } : {};
 }
 
+const [apiPlain, apiOverTls] = [false, true].map((isSecure) =>
+  Object.freeze({ ...common, ...overTls(isSecure), 'content-security-policy': "default-src 'none'; frame-ancestors 'none'", 'cache-control': 'no-store' })) as unknown as [Headers, Headers];
+
+/** Of every answer that is no page. */
+export function apiHeaders(isSecure: boolean): Headers {
+  return isSecure ? apiOverTls : apiPlain;
+}
+
 export const apiPolicy: RequestHandler = (request, response, next) => {
-  response.set({ ...common, ...overTls(request.secure), 'content-security-policy': "default-src 'none'; frame-ancestors 'none'", 'cache-control': 'no-store' });
+  response.set(apiHeaders(request.secure));
   next();
 };
 
