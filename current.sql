@@ -53,3 +53,4 @@ drop function if exists app_public.execute_workflow(uuid, jsonb, text);
 --!include app_public/functions/execute_workflow.sql
 --!include app_public/functions/execute_workflows.sql
 --!include comments/executions.sql
+--!include app_public/functions/copy_workflow.sql

@@ -6,6 +6,7 @@
  */
 import type { Pool, PoolClient, QueryArrayConfig, QueryConfig } from 'pg';
 import { noteOutcome, querySettled, type Settings, settingsStatement, type SettingsStatement } from './settled-query.ts';
+import { withSightOfWritten } from './written-rows.ts';
 
 export interface Statement {
   text: string;
@@ -36,7 +37,7 @@ const noNotices: readonly never[] = Object.freeze([]);
 export function makeWithCallerClient(pool: Pool): WithCallerClient {
   return async (settings, use) => {
     const client = await pool.connect();
-    const transaction = settings === null ? null : new CallerTransaction(client, settingsStatement(settings));
+    const transaction = settings === null ? null : new CallerTransaction(client, settings);
     let failure: Error | undefined;
     try {
       const result = await use(transaction === null ? callerClient(client, null, 0) : callerClient(client, transaction, 1));
@@ -55,11 +56,11 @@ export function makeWithCallerClient(pool: Pool): WithCallerClient {
 /** Begins with the first statement. */
 class CallerTransaction {
   readonly #client: PoolClient;
-  readonly #settings: SettingsStatement;
+  readonly #settings: Settings;
   #begun: Promise<void> | null = null;
   #hasRead = false;
 
-  constructor(client: PoolClient, settings: SettingsStatement) {
+  constructor(client: PoolClient, settings: Settings) {
     this.#client = client;
     this.#settings = settings;
   }
@@ -71,13 +72,14 @@ class CallerTransaction {
 
   async read<Row>(statement: Statement): Promise<StatementResult<Row>> {
     this.#hasRead = true;
-    const { rows, rowCount } = await querySettled(this.#client, this.#settings, configOf(this.#client, statement));
+    const { rows, rowCount } = await querySettled(this.#client, settingsStatement(this.#settings), configOf(this.#client, statement));
     return { rows: rows as Row[], rowCount, notices: noNotices };
   }
 
-  begin(): Promise<void> {
+  /** `first`: text of the statement that it begins with. */
+  begin(first = ''): Promise<void> {
     if (this.#hasRead) throw new Error('A statement follows a lone read, whose transaction has ended');
-    this.#begun ??= begin(this.#client, this.#settings);
+    this.#begun ??= begin(this.#client, settingsStatement(withSightOfWritten(this.#settings, first)));
     return this.#begun;
   }
 
@@ -124,7 +126,7 @@ function callerClient(client: PoolClient, transaction: CallerTransaction | null,
   return {
     async query<Row>(statement: Statement) {
       if (transaction?.isFresh && isLoneRead(statement)) return await transaction.read<Row>(statement);
-      const begun = transaction?.begin();
+      const begun = transaction?.begin(statement.text);
       const answered = send<Row>(client, statement);
       answered.catch(() => undefined);
       // Why it was refused stands in the settings' error, not in that of the statement behind them.
