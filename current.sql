@@ -30,6 +30,9 @@ create table if not exists app_private.long_queues (
 );
 drop function if exists app_public.execute_workflow(uuid, jsonb, text);
 
+-- pictures count for the storage of their tenant
+drop function if exists app_private.demand_storage(uuid, numeric);
+
 --!include app_private/functions/fail_starts.sql
 --!include app_private/functions/flow_engine/claim_flow_executions.sql
 --!include app_private/functions/flow_engine/write_tasks.sql
@@ -54,3 +57,5 @@ drop function if exists app_public.execute_workflow(uuid, jsonb, text);
 --!include app_public/functions/execute_workflows.sql
 --!include comments/executions.sql
 --!include app_public/functions/copy_workflow.sql
+--!include app_private/functions/tenants/demand_storage.sql
+--!include app_private/functions/engine/save_artifact.sql

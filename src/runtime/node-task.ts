@@ -1,8 +1,8 @@
 /** One node of an execution, made ready to run. */
 import { isObject } from '../engine/json.ts';
 import type { Json, Plan, QueueSpec, RunCommand } from '../engine/types.ts';
-import { AgentFlowError } from '../errors.ts';
 import type { ClaimedExecution, StoredNode } from '../store/rows.ts';
+import { keepArtifact } from './artifacts.ts';
 import type { DatabaseClock } from './clock.ts';
 import { Gate } from './gate.ts';
 import { NodeLog } from './node-log.ts';
@@ -72,11 +72,7 @@ export function startedNode(setting: NodeSetting, command: RunNodeCommand, queue
         record.answeredBy(asked);
       },
     }, { sources: world.sources, findSource: (tenantId, name) => world.store.findSource(tenantId, name) }),
-    saveArtifact: async (bytes, mediaType) => {
-      const id = await world.artifacts.saveArtifact(claim, node.id, bytes, mediaType);
-      if (id === null) throw new AgentFlowError('UNAVAILABLE', 'The execution was cancelled or taken over.');
-      return id;
-    },
+    saveArtifact: (bytes, mediaType) => keepArtifact(world.artifacts, claim, node.id, bytes, mediaType),
   };
   return { record, task };
 }

@@ -23,7 +23,7 @@ afterEach(async () => {
 const setQuotas = (quotas: unknown, tenant = ours): Promise<unknown> => db.owner.query('update app_public.tenants set quotas = $2 where id = $1', [tenant.id, JSON.stringify(quotas)]);
 const start = (): Promise<unknown> => as(db, claimsOf(ours, 'operator'))('select id from app_public.execute_workflow($1, $2)', [published, '{}']);
 const startMany = (count: number): Promise<unknown> => as(db, claimsOf(ours, 'operator'))(
-  `select count(*) from app_public.execute_workflows(array(select row($1, '{}', null)::app_public.workflow_start from generate_series(1, $2::int)))`, [published, count]);
+  `select count(*) from app_public.execute_workflows(array(select jsonb_populate_record(null::app_public.workflow_start, jsonb_build_object('workflow_id', $1::uuid, 'initial_state', '{}'::jsonb)) from generate_series(1, $2::int)))`, [published, count]);
 const startedToday = async (): Promise<number> => (await db.owner.query<{ count: number }>(
   `select (select count(*) from app_public.executions where tenant_id = $1)::int + (select count(*) from app_public.flow_executions where tenant_id = $1)::int as count`, [ours.id])).rows[0]!.count;
 
@@ -76,6 +76,25 @@ test('storage: neither executions nor documents are added when it is full', asyn
   await as(db, claimsOf(theirs, 'architect'))(write);
   await setQuotas({ storage_bytes: 1_000_000_000 });
   await start();
+});
+
+test('storage: a picture that has no room is not kept, and those that are count at once', async () => {
+  const worker = '33333333-3333-4333-8333-333333333333';
+  const execution = await db.asRole('agentflow_owner', {}, async (client) => {
+    const id = await plantExecution(client, { tenantId: ours.id, workflowId: published, userId: ours.users.operator, status: 'running' });
+    await client.query('insert into app_private.execution_leases (execution_id, tenant_id, worker_id, attempt) values ($1, $2, $3, 1) on conflict (execution_id) do update set worker_id = excluded.worker_id, attempt = 1', [id, ours.id, worker]);
+    return id;
+  }, { commit: true });
+  const keep = (bytes: number, attempt = 1): Promise<{ id: string | null }[]> => db.asRole('agentflow_worker', {}, async (client) =>
+    (await client.query<{ id: string | null }>(`select app_private.save_artifact($1, $2, $3, 'paint', 'image/png', convert_to(repeat('x', $4), 'UTF8')) as id`, [worker, execution, attempt, bytes])).rows, { commit: true });
+  expect(await keep(10)).toEqual([{ id: expect.any(String) as string }]);
+  const { rows: [stored] } = await db.owner.query<{ bytes: number }>('select app_private.storage_of($1)::int as bytes', [ours.id]);
+  await db.owner.query('update app_private.tenant_usages set storage_due = null where tenant_id = $1', [ours.id]);
+  await setQuotas({ storage_bytes: stored!.bytes + 150_000 });
+  await keep(100_000);
+  expect(await refusal(keep(100_000))).toMatchObject({ code: 'AF429', message: `The quota storage_bytes of this tenant is used up: ${stored!.bytes + 150_000} are allowed, and this would make ${stored!.bytes + 200_000}.` });
+  await keep(50_000);
+  expect(await keep(1_000_000, 2)).toEqual([{ id: null }]);
 });
 
 test('tokens and cost of the month', async () => {
