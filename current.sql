@@ -25,13 +25,21 @@ do $$ begin
 end $$;
 -- undo: drop table app_private.long_queues
 create table if not exists app_private.long_queues (
-  tenant_id uuid primary key references app_public.tenants (id) on delete cascade,
-  since timestamptz not null default now()
+  tenant_id uuid primary key,
+  since timestamptz not null default now(),
+  constraint fk_long_queues_tenant_id foreign key (tenant_id) references app_public.tenants (id) on delete cascade
 );
 drop function if exists app_public.execute_workflow(uuid, jsonb, text);
 
 -- pictures count for the storage of their tenant
 drop function if exists app_private.demand_storage(uuid, numeric);
+
+-- executions: written twice and never by a key that stays, so a page keeps room for what a row becomes; leases have one index less to write
+-- undo: alter table app_public.executions reset (fillfactor)
+alter table app_public.executions set (fillfactor = 30);
+-- undo: create index idx_execution_leases_worker_id on app_private.execution_leases (worker_id)
+drop index if exists app_private.idx_execution_leases_worker_id;
+drop function if exists app_private.write_nodes(uuid, uuid[], json);
 
 --!include app_private/functions/fail_starts.sql
 --!include app_private/functions/flow_engine/claim_flow_executions.sql
@@ -59,3 +67,7 @@ drop function if exists app_private.demand_storage(uuid, numeric);
 --!include app_public/functions/copy_workflow.sql
 --!include app_private/functions/tenants/demand_storage.sql
 --!include app_private/functions/engine/save_artifact.sql
+--!include app_private/functions/engine/claim_executions.sql
+--!include app_private/functions/engine/write_nodes.sql
+--!include app_private/functions/engine/checkpoint_executions.sql
+--!include app_private/functions/engine/finish_executions.sql

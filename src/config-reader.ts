@@ -70,6 +70,22 @@ export class Reader {
     return otherwise;
   }
 
+  /** From 1 to `most`; null when it is not set. */
+  limit(name: string, most: number): number | null {
+    return this.text(name) === null ? null : this.integer(name, most, 1, most);
+  }
+
+  /** `name=number` pairs, each name once, numbers from 1 to `most`. */
+  limits(name: string, most: number): Record<string, number> {
+    const entries = this.list(name, (entry) => {
+      const [, key = '', number = ''] = /^([a-z][a-z0-9_-]{0,99})=(\d{1,6})$/.exec(entry) ?? [];
+      return Number(number) >= 1 && Number(number) <= most ? [key, Number(number)] as const : null;
+    }, `kind=number, the number from 1 to ${most}: llm=20,api=100`);
+    const twice = entries.find(([key], index) => entries.findIndex(([other]) => other === key) < index);
+    if (twice !== undefined) this.wrong(name, `names ${twice[0]} twice`);
+    return Object.fromEntries(entries);
+  }
+
   choice<T extends string>(name: string, choices: readonly T[], otherwise: T): T {
     const value = this.text(name);
     if (value === null) return otherwise;

@@ -20,6 +20,16 @@ export interface SourceVariableRule {
   hosts: string[] | null;
 }
 
+/** What one worker process drives at a time, beside WORKER_CONCURRENCY. */
+export interface WorkerLimits {
+  /** Executions of one tenant. */
+  perTenant: number | null;
+  /** Executions of one workflow. */
+  perWorkflow: number | null;
+  /** Nodes with an effect, by type. */
+  perNodeKind: Readonly<Record<string, number>>;
+}
+
 /** How the API meets those who come from outside. */
 export interface FaceConfig {
   /** Who is not signed in gets no introspection, no suggestions and no GraphiQL. */
@@ -66,6 +76,8 @@ export interface Config {
   oldSecretKeys: readonly string[];
   /** Executions that one worker process drives at a time. */
   workerConcurrency: number;
+  /** Of one worker process, at a time; null: as many as there are. */
+  workerLimits: WorkerLimits;
   logLevel: LogLevel;
   logFormat: LogFormat;
   environment: 'production' | 'development' | 'test';
@@ -120,6 +132,10 @@ export function readConfig(env: NodeJS.ProcessEnv = process.env, isTerminal: boo
     secretKey: read.secret('AGENTFLOW_SECRET_KEY'),
     oldSecretKeys: read.list('AGENTFLOW_SECRET_KEY_OLD', (entry) => (entry.length < minSecretLength ? null : entry), `a key of at least ${minSecretLength} characters`),
     workerConcurrency: read.integer('WORKER_CONCURRENCY', 100, 1, 1_000),
+    workerLimits: {
+      perTenant: read.limit('WORKER_MAX_PER_TENANT', mostAtATime), perWorkflow: read.limit('WORKER_MAX_PER_WORKFLOW', mostAtATime),
+      perNodeKind: read.limits('WORKER_MAX_PER_NODE_KIND', mostAtATime),
+    },
     logLevel: read.choice('LOG_LEVEL', logLevels, 'info'),
     logFormat: read.choice('LOG_FORMAT', ['pretty', 'json'] as const, isTerminal ? 'pretty' : 'json'),
     environment: read.choice('GRAPHILE_ENV', ['production', 'development', 'test'] as const, 'production'),
@@ -144,6 +160,7 @@ export function readConfig(env: NodeJS.ProcessEnv = process.env, isTerminal: boo
   return deepFreeze(config);
 }
 
+const mostAtATime = 10_000;
 const tenantRate: RateLimit = { perSecond: 2_000, burst: 60_000 };
 const addressRate: RateLimit = { perSecond: 100, burst: 3_000 };
 

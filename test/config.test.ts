@@ -36,6 +36,15 @@ describe('the environment', () => {
     });
   });
 
+  test('limits of a worker are read as they say', () => {
+    expect(readConfig({}).workerLimits).toEqual({ perTenant: null, perWorkflow: null, perNodeKind: {} });
+    expect(readConfig({ WORKER_MAX_PER_TENANT: '20', WORKER_MAX_PER_WORKFLOW: '5', WORKER_MAX_PER_NODE_KIND: 'llm=20, api=100' }).workerLimits)
+      .toEqual({ perTenant: 20, perWorkflow: 5, perNodeKind: { llm: 20, api: 100 } });
+    const wrong = { WORKER_MAX_PER_TENANT: '0', WORKER_MAX_PER_WORKFLOW: 'all', WORKER_MAX_PER_NODE_KIND: 'llm=20,api,db=0,__proto__=3' };
+    expect(problemsOf(() => readConfig(wrong)).map(({ variable }) => variable)).toEqual([...Object.keys(wrong), 'WORKER_MAX_PER_NODE_KIND', 'WORKER_MAX_PER_NODE_KIND']);
+    expect(problemsOf(() => readConfig({ WORKER_MAX_PER_NODE_KIND: 'llm=2,llm=3' }))).toMatchObject([{ message: 'names llm twice' }]);
+  });
+
   test('tells all that is wrong at once, and no value', () => {
     const wrong = {
       DATABASE_URL: 'mysql://secret-one', DATABASE_WORKER_URL: 'postgres://secret-two', PORT: '99999', WORKER_CONCURRENCY: 'many', LOG_LEVEL: 'loud', LOG_FORMAT: 'xml', GRAPHILE_ENV: 'prod',

@@ -1,5 +1,6 @@
 /** `agentflow worker`: runs executions, serves nothing. */
 import { Command } from 'commander';
+import type { Config } from '../config.ts';
 import { action, type Context } from './context.ts';
 import { completeConfig, demandForRoles, demandMigrated, openForService, registerTypes, startWorkerPart } from './processes.ts';
 import { serve, type Service } from './serve.ts';
@@ -16,5 +17,13 @@ async function start(service: Service, context: Context): Promise<void> {
   await demandMigrated(database);
   await registerTypes(database);
   await service.add(await startWorkerPart(context, completeConfig(context.config, database, false), database));
-  context.answer({ pid: process.pid }, `AgentFlow works with ${context.config.workerConcurrency} executions at a time.`);
+  context.answer({ pid: process.pid }, `AgentFlow works with ${context.config.workerConcurrency} executions at a time${limitsOf(context.config)}.`);
+}
+
+function limitsOf({ workerLimits: { perTenant, perWorkflow, perNodeKind } }: Config): string {
+  const limits = [
+    ...(perTenant === null ? [] : [`${perTenant} of a tenant`]), ...(perWorkflow === null ? [] : [`${perWorkflow} of a workflow`]),
+    ...Object.entries(perNodeKind).map(([kind, limit]) => `${limit} ${kind} nodes`),
+  ];
+  return limits.length === 0 ? '' : ` (at most ${limits.join(', ')})`;
 }

@@ -10,10 +10,12 @@ import { AgentFlowError } from '../errors.ts';
 import type { ClaimedExecution, StoredNode } from '../store/rows.ts';
 import { clockFrom, type DatabaseClock } from './clock.ts';
 import { endingOf } from './ending.ts';
+import { GrowingTexts } from './growing-texts.ts';
 import { Journal } from './journal.ts';
 import { skippedRow } from './node-record.ts';
 import { runEffectNode, runPureNode, type RunEnd } from './node-run.ts';
 import { endsWithATry, leftOverWait, startedNode, type NodeSetting, type RunNodeCommand, type StartedNode } from './node-task.ts';
+import { SlotHold } from './slot-hold.ts';
 import { storedOutcomes, storedSeconds, unfinished } from './stored-nodes.ts';
 import { takenOver } from './taken-over.ts';
 import { WaitingSeat } from './waiting-room.ts';
@@ -29,8 +31,6 @@ type Work = { event: RunEvent } | { started: StartedNode; end: NodeEnd };
 const showRunningAfterMs = 500;
 /** An execution that takes longer is marked as running; until then it is over before anybody could look, and the mark is spared. */
 const showBegunAfterMs = 100;
-/** How often what a model has said so far is written. */
-const showTextEveryMs = 500;
 
 export class Execution implements NodeSetting {
   readonly claim: ClaimedExecution;
@@ -45,13 +45,13 @@ export class Execution implements NodeSetting {
   readonly #held = Promise.withResolvers<'held'>();
   /** Where it waits for its turn, and goes on afterwards, when no job drives it. */
   readonly #seat: WaitingSeat;
+  readonly onSlotWait: (waits: boolean) => void;
+  readonly onText: (nodeId: string) => void;
   readonly #journal: Journal;
   /** Nodes that an earlier claim left unfinished. */
   readonly #leftOver: Map<string, StoredNode>;
   readonly #seconds: Map<string, number>;
   readonly #running = new Map<string, StartedNode>();
-  /** Nodes whose answer has grown since it was last shown. */
-  readonly #growing = new Set<string>();
   readonly #waits: Waits;
   #state: RunState;
   /** Those of the run that stand in the log of a node by now. */
@@ -71,6 +71,11 @@ export class Execution implements NodeSetting {
     this.clock = clockFrom(claim.nowMs);
     this.#journal = new Journal(claim, world.store, () => this.stop('lost'));
     this.#seat = new WaitingSeat(world.room, this.plan.document.limits.maxSeconds);
+    this.onSlotWait = new SlotHold({
+      seat: this.#seat, held: () => this.#held.resolve('held'), giveBack: (ms) => this.postpone(ms),
+      onlyWaits: (count) => !this.#isOver && count >= this.#running.size && this.#startsPending === 0,
+    }).tell;
+    this.onText = new GrowingTexts((nodeId) => this.#running.has(nodeId) && this.#show(this.#running.get(nodeId)!)).tell;
     const stored = claim.nodes ?? [];
     this.#leftOver = unfinished(stored);
     this.#seconds = storedSeconds(stored);
@@ -160,6 +165,13 @@ export class Execution implements NodeSetting {
     else work.push({ started, end });
   }
 
+  /** Gives it back; what runs is broken off, and begins anew when it goes on. */
+  postpone(ms: number): void {
+    if (this.#isOver) return;
+    this.#release(this.clock.now() + ms);
+    this.#abort.abort(new AgentFlowError('UNAVAILABLE', 'The execution waits for its turn.'));
+  }
+
   /** Those that the edges taken to a node run through. */
   #queuesTo(nodeId: string): QueueSpec[] {
     const { queues } = this.plan.nodes.get(nodeId)!;
@@ -211,17 +223,6 @@ export class Execution implements NodeSetting {
     if (this.#isOver) return;
     this.#journal.add(record.running());
     this.#journal.save(true).catch((error: unknown) => this.#fail(error));
-  }
-
-  /** Answers that grow are shown twice a second at most, together with whatever else is written. */
-  onText(nodeId: string): void {
-    if (this.#growing.has(nodeId)) return;
-    this.#growing.add(nodeId);
-    setTimeout(() => {
-      this.#growing.delete(nodeId);
-      const started = this.#running.get(nodeId);
-      if (started !== undefined) this.#show(started);
-    }, showTextEveryMs).unref();
   }
 
   #wait(started: StartedNode, result: Extract<RunEnd, { kind: 'wait' }>): void {

@@ -5,6 +5,7 @@ import { isObject } from '../engine/json.ts';
 import type { Json, JsonObject, NodeContext, NodeResult, NodeType, NodeWaits, PlanNode, SourcePort } from '../engine/types.ts';
 import type { WorkerLog } from './log.ts';
 import { pause, type Gate } from './gate.ts';
+import type { KindSlot } from './kind-slots.ts';
 import type { NodeLog } from './node-log.ts';
 import { storable } from './storable.ts';
 
@@ -24,6 +25,8 @@ export interface NodeTask {
   kept: JsonObject | null;
   /** The queues in front of it; null when there are none. */
   gate: Gate | null;
+  /** One of those that this process has for nodes of this kind. A promise when it must be waited for; it throws when the signal is aborted before. */
+  takeSlot(): KindSlot | Promise<KindSlot>;
   /** What its calls have used so far, those of failed tries included. */
   used: { tokens: number; costUnits: number };
   /** Tokens of it that its queues know of. */
@@ -71,7 +74,11 @@ export async function runEffectNode(task: NodeTask): Promise<RunEnd> {
   const attemptsBefore = task.earlierAttempts - task.triesBefore - (goesOn ? 1 : 0);
   for (let tries = task.triesBefore + 1; ; tries += 1) {
     const attempt = attemptsBefore + tries;
+    let slot: KindSlot | null = null;
     try {
+      const taken = task.takeSlot();
+      // Before the queues: between their permit and the call nothing may take long.
+      slot = taken instanceof Promise ? await taken : taken;
       const long = await turnOf(task, task.signal);
       if (long !== null) return waitBetweenTries(task, tries - 1, long);
       task.onAttempt(attempt);
@@ -79,6 +86,7 @@ export async function runEffectNode(task: NodeTask): Promise<RunEnd> {
       await charge(task);
       return 'kind' in result && result.reason === 'rate_limit' ? waitBetweenTries(task, tries - 1, result) : withUsed(result, task);
     } catch (error) {
+      slot?.free();
       await charge(task);
       task.kept = null;
       const isLast = tries >= retry.maxAttempts || task.signal.aborted;
@@ -90,6 +98,8 @@ export async function runEffectNode(task: NodeTask): Promise<RunEnd> {
         return waitBetweenTries(task, tries, { kind: 'wait', reason: 'retry', until: null, afterSeconds: seconds, details: { message: said } });
       }
       await pause(seconds * 1_000, task.signal);
+    } finally {
+      slot?.free();
     }
   }
 }

@@ -5,6 +5,7 @@ import type { ClaimedExecution, StoredNode } from '../store/rows.ts';
 import { keepArtifact } from './artifacts.ts';
 import type { DatabaseClock } from './clock.ts';
 import { Gate } from './gate.ts';
+import type { KindSlot } from './kind-slots.ts';
 import { NodeLog } from './node-log.ts';
 import { NodeRecord, type Wait } from './node-record.ts';
 import type { NodeTask } from './node-run.ts';
@@ -24,6 +25,8 @@ export interface NodeSetting {
   signal: AbortSignal;
   /** A node's model has said more. */
   onText(nodeId: string): void;
+  /** A node begins or ends to wait for a slot of its kind. */
+  onSlotWait(waits: boolean): void;
 }
 
 export interface StartedNode {
@@ -44,6 +47,7 @@ export function startedNode(setting: NodeSetting, command: RunNodeCommand, queue
   }, stored?.status === 'rate_limited');
   const { used } = left;
   const task: NodeTask = {
+    takeSlot: () => takeSlot(setting, record, node.type),
     node, log, idempotencyKey, gate, used, chargedTokens: used.tokens, kept: left.kept,
     type: world.nodeTypes.get(node.type)!,
     state: command.data,
@@ -75,6 +79,17 @@ export function startedNode(setting: NodeSetting, command: RunNodeCommand, queue
     saveArtifact: (bytes, mediaType) => keepArtifact(world.artifacts, claim, node.id, bytes, mediaType),
   };
   return { record, task };
+}
+
+function takeSlot({ world, claim, signal, onSlotWait }: NodeSetting, record: NodeRecord, kind: string): KindSlot | Promise<KindSlot> {
+  const slot = world.slots.take(kind);
+  if (slot !== null) return slot;
+  record.waitsForQueue(`WORKER_MAX_PER_NODE_KIND ${kind}`);
+  onSlotWait(true);
+  return world.slots.wait(kind, claim.tenantId, signal).finally(() => {
+    record.waitsForQueue(null);
+    onSlotWait(false);
+  });
 }
 
 /** Waits after which a node is tried (again): nothing comes of them but its turn. */

@@ -6,6 +6,7 @@ import { EventEmitter } from 'node:events';
 import { Logger, parseCronItems, run, type RunnerOptions as RunnerOptionsOfWorker, type WorkerEvents } from 'graphile-worker';
 import type pg from 'pg';
 import { pause } from '../store/retry.ts';
+import { Intake } from './intake.ts';
 import { runtimePlugin, taskDirectory, type TaskRuntime } from './tasks.ts';
 import type { WorkerLog } from './log.ts';
 
@@ -16,6 +17,8 @@ export interface RunnerOptions {
   log: WorkerLog;
   /** The ids under which graphile-worker locks jobs changed; resolves once they are registered. */
   onPools(poolIds: string[]): Promise<void>;
+  /** As of `Intake`. */
+  shareTurns(turns: number): Promise<number>;
 }
 
 export interface SupervisedRunner {
@@ -25,7 +28,7 @@ export interface SupervisedRunner {
   stop(): Promise<void>;
 }
 
-const leastLocalQueue = 200;
+const leastTakenAtOnce = 200;
 const longestPauseMs = 5_000;
 /** A runner that began to end by itself and does not get there is left behind. */
 const abandonAfterMs = 3_000;
@@ -87,6 +90,8 @@ interface RunningRunner {
 async function startRunner(options: RunnerOptions): Promise<RunningRunner> {
   const { log } = options;
   const events: WorkerEvents = new EventEmitter();
+  const intake = new Intake({ most: takenAtOnce(options), share: (turns) => options.shareTurns(turns), log });
+  intake.listen(events);
   let nudge: () => void = () => undefined;
   const shutdownBegan = Promise.withResolvers<void>();
   events.on('pool:create', ({ workerPool }) => {
@@ -99,12 +104,13 @@ async function startRunner(options: RunnerOptions): Promise<RunningRunner> {
   const runner = await run(runnerOptions(options, events));
   const finished = runner.promise.catch((error: Error) => log.warn({ error: error.message }, 'the job runner ended with an error'));
   const stop = async (): Promise<void> => {
+    intake.close();
     await runner.stop().catch((error: Error) => log.debug({ error: error.message }, 'the job runner had already ended'));
   };
   const stuck = shutdownBegan.promise.then(() => new Promise<void>((resolve) => {
     setTimeout(resolve, abandonAfterMs).unref();
   }));
-  return { ended: Promise.race([finished, stuck]).then(() => undefined), stop, nudge: () => nudge() };
+  return { ended: Promise.race([finished, stuck]).then(() => intake.close()), stop, nudge: () => nudge() };
 }
 
 /** Of graphile-worker 0.18's LocalQueue. */
@@ -125,6 +131,8 @@ function tame(queue: LocalQueueInside, log: WorkerLog): void {
   };
 }
 
+const takenAtOnce = ({ concurrency }: RunnerOptions): number => Math.max(leastTakenAtOnce, concurrency);
+
 function runnerOptions(options: RunnerOptions, events: WorkerEvents): RunnerOptionsOfWorker {
   return {
     pgPool: options.pool,
@@ -137,7 +145,7 @@ function runnerOptions(options: RunnerOptions, events: WorkerEvents): RunnerOpti
       worker: {
         taskDirectory,
         concurrentJobs: options.concurrency,
-        localQueue: { size: Math.max(leastLocalQueue, options.concurrency) },
+        localQueue: { size: takenAtOnce(options) },
         completeJobBatchDelay: 0,
         failJobBatchDelay: 0,
         gracefulShutdownAbortTimeout: 1_000,

@@ -15,6 +15,8 @@ import { WorkerSession } from '../store/worker-session.ts';
 import { endingOf } from './ending.ts';
 import { Execution, type StopReason } from './execution.ts';
 import { FlowRunner } from './flows/flow-runner.ts';
+import { KindSlots } from './kind-slots.ts';
+import { Places, Place, type PlaceLimits } from './places.ts';
 import { loadFlowTasks, type FlowTaskRegistry, type TestTasks } from './flows/registry.ts';
 import type { WorkerLog } from './log.ts';
 import { PlanCache } from './plans.ts';
@@ -27,6 +29,11 @@ import { superviseRunner, type SupervisedRunner } from './runner.ts';
 import type { TaskRuntime } from './tasks.ts';
 import type { ExecutionWorld } from './world.ts';
 
+export interface WorkerLimits extends PlaceLimits {
+  /** Nodes with an effect that run at a time, by type. */
+  perNodeKind: Readonly<Record<string, number>>;
+}
+
 export interface WorkerSettings extends SourceSettings {
   /** Opens what tenants have stored; without one nothing is opened. */
   secretKey?: string | null;
@@ -34,6 +41,8 @@ export interface WorkerSettings extends SourceSettings {
   oldSecretKeys?: readonly string[];
   /** Executions driven at a time. */
   workerConcurrency: number;
+  /** Of this process; not given: none. */
+  workerLimits?: WorkerLimits;
   /** Null: tasks of flows are what their files say. */
   testTasks: TestTasks | null;
 }
@@ -58,6 +67,7 @@ export class Worker implements TaskRuntime {
   readonly #sources: Sources;
   readonly #plans: PlanCache;
   readonly #world: ExecutionWorld;
+  readonly #places: Places;
   readonly #settings: WorkerSettings;
   /** By id; null while it is being claimed. */
   readonly #executions = new Map<string, Execution | null>();
@@ -101,7 +111,9 @@ export class Worker implements TaskRuntime {
       nodeTypes: new Map(nodeTypes.map((type) => [type.type, type])),
       redact: (text) => secrets.redact(text),
       room: new WaitingRoom(settings.workerConcurrency),
+      slots: new KindSlots(settings.workerLimits?.perNodeKind ?? {}),
     };
+    this.#places = new Places(settings.workerLimits ?? { perTenant: null, perWorkflow: null }, settings.workerConcurrency);
   }
 
   /** Rejects when the database cannot be reached; from then on restarts of it are survived. */
@@ -111,6 +123,7 @@ export class Worker implements TaskRuntime {
     await this.#session.start();
     this.#runner = await superviseRunner({
       pool: this.#jobPool, concurrency: this.#settings.workerConcurrency, runtime: this, log: this.#log,
+      shareTurns: (turns) => this.#store.shareTurns(turns),
       onPools: async (poolIds) => {
         this.#poolIds = poolIds;
         await this.#session.announce();
@@ -191,9 +204,22 @@ export class Worker implements TaskRuntime {
   async #run(execution: Execution, free: () => void): Promise<void> {
     this.#executions.set(execution.claim.executionId, execution);
     if (this.#isStopping) execution.stop('shutdown');
+    const place = await this.#placeFor(execution, free);
     void execution.held.then(free);
-    await execution.drive();
+    await execution.drive().finally(() => place?.leave());
     if (execution.wakesAtMs !== null) this.#waker.at(execution.wakesAtMs - execution.clock.now());
+  }
+
+  /** Null: there is none, and the execution is given back or no longer ours. */
+  async #placeFor(execution: Execution, free: () => void): Promise<Place | null> {
+    const place = this.#places.ask(execution.claim);
+    if (place instanceof Place) return place;
+    if ('againInMs' in place) execution.postpone(place.againInMs);
+    else {
+      free();
+      return place.wait(execution.signal);
+    }
+    return null;
   }
 
   async #drive(claim: ClaimedExecution, free: () => void): Promise<void> {

@@ -4,6 +4,7 @@ import type { EngineStore } from '../store/engine-store.ts';
 import type { PermitStore } from '../store/permit-store.ts';
 import type { Sources } from '../sources/index.ts';
 import type { WorkerLog } from './log.ts';
+import type { KindSlots } from './kind-slots.ts';
 import type { PriceBook } from './prices.ts';
 import type { WaitingRoom } from './waiting-room.ts';
 
@@ -21,6 +22,8 @@ export interface ExecutionWorld {
   nodeTypes: ReadonlyMap<string, NodeType>;
   /** Where executions wait for their turn. */
   room: WaitingRoom;
+  /** For nodes with an effect. */
+  slots: KindSlots;
   log: WorkerLog;
   /** Takes the values of secrets out of a text. */
   redact(text: string): string;

@@ -137,6 +137,12 @@ export class EngineStore {
     return rows[0]!.became;
   }
 
+  /** Puts what tenants with long queues have behind what others have, and shares `turns` among them; returns how many queues are long. */
+  async shareTurns(turns: number): Promise<number> {
+    const rows = await this.#query<{ long: number }>('select app_private.share_turns($1) as long', [turns]);
+    return rows[0]!.long;
+  }
+
   async requeueOrphans(): Promise<number> {
     const rows = await this.#query<{ count: number }>('select app_private.requeue_orphans() as count', []);
     return rows[0]!.count;

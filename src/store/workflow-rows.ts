@@ -85,8 +85,8 @@ export async function listVersions(client: pg.ClientBase, workflowId: string): P
   return rows;
 }
 
-export async function startExecution(client: pg.ClientBase, workflowId: string, input: JsonObject, key: string | null): Promise<string> {
-  const { rows } = await client.query<{ id: string }>('select id from app_public.execute_workflow($1, $2, $3)', [workflowId, JSON.stringify(input), key]);
+export async function startExecution(client: pg.ClientBase, workflowId: string, input: JsonObject, key: string | null, priority = 0): Promise<string> {
+  const { rows } = await client.query<{ id: string }>('select id from app_public.execute_workflow($1, $2, $3, $4)', [workflowId, JSON.stringify(input), key, priority]);
   return rows[0]!.id;
 }
 

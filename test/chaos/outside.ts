@@ -12,16 +12,25 @@ export interface Outside {
   /** `host:port` */
   address: string;
   calls: Map<string, Calls>;
+  /** Most calls that were under way at once since it was last read. */
+  readMost(): number;
   close(): Promise<void>;
 }
 
 export async function openOutside(delayMs: number): Promise<Outside> {
   const calls = new Map<string, Calls>();
+  let now = 0;
+  let most = 0;
   const server = http.createServer((request, response) => {
     const place = request.url!;
     const known = calls.get(place) ?? { count: 0, keys: new Set() };
     calls.set(place, known);
     known.count += 1;
+    now += 1;
+    most = Math.max(most, now);
+    response.on('close', () => {
+      now -= 1;
+    });
     known.keys.add(String(request.headers['idempotency-key']));
     request.resume().on('end', () => {
       void sleep(delayMs).then(() => response.writeHead(200, { 'content-type': 'application/json' }).end(JSON.stringify({ done: place })));
@@ -32,6 +41,11 @@ export async function openOutside(delayMs: number): Promise<Outside> {
   return {
     address: `127.0.0.1:${(server.address() as AddressInfo).port}`,
     calls,
+    readMost() {
+      const read = most;
+      most = now;
+      return read;
+    },
     close: () => new Promise((resolve) => {
       server.close(() => resolve());
       server.closeAllConnections();

@@ -43,25 +43,25 @@ async function waiting(): Promise<Record<string, number>> {
   return Object.fromEntries(rows.map(({ who, priority, count }) => [`${who} ${priority}`, count]));
 }
 
-test('of one statement the first 200 wait as everybody does, the rest behind; so does what the tenant starts then, and nobody else', async () => {
-  await startMany(flooder, 250);
+test('of one statement the first 100 wait as everybody does, the rest behind; so does what the tenant starts then, and nobody else', async () => {
+  await startMany(flooder, 150);
   await startOne(flooder);
   await startOne(other);
-  expect(await waiting()).toEqual({ 'flooder 10': 200, 'flooder 110': 51, 'other 10': 1 });
+  expect(await waiting()).toEqual({ 'flooder 10': 100, 'flooder 110': 51, 'other 10': 1 });
 });
 
-test('of many single starts, what is beyond the first 200 of a tenant is put behind', async () => {
-  for (let n = 0; n < 3; n += 1) await startMany(flooder, 100);
+test('of many single starts, what is beyond the first 100 of a tenant is put behind', async () => {
+  for (let n = 0; n < 3; n += 1) await startMany(flooder, 60);
   await startOne(other);
   expect(await share()).toBe(1);
-  expect(await waiting()).toEqual({ 'flooder 10': 200, 'flooder 110': 100, 'other 10': 1 });
+  expect(await waiting()).toEqual({ 'flooder 10': 100, 'flooder 110': 80, 'other 10': 1 });
 });
 
 test('two long queues share turns: the oldest of each come next, after what others begin; the rest stays behind', async () => {
-  await startMany(flooder, 500);
-  await startMany(other, 300);
+  await startMany(flooder, 400);
+  await startMany(other, 200);
   expect(await share(100)).toBe(2);
-  expect(await waiting()).toEqual({ 'flooder 10': 200, 'flooder 50': 50, 'flooder 110': 250, 'other 10': 200, 'other 50': 50, 'other 110': 50 });
+  expect(await waiting()).toEqual({ 'flooder 10': 100, 'flooder 50': 50, 'flooder 110': 250, 'other 10': 100, 'other 50': 50, 'other 110': 50 });
   const { rows } = await db.owner.query(`
     select bool_and(e.created_at < (select min(b.created_at) from executions b join graphile_worker.jobs bj on bj.key = b.id::text where bj.priority = 110 and b.tenant_id = e.tenant_id)) as oldest
       from executions e join graphile_worker.jobs j on j.key = e.id::text where j.priority = 50`);
@@ -70,33 +70,33 @@ test('two long queues share turns: the oldest of each come next, after what othe
 
 test('a tenant of which nothing is behind any more is like any other', async () => {
   await startMany(flooder, 500);
-  await startMany(other, 220);
+  await startMany(other, 120);
   expect(await share(100)).toBe(1);
   await startOne(other);
-  expect(await waiting()).toMatchObject({ 'other 10': 201, 'other 50': 20 });
+  expect(await waiting()).toMatchObject({ 'other 10': 101, 'other 50': 20 });
   await db.owner.query(`select graphile_worker.remove_job(key) from graphile_worker.jobs where priority >= 100`);
   expect(await share(100)).toBe(0);
   await startOne(flooder);
-  expect(await waiting()).toMatchObject({ 'flooder 10': 201 });
+  expect(await waiting()).toMatchObject({ 'flooder 10': 101 });
 });
 
 test('flows count with the executions of their tenant', async () => {
   const definition = { id: 'f', name: 'f', start_task: 'a', tasks: [{ name: 'a' }], conditions: [] };
   await db.owner.query(`insert into flows (id, name, tenant_id, start_task, definition) values ('f', 'f', $1, 'a', $2)`, [flooder.id, definition]);
-  await db.owner.query(`insert into flow_executions (flow_id, tenant_id, user_id, definition, input_context) select 'f', $1, $2, $3, '{}' from generate_series(1, 210)`, [flooder.id, flooder.users.architect, definition]);
-  await startMany(other, 300);
+  await db.owner.query(`insert into flow_executions (flow_id, tenant_id, user_id, definition, input_context) select 'f', $1, $2, $3, '{}' from generate_series(1, 110)`, [flooder.id, flooder.users.architect, definition]);
+  await startMany(other, 150);
   expect(await share(20)).toBe(2);
   const { rows } = await db.owner.query(`select priority, count(*)::int as count from graphile_worker.jobs where key like '00000000-%' group by 1 order by 1`);
-  expect(rows).toEqual([{ priority: 10, count: 200 }, { priority: 50, count: 10 }]);
+  expect(rows).toEqual([{ priority: 10, count: 100 }, { priority: 50, count: 10 }]);
 });
 
 test('a higher priority comes first among the tenant\'s own, in a long queue too; a child goes on with what its parent began', async () => {
   await startOne(other, -10);
   const first = await startOne(other, 10);
   await startOne(other);
-  await startMany(flooder, 201);
+  await startMany(flooder, 101);
   await startOne(flooder, 5);
-  expect(await waiting()).toEqual({ 'other 20': 1, 'other 0': 1, 'other 10': 1, 'flooder 10': 200, 'flooder 110': 1, 'flooder 105': 1 });
+  expect(await waiting()).toEqual({ 'other 20': 1, 'other 0': 1, 'other 10': 1, 'flooder 10': 100, 'flooder 110': 1, 'flooder 105': 1 });
   await db.owner.query(`insert into executions (workflow_id, tenant_id, user_id, initial_state, parent_execution_id, parent_node_id, depth) select workflow_id, tenant_id, user_id, '{}', id, 'n', 1 from executions where id = $1`, [first]);
   expect(await waiting()).toMatchObject({ 'other -1': 1 });
 });
