@@ -7,7 +7,7 @@ interface Bench {
   run(args: string[]): Promise<void>;
 }
 
-const names = ['executions', 'starts', 'flows', 'scale', 'recovery', 'api', 'growth', 'start', 'latency', 'idle', 'identity', 'limits', 'plots'].filter((name) => existsSync(path.join(import.meta.dirname, `${name}.ts`)));
+const names = ['executions', 'starts', 'flows', 'scale', 'recovery', 'fairness', 'api', 'growth', 'start', 'latency', 'idle', 'identity', 'limits', 'plots'].filter((name) => existsSync(path.join(import.meta.dirname, `${name}.ts`)));
 const [name, ...args] = process.argv.slice(2);
 if (name === undefined || !names.includes(name)) {
   process.stderr.write(`Usage: npm run bench -- ${names.join('|')} [options]\n`);
