@@ -10,6 +10,7 @@ end $$;
 drop function if exists app_private.claim_flow_executions(uuid, uuid[]);
 drop function if exists app_private.checkpoint_flow_executions(uuid, uuid[], integer[], json);
 drop function if exists app_private.release_flow_executions(uuid, uuid[], integer[], timestamptz[], json);
+drop function if exists app_private.write_tasks(uuid, json);
 
 -- executions: priorities, and tenants with long queues
 -- undo: alter table app_public.executions drop column priority

@@ -2,6 +2,7 @@
 import pg from 'pg';
 import { startWorker, type WorkerLog } from '../../src/runtime/index.ts';
 import type { JsonObject } from '../../src/engine/types.ts';
+import { makeWithCallerClient } from '../../src/store/caller-transactions.ts';
 import { flowRunId } from '../../src/store/flow-run-id.ts';
 import { eachOf, stepsOf, type Engine, type EngineOptions, type Kind } from './engine.ts';
 
@@ -12,7 +13,7 @@ const quiet: WorkerLog = { debug: () => undefined, info: () => undefined, warn: 
 
 export async function open({ urls, effectUrl, concurrency = 500 }: EngineOptions): Promise<Engine> {
   const owner = new pg.Pool({ connectionString: urls.agentflow_owner, max: 2 });
-  const people = new pg.Pool({ connectionString: urls.agentflow_authenticator, max: startsAtOnce });
+  const people = new pg.Pool({ connectionString: urls.agentflow_authenticator, max: startsAtOnce, pipeline: true });
   const { tenantId, userId, workflows } = await plant(owner, effectUrl);
   const worker = await startWorker({
     workerUrl: urls.agentflow_worker, log: quiet,
@@ -21,19 +22,12 @@ export async function open({ urls, effectUrl, concurrency = 500 }: EngineOptions
   const listener = new pg.Client({ connectionString: urls.agentflow_owner });
   await listener.connect();
   await listener.query('listen agentflow');
-  const claims = `select set_config('role', 'agentflow_user', true), set_config('jwt.claims.tenant_id', '${tenantId}', true), set_config('jwt.claims.user_id', '${userId}', true), set_config('jwt.claims.role', 'admin', true)`;
+  const settings = { role: 'agentflow_user', 'jwt.claims.tenant_id': tenantId, 'jwt.claims.user_id': userId, 'jwt.claims.role': 'admin' };
+  const withCaller = makeWithCallerClient(people);
 
-  async function asUser<Row extends object>(text: string, values: unknown[], name: string): Promise<Row[]> {
-    const client = await people.connect();
-    try {
-      await client.query(`begin; ${claims}`);
-      const { rows } = await client.query<Row>({ text, values, name });
-      await client.query('commit');
-      return rows;
-    } finally {
-      client.release();
-    }
-  }
+  /** As the API does it. */
+  const asUser = <Row extends object>(text: string, values: unknown[], name: string): Promise<readonly Row[]> =>
+    withCaller(settings, async (client) => (await client.query<Row>({ text, values, name })).rows);
 
   const tasks = ['one', 'two', 'three'];
   const definition = {
@@ -50,7 +44,7 @@ export async function open({ urls, effectUrl, concurrency = 500 }: EngineOptions
         if (kind === 'flow') await asUser(`select count(*) from app_public.execute_flows(array(
           select row('bench', jsonb_build_object('i', i), null)::app_public.flow_start from generate_series(1, $1::int) as i))`, [size], 'flows');
         else await asUser(`select count(*) from app_public.execute_workflows(array(
-          select row($1, jsonb_build_object('user_input', format('execution %s', i)), null)::app_public.workflow_start from generate_series(1, $2::int) as i))`, [workflows[kind], size], 'starts');
+          select row($1, jsonb_build_object('user_input', format('execution %s', i)), null, null)::app_public.workflow_start from generate_series(1, $2::int) as i))`, [workflows[kind], size], 'starts');
       });
       const { left, done } = looks[kind === 'flow' ? 'flow' : 'workflow'];
       while ((await owner.query<{ any: boolean }>(left)).rows[0]!.any) await new Promise((resolve) => setTimeout(resolve, 50));

@@ -87,7 +87,8 @@ export class Worker implements TaskRuntime {
     this.#log = log;
     this.#pool = makePool(workerUrl, { max: storeConnections, name: 'agentflow engine', log });
     // Opened on demand; fetching and completing in batches needs a handful, and graphile-worker warns of fewer than its concurrency.
-    this.#jobPool = makePool(workerUrl, { max: Math.max(leastJobConnections, settings.workerConcurrency), name: 'agentflow jobs', log });
+    // A job that was taken or done, and is not any more when PostgreSQL comes back, is taken again, and finds what became of its execution.
+    this.#jobPool = makePool(workerUrl, { max: Math.max(leastJobConnections, settings.workerConcurrency), name: 'agentflow jobs', log, isDurable: false });
     this.#session = new WorkerSession({
       connectionString: workerUrl, log,
       jobWorkerIds: () => this.#poolIds,
