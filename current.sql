@@ -35,9 +35,7 @@ drop function if exists app_public.execute_workflow(uuid, jsonb, text);
 -- pictures count for the storage of their tenant
 drop function if exists app_private.demand_storage(uuid, numeric);
 
--- executions: written twice and never by a key that stays, so a page keeps room for what a row becomes; leases have one index less to write
--- undo: alter table app_public.executions reset (fillfactor)
-alter table app_public.executions set (fillfactor = 30);
+-- leases: one index less to write; who looks for those of a worker, every few seconds, reads the small table
 -- undo: create index idx_execution_leases_worker_id on app_private.execution_leases (worker_id)
 drop index if exists app_private.idx_execution_leases_worker_id;
 drop function if exists app_private.write_nodes(uuid, uuid[], json);
@@ -72,3 +70,7 @@ drop function if exists app_private.write_nodes(uuid, uuid[], json);
 --!include app_private/functions/engine/write_nodes.sql
 --!include app_private/functions/engine/checkpoint_executions.sql
 --!include app_private/functions/engine/finish_executions.sql
+--!include app_private/functions/identity/origin_name.sql
+--!include app_private/functions/identity/begin_sign_in.sql
+--!include app_private/functions/identity/open_session.sql
+--!include app_private/functions/tenants/create_tenant.sql

@@ -9,7 +9,7 @@ import { attachEmbedded } from '../embedded/index.ts';
 import { identifyProcess } from '../embedded/processes.ts';
 import { migrateDatabase } from '../schema/migrate.ts';
 import { withClient } from '../schema/connection.ts';
-import { inRegisteredWords } from '../store/refusals.ts';
+import { inRuleWords } from '../store/refusals.ts';
 import { findActors, inTransactionAs, tenantSlugs, type Actor } from '../store/acting.ts';
 import type { Context } from './context.ts';
 import { openDatabase, openOwnDatabase, type OpenDatabase } from './open-database.ts';
@@ -87,9 +87,9 @@ export async function openToAct(context: Context): Promise<{ database: OpenDatab
 export async function asOwner<T>(context: Context, use: (client: pg.Client) => Promise<T>): Promise<T> {
   const { database } = await openToAct(context);
   try {
-    return await withClient(database.databaseUrl, use);
-  } catch (error) {
-    throw inRegisteredWords(error);
+    return await withClient(database.databaseUrl, (client) => use(client).catch(async (error: unknown) => {
+      throw await inRuleWords(client, error);
+    }));
   } finally {
     await database.close();
   }

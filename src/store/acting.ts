@@ -1,6 +1,6 @@
 /** Acting as a user of a tenant by the owner's login: the database refuses what it refuses to that user. */
 import type pg from 'pg';
-import { inRegisteredWords } from './refusals.ts';
+import { inRuleWords } from './refusals.ts';
 
 export interface Actor {
   tenantId: string;
@@ -42,6 +42,6 @@ export async function inTransactionAs<T>(client: pg.ClientBase, actor: Actor, us
     return result;
   } catch (error) {
     await client.query('rollback').catch(() => undefined); // the first error says more
-    throw inRegisteredWords(error);
+    throw await inRuleWords(client, error);
   }
 }

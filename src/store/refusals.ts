@@ -1,5 +1,6 @@
 /** What PostgreSQL refuses, in registered words: for callers that are no GraphQL clients. */
 import { isNativeError } from 'node:util/types';
+import type pg from 'pg';
 import { AgentFlowError, errorRegistry, type ErrorCode } from '../errors.ts';
 
 const codeBySqlstate = new Map<string, ErrorCode>(
@@ -23,6 +24,14 @@ export function inRegisteredWords(error: unknown): unknown {
     details: { ...(error.column ? { field: error.column } : {}), ...(error.constraint ? { constraint: error.constraint } : {}), ...problemsIn(error.detail) },
     cause: error,
   });
+}
+
+/** As `inRegisteredWords`; of a constraint its comment, which says the rule. The client must be outside of a transaction. */
+export async function inRuleWords(client: pg.ClientBase, error: unknown): Promise<unknown> {
+  const shown = inRegisteredWords(error);
+  if (!(shown instanceof AgentFlowError) || !isRefusal(error) || error.constraint === undefined) return shown;
+  const { rows: [rule] } = await client.query<{ words: string | null }>(`select obj_description(oid, 'pg_constraint') as words from pg_catalog.pg_constraint where conname = $1 limit 1`, [error.constraint]).catch(() => ({ rows: [] })); // inside of a transaction that has failed there is no more to be learnt
+  return new AgentFlowError(shown.code, rule?.words ?? shown.message, { remedy: shown.remedy, details: shown.details, cause: error });
 }
 
 function isRefusal(error: unknown): error is Refusal {

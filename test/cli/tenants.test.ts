@@ -9,8 +9,9 @@ import { exportTenant } from '../../src/cli/tenant-export.ts';
 import { auditChain } from '../../src/schema/audit-chain.ts';
 import { withClient } from '../../src/schema/connection.ts';
 import { endOperatorGrant, openOperatorGrant } from '../../src/store/operators.ts';
-import { eraseTenant, quotaNames, setQuotas, setTenantStatus } from '../../src/store/tenants.ts';
+import { createTenant, eraseTenant, quotaNames, setQuotas, setTenantStatus } from '../../src/store/tenants.ts';
 import { clusterUrl, testCluster, useTestDatabase } from '../support/database.ts';
+import { inRuleWords } from '../../src/store/refusals.ts';
 import { plantTenant, type PlantedTenant } from '../sql/support/plant.ts';
 
 const db = useTestDatabase();
@@ -45,6 +46,14 @@ interface Manifest {
   tenant: { slug: string };
   tables: { name: string; types: Record<string, string>; leftOut: string[]; files: { name: string; rows: number; sha256: string }[] }[];
 }
+
+test.each([
+  ['a slug that is none', { slug: 'Bad Slug', adminEmail: 'ada@example.com' }, 'CHECK_VIOLATION', 'A slug consists of small letters, digits and single hyphens inside.'],
+  ['an address that is none', { slug: 'fine', adminEmail: 'no address' }, 'INVALID_VALUE', 'This is no e-mail address.'],
+])('%s is refused in the words of the rule', async (_what, { slug, adminEmail }, code, message) => {
+  const told = await asOwner((client) => createTenant(client, { slug, name: null, adminEmail }, 'f'.repeat(64)).catch((error: unknown) => inRuleWords(client, error)));
+  expect(told).toMatchObject({ code, message });
+});
 
 test('an export holds every row of the tenant, no secret, and nothing of the other', async () => {
   const before = await everythingOf(ours);

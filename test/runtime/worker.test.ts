@@ -1,4 +1,5 @@
 /** A worker in this process: what happens around the nodes that it runs. */
+import { randomUUID } from 'node:crypto';
 import type { RunningWorker } from '../../src/runtime/index.ts';
 import { useTestDatabase } from '../support/database.ts';
 import { insertExecution, insertWorkflow, sampleTenant, sampleUser } from '../support/executions.ts';
@@ -157,13 +158,20 @@ test('a source row of the tenant is used by its name, and only while it is activ
   expect(row).toMatchObject({ status: 'failed', error_code: 'SOURCE_MISSING', error_node_id: 'a' });
 });
 
-test('forged payloads have no effect', async () => {
-  const { rows: before } = await database.owner.query('select count(*) as count from node_executions');
-  for (const payload of ['{"id": "not an id"}', '{"id": 7}', '{}', '[]', 'null', '{"id": "00000000-0000-4000-8000-000000000000"}']) {
-    await database.owner.query(`select graphile_worker.add_job('run_execution', $1::json)`, [payload]);
-  }
+test('a thousand forged payloads have no effect', async () => {
+  const over = await started(lonely());
+  await untilOver(database, over);
+  const rows = async (): Promise<unknown> => (await database.owner.query(`
+    select (select md5(string_agg(e::text, '' order by id)) from executions e) as executions, (select md5(string_agg(n::text, '' order by execution_id, node_id)) from node_executions n) as nodes,
+      (select md5(string_agg(f::text, '' order by id)) from flow_executions f) as flows, (select count(*) from app_private.execution_leases) as leases`)).rows;
+  const before = await rows();
+  const ids: unknown[] = [over, over.toUpperCase(), 'not an id', 7, -1, 1e308, null, true, [], [over], {}, { id: over }, '', ' ', '\'; drop table executions; --', '00000000-0000-4000-8000-000000000000', '00000000-0000-8000-8000-000000000001', '__proto__', 'x'.repeat(10_000), '\\', '{}'];
+  const tenants: unknown[] = [undefined, '223e4567-e89b-12d3-a456-426614174000', '', null, '__proto__'];
+  const made = ids.flatMap((id) => tenants.map((tenant) => ({ id, ...(tenant === undefined ? {} : { tenant_id: tenant, tenantId: tenant, user_id: tenant, attempt: 0, workflow_version_id: tenant, initial_state: {} }) })));
+  const payloads = [...['[]', 'null', '7', '"x"', '{}', '{"__proto__": {"id": 1}}', `{"id": "${over}", "id": "x"}`], ...Array.from({ length: 993 }, (_, index) => JSON.stringify(index < made.length ? made[index] : { id: randomUUID(), number: index }))];
+  await database.owner.query(`select graphile_worker.add_job('run_execution', payload::json) from unnest($1::text[]) as forged (payload)`, [payloads]);
   await until(async () => (await database.owner.query(`select from graphile_worker.jobs where task_identifier = 'run_execution'`)).rowCount === 0);
-  expect((await database.owner.query('select count(*) as count from node_executions')).rows).toEqual(before);
+  expect(await rows()).toEqual(before);
 });
 
 test('what goes wrong inside fails the execution cleanly', async () => {

@@ -126,6 +126,16 @@ describe('begin_sign_in', () => {
     expect(await begin(email)).toMatchObject({ is_allowed: true });
   });
 
+  test('counts the addresses of one IPv6 network as one, and an IPv4 address however it is written', async () => {
+    const names = async (...addresses: (string | null)[]): Promise<unknown[]> =>
+      (await db.owner.query<{ name: string }>('select app_private.origin_name(address) as name from unnest($1::text[]) with ordinality as given (address, n) order by n', [addresses])).rows.map(({ name }) => name);
+    expect(await names('2001:db8:0:1::1', '2001:DB8::1:ffff:1:2:3', '2001:db8:0:2::1', '192.0.2.7', '::ffff:192.0.2.7', '::FFFF:192.0.2.7', 'no address', null))
+      .toEqual(['2001:db8:0:1::/64', '2001:db8:0:1::/64', '2001:db8:0:2::/64', '192.0.2.7', '192.0.2.7', '192.0.2.7', 'no address', 'unknown']);
+    const network = `2001:db8:${Math.floor(Math.random() * 0xffff).toString(16)}:1`;
+    for (let tries = 0; tries < 100; tries += 1) await begin(`v6-${tries}-${ours.slug}@example.com`, `${network}::${tries.toString(16)}`);
+    expect(await begin(await emailOf(ours.users.viewer), `${network}:ffff::1`)).toEqual(refused);
+    expect(await begin(await emailOf(ours.users.viewer), '2001:db8:ffff:ffff::1')).toMatchObject({ is_allowed: true });
+  });
   test('does not count sign-ins that succeed against their origin', async () => {
     const origin = `home-${ours.slug}`;
     const email = await emailOf(ours.users.viewer);
