@@ -7,7 +7,6 @@ do $$ begin
     create type app_public.flow_start as (flow_id text, input_context jsonb, idempotency_key text);
   end if;
 end $$;
-drop function if exists app_private.claim_flow_executions(uuid, uuid[]);
 drop function if exists app_private.checkpoint_flow_executions(uuid, uuid[], integer[], json);
 drop function if exists app_private.release_flow_executions(uuid, uuid[], integer[], timestamptz[], json);
 drop function if exists app_private.write_tasks(uuid, json);
@@ -41,6 +40,7 @@ drop index if exists app_private.idx_execution_leases_worker_id;
 drop function if exists app_private.write_nodes(uuid, uuid[], json);
 
 --!include app_private/functions/fail_starts.sql
+--!include app_private/functions/flow_engine/claim_flows.sql
 --!include app_private/functions/flow_engine/claim_flow_executions.sql
 --!include app_private/functions/flow_engine/write_tasks.sql
 --!include app_private/functions/flow_engine/checkpoint_flow_executions.sql
@@ -74,3 +74,4 @@ drop function if exists app_private.write_nodes(uuid, uuid[], json);
 --!include app_private/functions/identity/begin_sign_in.sql
 --!include app_private/functions/identity/open_session.sql
 --!include app_private/functions/tenants/create_tenant.sql
+--!include app_private/functions/server/operating_figures.sql

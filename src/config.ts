@@ -70,6 +70,10 @@ export interface Config {
   jwksUrl: string | null;
   jwtAudience: string | null;
   jwtIssuer: string | null;
+  /** Who sends it may read GET /metrics. Null: who asks from this machine. */
+  metricsToken: string | null;
+  /** Where a process without the API tells its metrics; null: nowhere. */
+  metricsPort: number | null;
   /** Encrypts stored secrets; the pepper of API keys is derived from it. */
   secretKey: string | null;
   /** Earlier values of AGENTFLOW_SECRET_KEY: they open stored secrets until `agentflow secret rotate` has sealed all of them anew. */
@@ -129,6 +133,8 @@ export function readConfig(env: NodeJS.ProcessEnv = process.env, isTerminal: boo
     jwksUrl: read.url('JWKS_URL', ['https:', 'http:']),
     jwtAudience: read.text('JWT_AUDIENCE'),
     jwtIssuer: read.text('JWT_ISSUER'),
+    metricsToken: read.secret('METRICS_TOKEN'),
+    metricsPort: read.text('METRICS_PORT') === null ? null : read.integer('METRICS_PORT', 0, 0, 65_535),
     secretKey: read.secret('AGENTFLOW_SECRET_KEY'),
     oldSecretKeys: read.list('AGENTFLOW_SECRET_KEY_OLD', (entry) => (entry.length < minSecretLength ? null : entry), `a key of at least ${minSecretLength} characters`),
     workerConcurrency: read.integer('WORKER_CONCURRENCY', 100, 1, 1_000),

@@ -2,6 +2,7 @@
 import { demandVariables, type Config } from '../config.ts';
 import { currentHolder, holdFolder } from '../embedded/index.ts';
 import { withClient } from '../schema/connection.ts';
+import { Metrics } from '../metrics.ts';
 import { committedMigrations, demandCurrentSchema } from '../schema/history.ts';
 import { migrationsFolder } from '../schema/folders.ts';
 import { tryPort } from '../server/lifecycle.ts';
@@ -91,12 +92,12 @@ export async function readyWorker(): Promise<void> {
 }
 
 /** `isWorking`: the server counts as ready when the worker beside it has come up, too. */
-export async function startServerPart(context: Context, config: Config, database: OpenDatabase, isWorking?: () => boolean): Promise<Part & { url: string }> {
+export async function startServerPart(context: Context, config: Config, database: OpenDatabase, { isWorking, metrics }: { isWorking?: () => boolean; metrics?: Metrics } = {}): Promise<Part & { url: string }> {
   const [{ startServer }, { loadWorkflowTools }, { loadSourceTools }] = await loadServer();
   const expectedMigration = committedMigrations(migrationsFolder).at(-1)?.filename ?? null;
   const workflowTools = await loadWorkflowTools();
   const sourceTools = loadSourceTools(config);
-  const server = await startServer({ config, identityProvider: identityProvider(config), authenticatorUrl: database.authenticatorUrl!, workflowTools, sourceTools, expectedMigration, isWorking, log: context.log });
+  const server = await startServer({ config, identityProvider: identityProvider(config), authenticatorUrl: database.authenticatorUrl!, workflowTools, sourceTools, expectedMigration, isWorking, log: context.log, ...(metrics === undefined ? {} : { metrics }) });
   const close = async (): Promise<void> => {
     await server.close(graceMs);
     await sourceTools.close();
@@ -104,9 +105,9 @@ export async function startServerPart(context: Context, config: Config, database
   return { name: 'server', url: server.url, close };
 }
 
-export async function startWorkerPart(context: Context, config: Config, database: OpenDatabase): Promise<Part> {
+export async function startWorkerPart(context: Context, config: Config, database: OpenDatabase, metrics: Metrics = new Metrics()): Promise<Part> {
   const { startWorker } = await loadWorker();
-  const worker = await startWorker({ config, workerUrl: database.workerUrl!, log: context.log });
+  const worker = await startWorker({ config, workerUrl: database.workerUrl!, log: context.log, metrics });
   return { name: 'worker', close: () => worker.close(graceMs) };
 }
 

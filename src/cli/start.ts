@@ -2,6 +2,7 @@
 import { Command } from 'commander';
 import { providerVariables, type Config } from '../config.ts';
 import { hashApiKey } from '../keys.ts';
+import { Metrics } from '../metrics.ts';
 import { hasSampleCredentials, keepSampleCredentials, loadSamples, makeSampleCredentials, type SampleCredentials, type Samples } from '../schema/samples.ts';
 import { banner } from './banner.ts';
 import { action, type Context } from './context.ts';
@@ -30,11 +31,12 @@ async function start(service: Service, context: Context): Promise<void> {
   if (service.isStopping) return;
   const processes = await service.addGroup();
   let isWorking = false;
-  const serving = startServerPart(context, config, database, () => isWorking);
+  const metrics = new Metrics();
+  const serving = startServerPart(context, config, database, { isWorking: () => isWorking, metrics });
   const [server, samples] = await Promise.all([serving, loadData(config, database, fresh), serving.then((part) => processes.add(part))]);
   await announce(service, config, database, server.url, samples);
   if (service.isStopping) return;
-  await processes.add(await startWorkerPart(context, config, database));
+  await processes.add(await startWorkerPart(context, config, database, metrics));
   isWorking = true;
   if (service.isStopping) return;
   context.answer({ url: server.url, pid: process.pid, dataDir: config.dataDir, mockLlm: config.mockLlm }, banner(config, database, server.url, samples));

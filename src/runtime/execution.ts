@@ -69,7 +69,7 @@ export class Execution implements NodeSetting {
     this.world = world;
     this.#showBegunAfterMs = ready.showBegunAfterMs ?? showBegunAfterMs;
     this.clock = clockFrom(claim.nowMs);
-    this.#journal = new Journal(claim, world.store, () => this.stop('lost'));
+    this.#journal = new Journal(claim, world, () => this.stop('lost'));
     this.#seat = new WaitingSeat(world.room, this.plan.document.limits.maxSeconds);
     this.onSlotWait = new SlotHold({
       seat: this.#seat, held: () => this.#held.resolve('held'), giveBack: (ms) => this.postpone(ms),

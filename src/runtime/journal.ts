@@ -1,10 +1,13 @@
 /** What is written of one execution under its lease: the rows of its nodes, in order, and how it ended or was given back. */
 import type { ClaimedExecution, Ending, NodeRow } from '../store/rows.ts';
-import type { ExecutionStore } from './world.ts';
+import { isFlowRunId } from '../store/flow-run-id.ts';
+import type { WorkerMetrics } from './worker-metrics.ts';
+import type { ExecutionStore, ExecutionWorld } from './world.ts';
 
 export class Journal {
   readonly #claim: ClaimedExecution;
   readonly #store: ExecutionStore;
+  readonly #metrics: WorkerMetrics;
   readonly #onLost: () => void;
   #rows: NodeRow[] = [];
   #saving: Promise<void> = Promise.resolve();
@@ -14,9 +17,10 @@ export class Journal {
   mustSave = false;
 
   /** `onLost`: told when a write was refused because the lease is lost. */
-  constructor(claim: ClaimedExecution, store: ExecutionStore, onLost: () => void) {
+  constructor(claim: ClaimedExecution, { store, metrics }: Pick<ExecutionWorld, 'store' | 'metrics'>, onLost: () => void) {
     this.#claim = claim;
     this.#store = store;
+    this.#metrics = metrics;
     this.#onLost = onLost;
     this.#isBegun = claim.isBegun;
   }
@@ -27,6 +31,7 @@ export class Journal {
 
   add(...rows: NodeRow[]): void {
     this.#rows.push(...rows);
+    for (const { nodeType, status, completedMs, ...used } of rows) if (completedMs !== null && status !== 'skipped') this.#metrics.node(nodeType, status, used);
   }
 
   /** Writes what is known by now, and marks the execution as running when it `shows`. Rejects when that cannot be written; a lost lease is told instead. */
@@ -44,6 +49,7 @@ export class Journal {
   /** The last thing that is written. */
   finish(ending: Ending): Promise<boolean> {
     const rows = this.#taken();
+    this.#metrics.ended(isFlowRunId(this.#claim.executionId) ? 'flow' : 'workflow', ending.status);
     return this.#saving.then(() => this.#store.finish(this.#claim, rows, ending));
   }
 

@@ -1,5 +1,6 @@
 /** One worker process: its session, its job runner, and the executions that it drives. */
 import type pg from 'pg';
+import type { Metrics } from '../metrics.ts';
 import { nodeTypes } from '../nodes/index.ts';
 import { SecretBox } from '../secrets.ts';
 import { createSources, type Sources, type SourceSettings } from '../sources/index.ts';
@@ -23,6 +24,7 @@ import { PlanCache } from './plans.ts';
 import { PriceBook } from './prices.ts';
 import { underCaps } from './tenant-caps.ts';
 import { TenantSecrets } from './tenant-secrets.ts';
+import { workerMetrics } from './worker-metrics.ts';
 import { WaitingRoom } from './waiting-room.ts';
 import { Waker } from './waker.ts';
 import { superviseRunner, type SupervisedRunner } from './runner.ts';
@@ -82,7 +84,8 @@ export class Worker implements TaskRuntime {
   #orphanSearch: NodeJS.Timeout | null = null;
   #isStopping = false;
 
-  constructor(settings: WorkerSettings, workerUrl: string, log: WorkerLog) {
+  constructor(settings: WorkerSettings, workerUrl: string, log: WorkerLog, metrics: Metrics | null = null) {
+    const counted = workerMetrics(metrics, () => this.#driven().length);
     this.#settings = settings;
     this.#log = log;
     this.#pool = makePool(workerUrl, { max: storeConnections, name: 'agentflow engine', log });
@@ -97,7 +100,7 @@ export class Worker implements TaskRuntime {
       onLost: (ids) => this.#stop(ids, 'lost'),
       onChanged: (ids, processId) => this.#changed(ids, processId),
     });
-    this.#store = new EngineStore(this.#pool, () => this.#session.id, log);
+    this.#store = new EngineStore(this.#pool, () => this.#session.id, log, (lane, size) => counted.batch(lane, size));
     this.#flowStore = new FlowStore(this.#pool, () => this.#session.id, log);
     this.#permits = new PermitStore(this.#pool, log);
     this.#sourceStore = new SourceStore(this.#pool, log);
@@ -112,6 +115,7 @@ export class Worker implements TaskRuntime {
       nodeTypes: new Map(nodeTypes.map((type) => [type.type, type])),
       redact: (text) => secrets.redact(text),
       room: new WaitingRoom(settings.workerConcurrency),
+      metrics: counted,
       slots: new KindSlots(settings.workerLimits?.perNodeKind ?? {}),
     };
     this.#places = new Places(settings.workerLimits ?? { perTenant: null, perWorkflow: null }, settings.workerConcurrency);

@@ -6,6 +6,7 @@ import type { Sources } from '../sources/index.ts';
 import type { WorkerLog } from './log.ts';
 import type { KindSlots } from './kind-slots.ts';
 import type { PriceBook } from './prices.ts';
+import type { WorkerMetrics } from './worker-metrics.ts';
 import type { WaitingRoom } from './waiting-room.ts';
 
 /** What the driver of an execution writes and asks; of a flow execution it is another table's. */
@@ -25,6 +26,7 @@ export interface ExecutionWorld {
   /** For nodes with an effect. */
   slots: KindSlots;
   log: WorkerLog;
+  metrics: WorkerMetrics;
   /** Takes the values of secrets out of a text. */
   redact(text: string): string;
 }

@@ -22,6 +22,8 @@ export interface AppParts {
   face: FaceConfig;
   admission: Admission;
   health: Health;
+  /** Answers GET /metrics to who operates this. */
+  metrics: RequestHandler;
   /** Answers GET /artifacts/:id for a caller who is known. */
   artifact: RequestHandler;
   schemas: WorkflowTools['schemas'];
@@ -29,7 +31,7 @@ export interface AppParts {
   graphql: RequestHandler;
 }
 
-export function createApp({ log, face, admission, health, artifact, schemas, graphql }: AppParts): Express {
+export function createApp({ log, face, admission, health, metrics, artifact, schemas, graphql }: AppParts): Express {
   const app = express();
   app.disable('x-powered-by');
   app.disable('etag');
@@ -40,6 +42,7 @@ export function createApp({ log, face, admission, health, artifact, schemas, gra
   app.use(openScope);
   app.get('/healthz', apiPolicy, healthHandler);
   app.get('/readyz', apiPolicy, readinessHandler(health, log));
+  app.get('/metrics', apiPolicy, metrics);
   app.get('/schemas/:name', apiPolicy, schemaHandler(schemas));
   app.get('/', pagePolicy, startPage);
   app.get('/join', pagePolicy, joinPage);

@@ -10,8 +10,10 @@ import { AgentFlowError } from '../errors.ts';
 import { Admission } from './admission.ts';
 import { createApp } from './app.ts';
 import { artifactHandler } from './artifacts.ts';
+import { addProcessMetrics, Metrics } from '../metrics.ts';
 import { SecretBox } from '../secrets.ts';
 import { readConstraints } from '../store/constraints.ts';
+import { makeOperatingFigures } from '../store/operating-figures.ts';
 import { leadsThroughPooler, PooledClient } from '../store/pooled-client.ts';
 import { takeRequests } from '../store/request-buckets.ts';
 import { Callers } from './callers.ts';
@@ -22,6 +24,7 @@ import { ExecutionEvents } from './events.ts';
 import { Face, hideSuggestions } from './face.ts';
 import type { IdentityKeys } from './identity.ts';
 import { closeHttp, listen, undoAll, urlOf } from './lifecycle.ts';
+import { addDatabaseMetrics, addPoolMetrics, countRequests, metricsHandler } from './metrics.ts';
 import { plainRequests } from './plain-requests.ts';
 import { serverPreset, type Serving } from './preset.ts';
 import { RateLimits } from './rate-limits.ts';
@@ -39,7 +42,7 @@ export { hashApiKey } from './identity.ts';
 
 export interface ServerOptions {
   /** `secretKey` must be there, and `jwtSecret` where there is no identity provider. */
-  config: Pick<Config, 'host' | 'port' | 'jwtSecret' | 'secretKey' | 'environment'> & Partial<Pick<Config, 'oldSecretKeys' | 'face'>>;
+  config: Pick<Config, 'host' | 'port' | 'jwtSecret' | 'secretKey' | 'environment'> & Partial<Pick<Config, 'oldSecretKeys' | 'face' | 'metricsToken' | 'readReplicaUrl'>>;
   /** Login of agentflow_authenticator. */
   authenticatorUrl: string;
   log: Log;
@@ -52,6 +55,8 @@ export interface ServerOptions {
   identityProvider?: IdentityProvider | null;
   /** Has the worker of this process come up? Not given: there is none. */
   isWorking?: (() => boolean) | undefined;
+  /** What GET /metrics tells; the worker of the same process counts there, too. Not given: what the server counts alone. */
+  metrics?: Metrics;
 }
 
 export interface RunningServer {
@@ -100,13 +105,18 @@ async function open(options: ServerOptions, keys: IdentityKeys, opened: (() => P
   const limits = new RateLimits({ limits: { tenant: face.config.tenantRate, address: face.config.addressRate }, take: (asks) => takeRequests(pool, asks), log });
   const admission = new Admission({ face, limits, callers: new Callers(pool, keys), schema: () => api.now.schema });
   const readiness = createReadiness(pool, expectedMigration, options.isWorking);
+  const metrics = options.metrics ?? new Metrics();
+  addProcessMetrics(metrics);
+  addPoolMetrics(metrics, { primary: pool });
+  addDatabaseMetrics(metrics, makeOperatingFigures(pool));
   const app = createApp({
-    log, face: face.config, admission, health: readiness, artifact: artifactHandler(pool, statementTimeoutMs), schemas: workflowTools.schemas,
+    log, metrics: metricsHandler(metrics, config.metricsToken ?? null), face: face.config, admission, health: readiness, artifact: artifactHandler(pool, statementTimeoutMs), schemas: workflowTools.schemas,
     graphql: (request, response, next) => void api.now.router(request, response, next),
   });
   const isTrustedProxy = app.get('trust proxy fn') as IsTrustedProxy;
   const listener = plainRequests({ app, admission, api: () => api.now, requestSeconds: face.config.requestSeconds, hasOrigins: face.config.corsOrigins.length > 0, isTrustedProxy, log });
   const server = http.createServer({ requestTimeout: requestTimeoutMs, keepAliveTimeout: keepAliveMs }, listener);
+  countRequests(metrics, server);
   await listen(server, config.host, config.port);
   const webSockets = serveWebSockets({ server, graphql: api.first.graphql, admission, maskError: api.first.maskError, log, isTrustedProxy });
   let closing: Promise<void> | undefined;

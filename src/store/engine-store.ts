@@ -56,17 +56,18 @@ export class EngineStore {
   readonly #versions: Lane<string, WorkflowVersion | null>;
   readonly #sources: Lane<{ tenantId: string; name: string }, SourceRow | null>;
 
-  /** `workerId` is read at each statement: a worker that was taken for dead goes on under a new one. */
-  constructor(pool: pg.Pool, workerId: () => string, log: StoreLog) {
+  /** `onBatch`: told what goes into each statement of a lane. `workerId` is read at each statement: a worker that was taken for dead goes on under a new one. */
+  constructor(pool: pg.Pool, workerId: () => string, log: StoreLog, onBatch: (lane: string, size: number) => void = () => undefined) {
     this.#query = retryingQuery(pool, this.#closing.signal, log);
     this.#workerId = workerId;
     pool.on('connect', (client) => this.#ownSessions.add(sessionOf(client)));
     pool.on('remove', (client) => this.#ownSessions.delete(sessionOf(client)));
+    const told = (lane: string) => (size: number): void => onBatch(lane, size);
     const weight = (write: { bytes: number }): number => write.bytes;
-    this.#claims = new Lane({ maxItems, maxWeight: maxBytes, send: (ids) => this.#claim(workerId(), ids) });
-    this.#checkpoints = new Lane<NodeWrite, boolean>({ maxItems, maxWeight: maxBytes, weight, send: (writes) => this.#checkpoint(workerId(), writes) });
-    this.#finishes = new Lane<FinishWrite, boolean>({ maxItems, maxWeight: maxBytes, weight, send: (writes) => this.#finish(workerId(), writes) });
-    this.#releases = new Lane<ReleaseWrite, boolean>({ maxItems, maxWeight: maxBytes, weight, send: (writes) => this.#release(workerId(), writes) });
+    this.#claims = new Lane({ maxItems, maxWeight: maxBytes, onSend: told('claim'), send: (ids) => this.#claim(workerId(), ids) });
+    this.#checkpoints = new Lane<NodeWrite, boolean>({ maxItems, maxWeight: maxBytes, weight, onSend: told('checkpoint'), send: (writes) => this.#checkpoint(workerId(), writes) });
+    this.#finishes = new Lane<FinishWrite, boolean>({ maxItems, maxWeight: maxBytes, weight, onSend: told('finish'), send: (writes) => this.#finish(workerId(), writes) });
+    this.#releases = new Lane<ReleaseWrite, boolean>({ maxItems, maxWeight: maxBytes, weight, onSend: told('release'), send: (writes) => this.#release(workerId(), writes) });
     this.#versions = new Lane({ maxItems: 100, maxWeight: maxBytes, send: (ids) => this.#loadVersions(ids) });
     this.#sources = new Lane({ maxItems, maxWeight: maxBytes, send: (wanted) => this.#findSources(wanted) });
   }

@@ -10,6 +10,8 @@ export interface LaneOptions<Item, Result> {
   /** Sum of `weight` (bytes) that one statement may carry; a heavier single item goes alone. */
   maxWeight: number;
   weight?(item: Item): number;
+  /** Told how many items each statement carries. */
+  onSend?(count: number): void;
 }
 
 interface Waiting<Item, Result> {
@@ -61,6 +63,7 @@ export class Lane<Item, Result> {
 
   /** A statement that fails for good is sent again item by item, so that one bad item fails alone. */
   async #send(batch: Waiting<Item, Result>[]): Promise<void> {
+    this.#options.onSend?.(batch.length);
     try {
       const results = await this.#options.send(batch.map(({ item }) => item));
       batch.forEach(({ resolve }, index) => resolve(results[index]!));

@@ -1,4 +1,5 @@
 /** A worker in this process, on a test database. */
+import type { Metrics } from '../../src/metrics.ts';
 import { startWorker, type RunningWorker, type WorkerLog, type WorkerSettings } from '../../src/runtime/index.ts';
 import type { TestDatabase } from './database.ts';
 
@@ -17,8 +18,8 @@ export function keepingLog(): WorkerLog & { lines: LoggedLine[] } {
   return { lines, debug: () => undefined, info: () => undefined, warn: keep('warn'), error: keep('error') };
 }
 
-export async function startTestWorker(database: TestDatabase, settings: Partial<WorkerSettings>, log: WorkerLog = keepingLog()): Promise<RunningWorker> {
-  return startWorker({ config: { ...plainSettings, ...settings }, workerUrl: database.url('agentflow_worker'), log });
+export async function startTestWorker(database: TestDatabase, settings: Partial<WorkerSettings>, log: WorkerLog = keepingLog(), metrics?: Metrics): Promise<RunningWorker> {
+  return startWorker({ config: { ...plainSettings, ...settings }, workerUrl: database.url('agentflow_worker'), log, ...(metrics === undefined ? {} : { metrics }) });
 }
 
 export interface ExecutionRow {

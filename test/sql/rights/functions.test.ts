@@ -22,7 +22,7 @@ test("the platform's people may do the few things that a grant lets them do", as
 test('the login of the API may find out who signs in and count requests, and nothing else', async () => {
   expect(await executableBy('agentflow_authenticator')).toEqual([
     'app_private.begin_password_change', 'app_private.begin_sign_in', 'app_private.change_password', 'app_private.close_session', 'app_private.close_sessions', 'app_private.demand_session', 'app_private.find_access_link',
-    'app_private.identify_api_key', 'app_private.identify_session', 'app_private.note_refusal', 'app_private.open_provider_session', 'app_private.open_session', 'app_private.refresh_session', 'app_private.refuse_sign_in', 'app_private.rehash_api_key', 'app_private.schema_state',
+    'app_private.identify_api_key', 'app_private.identify_session', 'app_private.note_refusal', 'app_private.open_provider_session', 'app_private.open_session', 'app_private.operating_figures', 'app_private.refresh_session', 'app_private.refuse_sign_in', 'app_private.rehash_api_key', 'app_private.schema_state',
     'app_private.take_requests', 'app_private.use_access_link',
   ]);
 });

@@ -14,11 +14,12 @@ interface Room {
 /** The engine's pure helpers, which know nothing of a run. */
 const engineHelpers = ['types', 'json', 'template', 'expression', 'schema', 'pattern', 'keys', 'cost', 'document-schemas'].map((file) => `engine/${file}`);
 
-/** errors, keys and secrets import nothing of ours; everybody may import errors. */
+/** errors, keys, secrets and metrics import nothing of ours; everybody may import errors. */
 export const rooms: Readonly<Record<string, Room>> = {
   errors: { may: [] },
   keys: { may: [] },
   secrets: { may: [] },
+  metrics: { may: [] },
   extensions: { may: [] },
   config: { may: ['config-reader'] },
   'config-reader': { may: [] },
@@ -27,9 +28,9 @@ export const rooms: Readonly<Record<string, Room>> = {
   nodes: { may: ['extensions', ...engineHelpers] },
   sources: { may: [], mayTypes: ['engine/types'], outside: ['node:http', 'node:https', 'node:net', 'node:tls', 'node:dns', 'undici', 'ai', '@ai-sdk/'] },
   store: { may: [], mayTypes: ['engine/types'] },
-  runtime: { may: ['engine', 'nodes', 'sources', 'store', 'extensions', 'secrets'], mayTypes: ['config', 'log'] },
+  runtime: { may: ['engine', 'nodes', 'sources', 'store', 'extensions', 'secrets'], mayTypes: ['config', 'log', 'metrics'] },
   tasks: { may: ['runtime'] },
-  server: { may: ['config', 'keys', 'secrets', 'store', 'engine/validate'], mayTypes: ['engine/types', 'log'], outside: ['node:http', 'node:net'] },
+  server: { may: ['config', 'keys', 'metrics', 'secrets', 'store', 'engine/validate'], mayTypes: ['engine/types', 'log'], outside: ['node:http', 'node:net'] },
   schema: { may: [] },
   embedded: { may: [], outside: ['node:net'] },
   cli: { may: ['*'], outside: ['node:net'] },
