@@ -70,7 +70,7 @@ export class FlowStore {
   }
 
   async #claim(runIds: string[]): Promise<(ClaimedFlow | null)[]> {
-    const rows = await this.#query<ClaimRow>('select * from app_private.claim_flow_executions($1, $2)', [this.#workerId(), runIds], 'claim flows');
+    const rows = await this.#query<ClaimRow>('select * from app_private.claim_flows($1, $2)', [this.#workerId(), runIds], 'claim flows');
     const byId = new Map(rows.map((row) => [row.id, row]));
     return runIds.map((id) => {
       const row = byId.get(id);
