@@ -41,7 +41,6 @@ drop function if exists app_private.write_nodes(uuid, uuid[], json);
 
 --!include app_private/functions/fail_starts.sql
 --!include app_private/functions/flow_engine/claim_flows.sql
---!include app_private/functions/flow_engine/claim_flows.sql
 --!include app_private/functions/flow_engine/claim_flow_executions.sql
 --!include app_private/functions/flow_engine/write_tasks.sql
 --!include app_private/functions/flow_engine/checkpoint_flow_executions.sql
