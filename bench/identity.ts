@@ -2,18 +2,22 @@
 import { parseArgs } from 'node:util';
 import { auditCost } from './identity/audit.ts';
 import { bleed } from './identity/bleed.ts';
+import { auditedChanges } from './identity/changes.ts';
 import { keyLookups } from './identity/keys.ts';
 import { requestsByIdentity } from './identity/requests.ts';
 import { sealing } from './identity/sealing.ts';
+import { signInTimes } from './identity/timing.ts';
 import { withOwnCluster } from './support/own-cluster.ts';
 import { printJson, printTable, type TableRow } from './support/table.ts';
 
-export const usage = `npm run bench -- identity [audit|keys|requests|bleed|sealing ...] [--long] [--json]
+export const usage = `npm run bench -- identity [audit|keys|requests|bleed|sealing|timing|changes ...] [--long] [--json]
   audit     writes with the audit log and without: single rows and a thousand at a time, by one client and by sixteen
   keys      looking up an API key among many (--long: a million)
   requests  requests over HTTP by a token, by a key, and by nobody
   bleed     many clients of many tenants over five connections: rows that are not theirs (--long: 200 clients, 200,000 requests; --pgbouncer PROGRAM: again through it, in transaction mode)
   sealing   sealing and checking the audit chain (--long: 100,000 rows), and which row a changed byte is found in
+  timing    sign-ins that are refused, for accounts that there are and that there are not: do their times differ? (--long: 100 of each)
+  changes   changes of one tenant with rollbacks, refusals and killed connections: does the audit log lead to the rows as they are? (--long: 10,000)
 None named: all of them.`;
 
 export async function run(args: string[]): Promise<void> {
@@ -27,6 +31,8 @@ export async function run(args: string[]): Promise<void> {
       requests: () => requestsByIdentity(cluster, long ? { rounds: 5, seconds: 5 } : { rounds: 3, seconds: 2 }),
       bleed: () => bleed(cluster, { ...(long ? { clients: 200, tenants: 50, requests: 200_000 } : { clients: 40, tenants: 10, requests: 5_000 }), pgbouncer: pgbouncer ?? null }),
       sealing: () => sealing(cluster, long ? 100_000 : 10_000),
+      changes: () => auditedChanges(cluster, long ? 10_000 : 1_000),
+      timing: () => signInTimes(cluster, long ? 100 : 20),
     };
     for (const name of positionals.length > 0 ? positionals : Object.keys(parts)) {
       const part = parts[name];
