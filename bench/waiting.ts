@@ -62,7 +62,7 @@ async function startMany(database: TestDatabase, spec: object, count: number): P
   const { id } = await insertWorkflow(database.owner, spec);
   for (let left = count; left > 0; left -= 1_000) {
     await database.asRole('agentflow_user', acting, (client) => client.query(
-      `select count(*) from app_public.execute_workflows(array(select row($1, jsonb_build_object('user_input', i), null)::app_public.workflow_start from generate_series(1, $2) as i))`,
+      `select count(*) from app_public.execute_workflows(array(select row($1, jsonb_build_object('user_input', i), null, null)::app_public.workflow_start from generate_series(1, $2) as i))`,
       [id, Math.min(left, 1_000)]), { commit: true });
   }
   return id;

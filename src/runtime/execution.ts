@@ -3,8 +3,7 @@
  * Nodes without effect cost no round trip: they are deterministic, and are written with the next checkpoint. What a node with an effect did is
  * durable before anything with an effect that depends on it starts.
  */
-import { initialRun, outcomeOf, restoreRun, step } from '../engine/index.ts';
-import type { NodeEnd } from '../engine/index.ts';
+import { initialRun, outcomeOf, restoreRun, step, type NodeEnd } from '../engine/index.ts';
 import type { Json, Plan, QueueSpec, RunCommand, RunEvent, RunState } from '../engine/types.ts';
 import { AgentFlowError } from '../errors.ts';
 import type { ClaimedExecution, StoredNode } from '../store/rows.ts';
@@ -87,7 +86,7 @@ export class Execution implements NodeSetting {
     return this.#abort.signal;
   }
 
-  /** Resolves when it no longer needs the job that drives it: it waits in memory, and goes on by itself. */
+  /** Resolves when it no longer needs the job that drives it: it waits in memory and goes on by itself, or its end is being written. */
   get held(): Promise<'held'> {
     return this.#held.promise;
   }
@@ -275,8 +274,9 @@ export class Execution implements NodeSetting {
   }
 
   #finish(command: Extract<RunCommand, { type: 'finish' }>): void {
-    const ending = endingOf(this.#state, command, Object.fromEntries(this.#seconds));
-    this.#end(this.#journal.finish(ending));
+    const written = this.#journal.finish(endingOf(this.#state, command, Object.fromEntries(this.#seconds)));
+    this.#end(written);
+    if (this.world.endings.begin(written)) this.#held.resolve('held');
   }
 
   /** `atMs`: when to go on, by the database's clock; null: when an event wakes it. */

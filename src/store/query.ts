@@ -10,7 +10,7 @@ export type Query = <Row extends pg.QueryResultRow>(text: string, values: unknow
 export function retryingQuery(pool: pg.Pool, closing: AbortSignal, log: StoreLog): Query {
   return async <Row extends pg.QueryResultRow>(text: string, values: unknown[], name?: string) => {
     const result = await withRetries(
-      () => withFreshPlans(pool, (client) => client.query<Row>({ text, values, ...(name === undefined ? {} : { name }) })),
+      () => withFreshPlans(pool, rowsIn(values), (client) => client.query<Row>({ text, values, ...(name === undefined ? {} : { name }) })),
       closing,
       (error, attempt) => log.warn({ error: error.message, attempt }, 'the database does not answer; trying again'),
     );
@@ -18,18 +18,31 @@ export function retryingQuery(pool: pg.Pool, closing: AbortSignal, log: StoreLog
   };
 }
 
-const uses = new WeakMap<pg.PoolClient, number>();
+/** What a session has been asked for: rows in all, rows when its plans were made last, the most rows at a time. */
+interface Use { rows: number; plannedAt: number; largest: number }
+
+const uses = new WeakMap<pg.PoolClient, Use>();
 
 /**
  * A session keeps its plans, those of foreign keys too, until statistics are made anew; plans that were made while a table was nearly empty
- * read all of it once it has grown. So they are made again after 2, 4, 8, 16 ... uses of a session.
+ * read all of it, or all that a tenant has in it, once it has grown. So they are made again whenever a session has been asked for twice as
+ * many rows as when they were made, and when it is asked for far more at a time than ever: then a quiet time is over.
  */
-async function withFreshPlans<T>(pool: pg.Pool, use: (client: pg.PoolClient) => Promise<T>): Promise<T> {
+function wantsFreshPlans(use: Use, rows: number): boolean {
+  const isFirst = use.rows === 0;
+  use.rows += rows;
+  const isOutdated = use.rows >= 2 * use.plannedAt || rows > 4 * use.largest;
+  if (isOutdated) use.plannedAt = use.rows;
+  use.largest = Math.max(use.largest, rows);
+  return isOutdated && !isFirst;
+}
+
+async function withFreshPlans<T>(pool: pg.Pool, rows: number, use: (client: pg.PoolClient) => Promise<T>): Promise<T> {
   const client = await pool.connect();
-  const count = (uses.get(client) ?? 0) + 1;
-  uses.set(client, count);
+  const known = uses.get(client) ?? { rows: 0, plannedAt: 0, largest: 0 };
+  uses.set(client, known);
   try {
-    if (count > 1 && (count & (count - 1)) === 0) await client.query('discard plans');
+    if (wantsFreshPlans(known, rows)) await client.query('discard plans');
     const result = await use(client);
     client.release();
     return result;
@@ -38,4 +51,9 @@ async function withFreshPlans<T>(pool: pg.Pool, use: (client: pg.PoolClient) => 
     client.release(!('severity' in (error as object)));
     throw error;
   }
+}
+
+/** The longest of its lists. */
+function rowsIn(values: readonly unknown[]): number {
+  return values.reduce<number>((most, value) => Math.max(most, Array.isArray(value) ? value.length : 0), 1);
 }
