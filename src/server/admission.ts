@@ -13,6 +13,8 @@ export interface AdmissionParts {
   face: Face;
   limits: RateLimits;
   callers: Callers;
+  /** Nobody begins from memory: what is read next need not come from the database that would confirm him. */
+  confirmsFirst: boolean;
   /** As it is now. */
   schema(): GraphQLSchema;
 }
@@ -34,7 +36,7 @@ export class Admission {
   /** As `identify`, for a query: who called a moment ago with these credentials may begin, and is confirmed later (see callers.ts). */
   async begin(credentials: Credentials, scope: RequestScope): Promise<void> {
     scope.identity = await this.#counted(async () => {
-      const recalled = await this.#parts.callers.recall(credentials);
+      const recalled = this.#parts.confirmsFirst ? undefined : await this.#parts.callers.recall(credentials);
       if (recalled === undefined) return await this.#parts.callers.identify(credentials);
       scope.unconfirmed = { condition: sessionCondition(recalled), identify: () => this.identify(credentials, scope.ip) };
       return recalled;
@@ -69,6 +71,7 @@ export class Admission {
   /** Everything that is asked of an operation before it is planned. Throws RATE_LIMITED, LIMIT_EXCEEDED, DOCUMENT_NOT_TRUSTED, UNAUTHENTICATED. */
   async admit(operation: Operation, scope: RequestScope): Promise<void> {
     if (mayChange(operation)) await confirm(scope);
+    else scope.onlyReads = true;
     let cost = 0;
     try {
       cost = this.face.admit(this.#parts.schema(), operation, scope);

@@ -14,6 +14,7 @@ import { addProcessMetrics, Metrics } from '../metrics.ts';
 import { SecretBox } from '../secrets.ts';
 import { readConstraints } from '../store/constraints.ts';
 import { makeOperatingFigures } from '../store/operating-figures.ts';
+import { makeWithCallerClient } from '../store/caller-transactions.ts';
 import { leadsThroughPooler, PooledClient } from '../store/pooled-client.ts';
 import { takeRequests } from '../store/request-buckets.ts';
 import { Callers } from './callers.ts';
@@ -27,6 +28,7 @@ import { closeHttp, listen, undoAll, urlOf } from './lifecycle.ts';
 import { addDatabaseMetrics, addPoolMetrics, countRequests, metricsHandler } from './metrics.ts';
 import { plainRequests } from './plain-requests.ts';
 import { serverPreset, type Serving } from './preset.ts';
+import { readingReplica } from './read-replica.ts';
 import { RateLimits } from './rate-limits.ts';
 import { createReadiness } from './readiness.ts';
 import { createRefusals } from './refusals.ts';
@@ -99,15 +101,19 @@ async function open(options: ServerOptions, keys: IdentityKeys, opened: (() => P
   const services = { signIn, secretKey: keys.secretKey, executionEvents, workflowTools, secretBox, sourceTools: options.sourceTools ?? null, statementTimeoutMs };
   const face = faceOf(config.face ?? openFace);
   const isDevelopment = config.environment === 'development' && !face.config.isClosed;
-  const build = (): Promise<Api> => buildApi(pool, { services, face, isDevelopment }, log, opened);
+  const replica = config.readReplicaUrl ? openPool(config.readReplicaUrl, log) : null;
+  if (replica !== null) opened.push(() => replica.end());
+  const primary = makeWithCallerClient(pool);
+  const withClient = replica === null ? primary : readingReplica(primary, replica, log);
+  const build = (): Promise<Api> => buildApi(pool, { services, face, isDevelopment, withClient }, log, opened);
   const [first] = await Promise.all([build(), executionEvents.start()]);
   const api = reloading(first, build, executionEvents, log);
   const limits = new RateLimits({ limits: { tenant: face.config.tenantRate, address: face.config.addressRate }, take: (asks) => takeRequests(pool, asks), log });
-  const admission = new Admission({ face, limits, callers: new Callers(pool, keys), schema: () => api.now.schema });
+  const admission = new Admission({ face, limits, callers: new Callers(pool, keys), confirmsFirst: replica !== null, schema: () => api.now.schema });
   const readiness = createReadiness(pool, expectedMigration, options.isWorking);
   const metrics = options.metrics ?? new Metrics();
   addProcessMetrics(metrics);
-  addPoolMetrics(metrics, { primary: pool });
+  addPoolMetrics(metrics, { primary: pool, ...(replica === null ? {} : { replica }) });
   addDatabaseMetrics(metrics, makeOperatingFigures(pool));
   const app = createApp({
     log, metrics: metricsHandler(metrics, config.metricsToken ?? null), face: face.config, admission, health: readiness, artifact: artifactHandler(pool, statementTimeoutMs), schemas: workflowTools.schemas,

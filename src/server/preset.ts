@@ -41,7 +41,8 @@ import { UpdatesPlugin } from './plugins/updates.ts';
 import { ValidationPlugin } from './plugins/validation.ts';
 
 /** The part that decides the schema; it needs a database, and nothing of a server. */
-export function schemaPreset(pool: Pool): GraphileConfig.Preset {
+/** `withClient`: where its statements go, unless that is the pool. */
+export function schemaPreset(pool: Pool, withClient: WithCallerClient = makeWithCallerClient(pool)): GraphileConfig.Preset {
   return {
     extends: [PostGraphileAmberPreset, PgSimplifyInflectionPreset, PostGraphileConnectionFilterPreset],
     plugins: [
@@ -57,7 +58,7 @@ export function schemaPreset(pool: Pool): GraphileConfig.Preset {
       // Filters over whole child tables: no index serves them.
       'PgConnectionArgFilterBackwardRelationsPlugin', 'PgConnectionArgFilterComputedAttributesPlugin',
     ],
-    pgServices: [serviceOf(pool)],
+    pgServices: [serviceOf(pool, withClient)],
     // An argument without a default must be given.
     gather: { pgStrictFunctions: true },
     // Warnings would repeat on the console, beside the log, what clients send.
@@ -66,9 +67,9 @@ export function schemaPreset(pool: Pool): GraphileConfig.Preset {
 }
 
 /** PostGraphile's own service, but for how it opens transactions. */
-function serviceOf(pool: Pool): GraphileConfig.PgServiceConfiguration {
+function serviceOf(pool: Pool, withClient: WithCallerClient): GraphileConfig.PgServiceConfiguration {
   const service = makePgService({ pool, schemas: ['app_public'], pubsub: false, pgSettingsForIntrospection: { role: 'agentflow_user' } });
-  return { ...service, adaptor: { ...service.adaptor, createWithPgClient: () => inTime(makeWithCallerClient(pool)) as never } };
+  return { ...service, adaptor: { ...service.adaptor, createWithPgClient: () => inTime(withClient) as never } };
 }
 
 function inTime(withClient: WithCallerClient): WithCallerClient {
@@ -81,11 +82,12 @@ export interface Serving {
   maskError: (error: GraphQLError) => GraphQLError;
   /** Lets answers carry the SQL that made them. */
   isDevelopment: boolean;
+  withClient: WithCallerClient;
 }
 
-export function serverPreset(pool: Pool, { services, face, maskError, isDevelopment }: Serving): GraphileConfig.Preset {
+export function serverPreset(pool: Pool, { services, face, maskError, isDevelopment, withClient }: Serving): GraphileConfig.Preset {
   return {
-    extends: [schemaPreset(pool)],
+    extends: [schemaPreset(pool, withClient)],
     plugins: [InputPlacesPlugin, servingPlugin(face), TextAnswersPlugin, ConfirmationPlugin],
     grafast: { context: () => contextOf(services), explain: isDevelopment },
     grafserv: {

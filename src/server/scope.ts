@@ -11,6 +11,8 @@ export interface RequestScope extends Origin {
   identity: Identity;
   /** When the request must have been answered, by `performance.now()`; not given: it need not be. */
   deadline?: number;
+  /** It is a query: what it reads may come from a replica. */
+  onlyReads?: boolean;
   /** Of an identity that is from memory: what the database has to agree to, and how to look it up. */
   unconfirmed?: { condition: Condition; identify(): Promise<Identity> };
 }

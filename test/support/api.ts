@@ -53,13 +53,13 @@ export function useApi(sourceTools?: SourceTools): TestApi {
 }
 
 /** `before`: statements that the owner runs before the server looks at the schema. `face`: what of it is not open. */
-export async function startApi({ before, sourceTools, face }: { before?: string; sourceTools?: SourceTools; face?: Partial<FaceConfig> } = {}): Promise<TestApi> {
+export async function startApi({ before, sourceTools, face, readReplicaUrl }: { before?: string; sourceTools?: SourceTools; face?: Partial<FaceConfig>; readReplicaUrl?: (db: TestDatabase) => string } = {}): Promise<TestApi> {
   const db = await createTestDatabase({ samples: true });
   if (before !== undefined) await db.owner.query(before);
   const lines: string[] = [];
   const log = pino({ level: 'debug', base: null }, { write: (line: string) => void lines.push(line) });
   const server = await startServer({
-    config: { host: '127.0.0.1', port: 0, jwtSecret: db.jwtSecret, secretKey: db.secretKey, environment: 'test', face: { ...openFace, ...face } },
+    config: { host: '127.0.0.1', port: 0, jwtSecret: db.jwtSecret, secretKey: db.secretKey, environment: 'test', face: { ...openFace, ...face }, readReplicaUrl: readReplicaUrl?.(db) ?? null },
     authenticatorUrl: db.url('agentflow_authenticator'),
     workflowTools: await loadWorkflowTools(),
     ...(sourceTools === undefined ? {} : { sourceTools }),
