@@ -53,7 +53,7 @@ async function newWorkflow(): Promise<TestWorkflow> {
   const { rows: [made] } = await database.owner.query<{ tenantId: string; userId: string }>(
     `with tenant as (insert into tenants (slug, name) values ('quiet', 'Quiet') returning id)
      insert into users (tenant_id, email, name, password_hash, role) select id, 'quiet@example.com', 'Quiet', 'x', 'admin' from tenant returning tenant_id as "tenantId", id as "userId"`);
-  return insertWorkflow(database.owner, { nodes: [{ id: 'input', type: 'input' }], edges: [], queues: [], sources: [], start_node: 'input' }, made!);
+  return insertWorkflow(database.owner, { nodes: [{ id: 'input', type: 'input' }], edges: [], queues: [], sources: [], start_node: 'input' }, made);
 }
 
 /** As most executions are written: claimed and ended. */
