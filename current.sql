@@ -75,3 +75,6 @@ drop function if exists app_private.write_nodes(uuid, uuid[], json);
 --!include app_private/functions/identity/open_session.sql
 --!include app_private/functions/tenants/create_tenant.sql
 --!include app_private/functions/server/operating_figures.sql
+--!include app_private/functions/audit/redact_hashes.sql
+--!include app_private/functions/audit/redact_row.sql
+--!include app_private/functions/audit/audit_rows.sql
