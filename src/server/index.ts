@@ -35,6 +35,7 @@ import { createRefusals } from './refusals.ts';
 import type { IdentityProvider } from './provider-tokens.ts';
 import { SignIn } from './sign-in.ts';
 import type { SourceTools } from './source-tools.ts';
+import { inTurns } from './tenant-turns.ts';
 import { readTrustedDocuments, TrustedDocuments } from './trusted-documents.ts';
 import { VerifiedTokens } from './verified-tokens.ts';
 import { serveWebSockets } from './websocket.ts';
@@ -71,6 +72,8 @@ export interface RunningServer {
 const statementTimeoutMs = 30_000;
 const connectTimeoutMs = 5_000;
 const poolSize = 20;
+/** Connections that one tenant may hold. */
+const maxOfTenant = 15;
 const requestTimeoutMs = 60_000;
 /** Longer than the minute that proxies keep a connection: who closes first must be they, or a request may meet a closed one. */
 const keepAliveMs = 65_000;
@@ -104,7 +107,7 @@ async function open(options: ServerOptions, keys: IdentityKeys, opened: (() => P
   const replica = config.readReplicaUrl ? openPool(config.readReplicaUrl, log) : null;
   if (replica !== null) opened.push(() => replica.end());
   const primary = makeWithCallerClient(pool);
-  const withClient = replica === null ? primary : readingReplica(primary, replica, log);
+  const withClient = inTurns(replica === null ? primary : readingReplica(primary, replica, log), { most: maxOfTenant, patienceMs: connectTimeoutMs });
   const build = (): Promise<Api> => buildApi(pool, { services, face, isDevelopment, withClient }, log, opened);
   const [first] = await Promise.all([build(), executionEvents.start()]);
   const api = reloading(first, build, executionEvents, log);

@@ -1,4 +1,4 @@
-/** Fifty secrets in all the places where AgentFlow takes secrets, and services that repeat them: none is found afterwards in the database, the logs, the API or the doctor's words. */
+/** Fifty secrets in all the places where AgentFlow takes secrets, and services that repeat them: none is found afterwards in the database, the logs, the API, the metrics or the doctor's words. */
 import { spawnSync } from 'node:child_process';
 import { randomBytes } from 'node:crypto';
 import pg from 'pg';
@@ -119,11 +119,13 @@ test('none of them is anywhere', async () => {
 
   const places: Record<string, string> = {
     'the database': await dump(), 'the log of the server': JSON.stringify(api.logged()), 'the log of the worker': JSON.stringify(workerLog.lines), 'answers of the API': answers.join('\n'), 'the doctor': `${doctor.stdout}${doctor.stderr}`,
+    'the metrics': await (await fetch(`${api.url}/metrics`)).text(),
   };
+  expect(places['the metrics']).toContain('agentflow_http_requests_total');
   expect(places['the doctor']).toContain('findings');
   expect(places['the database']).toContain('[redacted]');
   const hits = [...secrets].flatMap(([where, value]) => Object.entries(places).flatMap(([place, text]) => shapes(value).filter((shape) => shape.length >= 8 && text.includes(shape)).map(() => `${where} is in ${place}`)));
-  report('planted secrets, searched in five places', secrets.size * Object.keys(places).length, hits);
+  report('planted secrets, searched in six places', secrets.size * Object.keys(places).length, hits);
   expect(secrets.size).toBeGreaterThanOrEqual(50);
   expect(hits).toEqual([]);
   await withClient(new URL('/postgres', dbUrl).href, async (client) => {
