@@ -127,7 +127,7 @@ async function open(options: ServerOptions, keys: IdentityKeys, opened: (() => P
   const server = http.createServer({ requestTimeout: requestTimeoutMs, keepAliveTimeout: keepAliveMs }, listener);
   countRequests(metrics, server);
   await listen(server, config.host, config.port);
-  const webSockets = serveWebSockets({ server, graphql: api.first.graphql, admission, maskError: api.first.maskError, log, isTrustedProxy });
+  const webSockets = serveWebSockets({ server, api: () => api.now, admission, log, isTrustedProxy });
   let closing: Promise<void> | undefined;
   const close = async (graceMs: number): Promise<void> => {
     readiness.stopServing();
@@ -172,8 +172,8 @@ async function buildApi(pool: pg.Pool, serving: Omit<Serving, 'maskError'>, log:
 }
 
 /** Builds the API anew when the DBA's tools say that the schema has changed. One that cannot be built leaves the old one in its place. */
-function reloading(first: Api, build: () => Promise<Api>, events: ExecutionEvents, log: Log): { first: Api; now: Api } {
-  const api = { first, now: first };
+function reloading(first: Api, build: () => Promise<Api>, events: ExecutionEvents, log: Log): { now: Api } {
+  const api = { now: first };
   let timer: NodeJS.Timeout | undefined;
   const reload = async (): Promise<void> => {
     try {

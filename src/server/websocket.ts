@@ -49,9 +49,9 @@ type Extra = SocketExtra & { connection?: Connection };
 
 export interface WebSocketParts {
   server: Server;
-  graphql: GrafservBase;
+  /** As it is now: operations that begin later than a change of the schema see it, those under way go on as they began. */
+  api(): { graphql: GrafservBase; maskError(error: GraphQLError): GraphQLError };
   admission: Admission;
-  maskError(error: GraphQLError): GraphQLError;
   log: Log;
   isTrustedProxy: IsTrustedProxy;
 }
@@ -62,10 +62,17 @@ export interface WebSockets {
 }
 
 export function serveWebSockets(parts: WebSocketParts): WebSockets {
-  const { server, graphql, admission, maskError, log } = parts;
+  const { server, api, admission, log } = parts;
   const sockets = new WebSocketServer({ noServer: true, maxPayload: maxBodyBytes });
   const connections = new Map<WebSocket, Connection>();
-  const base = makeGraphQLWSConfig(graphql);
+  const configs = new WeakMap<GrafservBase, ReturnType<typeof makeGraphQLWSConfig>>();
+  const configNow = (): ReturnType<typeof makeGraphQLWSConfig> => {
+    const { graphql } = api();
+    const config = configs.get(graphql) ?? makeGraphQLWSConfig(graphql);
+    configs.set(graphql, config);
+    return config;
+  };
+  const maskError = (error: GraphQLError): GraphQLError => api().maskError(error);
   const connectionOf = ({ connection }: Extra): Connection => {
     if (!connection) throw new Error('The connection has not been acknowledged');
     return connection;
@@ -74,7 +81,8 @@ export function serveWebSockets(parts: WebSocketParts): WebSockets {
   const [strangers, tenants] = [new Crowd(maxOfAddress), new Crowd(maxOfTenant)];
   const places = new WeakMap<IncomingMessage, Place>();
   const stopSpeaking = speakGraphql<Pick<Extra, 'connection'>>({
-    ...base as object,
+    // They take all that they need from what onSubscribe has made.
+    ...configNow() as object,
     connectionInitWaitTimeout: connectionInitWaitMs,
     async onConnect(context) {
       const { socket, request } = context.extra;
@@ -103,7 +111,7 @@ export function serveWebSockets(parts: WebSocketParts): WebSockets {
         } catch (error) {
           return masked(error);
         }
-        const prepared = await base.onSubscribe!(context, id, payload);
+        const prepared = await configNow().onSubscribe!(context, id, payload);
         return Array.isArray(prepared) ? prepared.map((error) => maskError(error as GraphQLError)) : prepared;
       });
     },
@@ -112,10 +120,10 @@ export function serveWebSockets(parts: WebSocketParts): WebSockets {
       await recheckUnlessFresh(connection, parts);
       // What was read for an identity that has ended meanwhile stays here: the socket is closing.
       if (connection.socket.readyState !== connection.socket.OPEN) return { data: null };
-      return runInScope(connection.scope, () => base.onNext!(context as never, id, payload, args, result));
+      return runInScope(connection.scope, () => configNow().onNext!(context as never, id, payload, args, result));
     },
     // What onSubscribe answered is masked already; masking is idempotent.
-    onError: (context, id, payload, errors) => runInScope(connectionOf(context.extra).scope, () => base.onError!(context as never, id, payload, errors)),
+    onError: (context, id, payload, errors) => runInScope(connectionOf(context.extra).scope, () => configNow().onError!(context as never, id, payload, errors)),
   }, sockets, log);
   const upgrade = (request: IncomingMessage, socket: Duplex, head: Buffer): void => {
     // Who hangs up meanwhile is no fault; without a listener it would end the process.
