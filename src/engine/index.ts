@@ -4,6 +4,7 @@ export { dollars, roundedDollars, tokenCostUnits, unitsPerDollar, type Price } f
 export { diagramOf, dotOf, type NodePicture, type NodePictures } from './explain.ts';
 export { finalState, metricsOf, type Metrics, type Times } from './metrics.ts';
 export { flowContext, flowPlan, flowState, taskOutputKey, type FlowPlanOptions } from './flow.ts';
+export { jsonCopy } from './json.ts';
 export { normalise } from './normalise.ts';
 export { outcomeOf, type NodeEnd, type Settled } from './outcome.ts';
 export { parseDocument } from './parse.ts';

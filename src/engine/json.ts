@@ -16,6 +16,15 @@ export function setOwn(object: JsonObject, key: string, value: Json): void {
   else object[key] = value;
 }
 
+/** All of it anew, so that whoever is given it may change it. As structuredClone, for JSON alone, at a tenth of its price. */
+export function jsonCopy<Value extends Json>(value: Value): Value {
+  if (Array.isArray(value)) return value.map((entry: Json) => jsonCopy(entry)) as Json as Value;
+  if (!isObject(value)) return value;
+  const copy: JsonObject = {};
+  for (const key of Object.keys(value)) setOwn(copy, key, jsonCopy(value[key]!));
+  return copy as Json as Value;
+}
+
 /** A value as text: strings as they are, everything else as compact JSON. */
 export function asText(value: Json): string {
   return typeof value === 'string' ? value : JSON.stringify(value);

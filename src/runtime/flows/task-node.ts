@@ -1,5 +1,5 @@
 /** Runs one task of a flow as what it is to the engine: a node. */
-import { flowContext } from '../../engine/index.ts';
+import { flowContext, jsonCopy } from '../../engine/index.ts';
 import { fillValue } from '../../engine/template.ts';
 import type { Json, NodeContext, NodeResult, NodeType } from '../../engine/types.ts';
 import { AgentFlowError, NodeError } from '../../errors.ts';
@@ -26,7 +26,7 @@ async function runTask(run: FlowRun, node: NodeContext): Promise<NodeResult> {
   run.notes.begins(name, context);
   try {
     const tools = toolsFor({ run, node, context, idempotencyKey: `${run.claim.tenantId}:${run.claim.flowExecutionId}:${name}` });
-    return { kind: 'done', output: dataOf(name, await task.run(structuredClone(context), task.isScripted ? { ...tools, config: run.scriptOf(name) } : tools)) };
+    return { kind: 'done', output: dataOf(name, await task.run(jsonCopy(context), task.isScripted ? { ...tools, config: run.scriptOf(name) } : tools)) };
   } catch (thrown) {
     if (thrown instanceof TaskWaits) return thrown.wait;
     if (!node.signal.aborted) run.notes.fails(name, thrown);
