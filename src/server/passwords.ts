@@ -1,25 +1,32 @@
-/** Rules for new passwords, and their hashes. bcrypt works in threads of its own, off the event loop. */
+/** Rules for new passwords, and their hashes. bcrypt works in threads of its own, off the event loop, and on half of the processors at most. */
+import os from 'node:os';
 import bcrypt from 'bcrypt';
 import { AgentFlowError } from '../errors.ts';
+import { AtMost } from './at-most.ts';
 
 const cost = 12;
 export const minPasswordLength = 10;
 /** bcrypt looks at no more. */
 const maxPasswordBytes = 72;
+/** Of passwords that wait to be looked at: half a minute's worth, where there are two processors. */
+const maxWaiting = 100;
+/** Whoever sends a hundred passwords at once must not keep other requests from the processors for seconds. */
+const lanes = new AtMost(Math.max(1, Math.floor(os.availableParallelism() / 2)), maxWaiting, () =>
+  new AgentFlowError('RATE_LIMITED', 'Too many passwords are being checked.', { details: { retryAfter: 5, limit: 'passwords' } }));
 /** A part of one's own name or address this long makes a password easy to guess. */
 const minOwnWord = 4;
 
 /** Compared with when there is no such account, so that it costs the same. The hash of a random text, at the cost of real ones. */
 const hashOfNobody = '$2b$12$L7ZCHQDqHleaz0NJ6YCOkOJNKX5n06d05WOvxI9py2sHz4jD2uVsC';
 
-/** Takes the same time whether there is a hash or not, and whatever the password is. */
+/** Takes the same time whether there is a hash or not, and whatever the password is. Throws RATE_LIMITED when too many wait. */
 export async function isPassword(password: string, hash: string | null): Promise<boolean> {
   const isPossible = Buffer.byteLength(password) <= maxPasswordBytes && !password.includes('\0');
-  const matches = await bcrypt.compare(isPossible ? password : '', hash ?? hashOfNobody);
+  const matches = await lanes.run(() => bcrypt.compare(isPossible ? password : '', hash ?? hashOfNobody));
   return matches && isPossible && hash !== null;
 }
 
-/** The hash of a new password. Throws INVALID_VALUE with every rule that it breaks. `own`: name and address of its owner. */
+/** The hash of a new password. Throws INVALID_VALUE with every rule that it breaks, or RATE_LIMITED. `own`: name and address of its owner. */
 export async function hashNewPassword(password: string, own: readonly string[]): Promise<string> {
   const problems = await passwordProblems(password, own);
   if (problems.length > 0) {
@@ -28,7 +35,7 @@ export async function hashNewPassword(password: string, own: readonly string[]):
       details: { field: 'password', problems: problems.map((message) => ({ message })) },
     });
   }
-  return await bcrypt.hash(password, cost);
+  return await lanes.run(() => bcrypt.hash(password, cost));
 }
 
 export async function passwordProblems(password: string, own: readonly string[]): Promise<string[]> {
