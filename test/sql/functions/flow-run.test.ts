@@ -7,7 +7,7 @@ import { flowRunId } from '../../../src/store/flow-run-id.ts';
 import type { LeaseRef } from '../../../src/store/rows.ts';
 import { useTestDatabase } from '../../support/database.ts';
 import { plantTenant, type PlantedTenant } from '../support/plant.ts';
-import { as, claimsOf } from './acting.ts';
+import { as, claimsOf, refusal } from './acting.ts';
 
 let pool: pg.Pool;
 afterAll(() => pool.end()); // before the database goes
@@ -127,4 +127,17 @@ test('a worker of the version before goes on beside newer ones: its calls mean w
   const end = JSON.stringify([{ execution_id: runId, attempt: 2, status: 'COMPLETED', output_data: {}, total_tasks_executed: 1 }]);
   expect((await pool.query('select app_private.finish_flow_executions($1, $2, $3) as lost', [worker, end, '[]'])).rows).toEqual([{ lost: [] }]);
   expect(await kept(id)).toMatchObject({ status: 'COMPLETED', is_over: true, leases: 0 });
+});
+
+test('a bulk start counts with all of its executions: what is beyond the quota is refused as a whole', async () => {
+  const countOf = async (): Promise<number> => (await db.owner.query<{ count: number }>('select count(*)::int as count from flow_executions where tenant_id = $1', [ours.id])).rows[0]!.count;
+  const before = await countOf();
+  await db.owner.query(`update tenants set quotas = jsonb_build_object('executions_per_day', (select count(*) from executions where tenant_id = $1) + $2::int + 3) where id = $1`, [ours.id, before]);
+  const startMany = (count: number): Promise<unknown> => as(db, claimsOf(ours, 'operator'))(
+    `select id from app_public.execute_flows(array(select row('chain', '{}', null)::app_public.flow_start from generate_series(1, $1::int)))`, [count]);
+  expect(await refusal(startMany(4))).toMatchObject({ code: 'AF429', message: expect.stringContaining('executions_per_day') as string });
+  expect(await countOf()).toBe(before);
+  await startMany(3);
+  expect(await countOf()).toBe(before + 3);
+  expect(await refusal(startMany(1))).toMatchObject({ code: 'AF429' });
 });
