@@ -4,7 +4,8 @@ import { hashApiKey } from '../../src/keys.ts';
 import { printSdl } from '../../src/server/sdl.ts';
 import { type Answer, codesOf, useApi } from '../support/api.ts';
 import { eachOf } from '../tools/attack/target.ts';
-import { mutations, type Needs, type Operation, Plot, queries, type Role, roles } from './permissions.ts';
+import { openClient, watch } from '../support/subscriptions.ts';
+import { mutations, type Needs, type Operation, Plot, queries, type Role, roles, subscriptions } from './permissions.ts';
 
 const api = useApi();
 const areas = ['workflows', 'flows', 'executions', 'sources'];
@@ -117,6 +118,7 @@ test('the matrix has every operation of the API, and no other', () => {
   const named = (operations: object): string[] => [...new Set(Object.keys(operations).map((name) => name.split(' ')[0]!))].sort();
   expect(named(mutations)).toEqual(Object.keys(schema.getMutationType()!.getFields()).sort());
   expect(named(queries)).toEqual(Object.keys(schema.getQueryType()!.getFields()).sort());
+  expect(named(subscriptions)).toEqual(Object.keys(schema.getSubscriptionType()!.getFields()).sort());
 });
 
 test('every argument that an operation demands is given', async () => {
@@ -135,4 +137,20 @@ test.each(Object.keys(mutations))('%s', async (name) => {
 
 test.each(Object.keys(queries))('%s', async (name) => {
   expect(await wrong('query', name, queries[name]!)).toEqual([]);
+});
+
+test.each(Object.keys(subscriptions))('%s', async (name) => {
+  const field = schema.getSubscriptionType()!.getFields()[name]!;
+  const found: string[] = [];
+  await eachOf(askers, 4, async (asker) => {
+    const given = await subscriptions[name]!.arguments(plot) as { id: string };
+    const connection = openClient(api.url, asker.headers);
+    const first = await watch(connection, `subscription ($id: ${String(field.args[0]!.type)}) { it: ${name}(id: $id) { __typename } }`, given).next();
+    await connection.client.dispose();
+    const codes = first.errors?.map(({ extensions }: { extensions: { code: string } }) => extensions.code) ?? [];
+    const done = codes.length === 0 && first.data.it !== null;
+    if (!done && !codes.every((code: string) => ['PERMISSION_DENIED', 'UNAUTHENTICATED', 'NOT_FOUND'].includes(code))) throw new Error(JSON.stringify(first));
+    if (done !== isGranted(subscriptions[name]!.needs, asker)) found.push(`${asker.name} ${done ? 'may' : 'may not'}: ${JSON.stringify(first)}`);
+  });
+  expect(found).toEqual([]);
 });

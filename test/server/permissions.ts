@@ -210,3 +210,8 @@ export const queries: Readonly<Record<string, Operation>> = {
   user: { needs: 'a person', arguments: row((plot) => plot.user()) }, users: { needs: 'anyone signed in', arguments: none }, currentUser: { needs: 'anyone signed in', arguments: none },
   tenant: { needs: 'anyone signed in', arguments: (plot) => ({ id: plot.tenant }) }, tenants: { needs: 'anyone signed in', arguments: none }, globalId: { needs: 'anybody', arguments: none },
 };
+
+export const subscriptions: Readonly<Record<string, Operation>> = {
+  executionUpdated: { needs: readExecutions, arguments: row((plot) => plot.execution()) },
+  flowExecutionUpdated: { needs: readExecutions, arguments: row((plot) => plot.flowExecution()) },
+};
