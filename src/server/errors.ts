@@ -4,7 +4,7 @@
  */
 import { isNativeError } from 'node:util/types';
 import { isSafeError } from 'postgraphile/grafast';
-import { GraphQLError } from 'postgraphile/graphql';
+import { GraphQLError, Kind } from 'postgraphile/graphql';
 import { AgentFlowError, errorRegistry, type ErrorCode } from '../errors.ts';
 import { type ConstraintBook, type DatabaseError, isConnectionFailure, isDatabaseError } from './database-errors.ts';
 import { currentScope } from './scope.ts';
@@ -170,12 +170,18 @@ export function makeErrorMask(log: Log, constraints: ConstraintBook, { wordsFor 
     const original = deepestOriginal(error);
     if (original === null) return withCode(error, { code: badRequestCodeOf(error), message: wordsFor(error.message), extensions: limitOf(error) });
     const shown = publicErrorOf(original, constraints);
-    if (shown?.code === 'PERMISSION_DENIED') onRefused?.(shown.code, String(error.path?.[0] ?? ''));
+    if (shown?.code === 'PERMISSION_DENIED') onRefused?.(shown.code, fieldOf(error));
     if (shown) return withCode(error, shown);
     const requestId = currentScope()?.requestId;
     log.error({ err: original, path: error.path, requestId }, 'An unexpected error was masked');
     return withCode(error, plain('INTERNAL', { requestId }));
   };
+}
+
+/** By its name in the schema: in the path stands the alias, of which a client can make as many as it likes. */
+function fieldOf({ nodes }: GraphQLError): string {
+  const node = nodes?.[0];
+  return node?.kind === Kind.FIELD ? node.name.value : '';
 }
 
 /** What our limits say of themselves. */

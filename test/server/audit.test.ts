@@ -19,11 +19,14 @@ const refused = 'mutation { createSource(input: { source: { name: "x", kind: LLM
 
 test('who is refused an operation is noted once, with the operation', async () => {
   for (let turn = 0; turn < 3; turn += 1) expect(codesOf(await api.query('jane', refused))).toEqual(['PERMISSION_DENIED']);
+  // Under however many names of one's own.
+  for (let turn = 0; turn < 3; turn += 1) expect(codesOf(await api.query('jane', refused.replace('createSource', `mine${turn}: createSource`)))).toEqual(['PERMISSION_DENIED']);
   expect(codesOf(await api.query('jane', 'mutation { createFlow(input: { flow: { id: "f", name: "f", startTask: "a", definition: {} } }) { flow { id } } }'))).toEqual(['PERMISSION_DENIED']);
   await until({ action: { equalTo: 'refuse' }, entityKey: { equalTo: 'createFlow' } });
   expect(await found({ action: { equalTo: 'refuse' }, entityKey: { equalTo: 'createSource' } })).toEqual([expect.objectContaining({
     entityType: 'operation', user: { email: 'jane@example.com' }, ipAddress: '127.0.0.1', newValue: { code: 'PERMISSION_DENIED', operation: 'createSource' },
   })]);
+  expect((await found({ action: { equalTo: 'refuse' } })).map(({ newValue }) => newValue.operation).toSorted()).toEqual(['createFlow', 'createSource']);
 });
 
 test('a wrong password and a sign-in are there', async () => {
