@@ -7,7 +7,7 @@ import type { Command } from 'commander';
 import { AgentFlowError } from '../errors.ts';
 import { attachEmbedded } from '../embedded/index.ts';
 import { identifyProcess } from '../embedded/processes.ts';
-import { migrateDatabase } from '../schema/migrate.ts';
+import { migrateDatabase } from '../schema/migrate-database.ts';
 import { withClient } from '../schema/connection.ts';
 import { inRuleWords } from '../store/refusals.ts';
 import { findActors, inTransactionAs, tenantSlugs, type Actor } from '../store/acting.ts';

@@ -4,6 +4,7 @@ import { providerVariables, type Config } from '../config.ts';
 import { hashApiKey } from '../keys.ts';
 import { Metrics } from '../metrics.ts';
 import { hasSampleCredentials, keepSampleCredentials, loadSamples, makeSampleCredentials, type SampleCredentials, type Samples } from '../schema/samples.ts';
+import { loadMigrating, migrateDatabase } from '../schema/migrate-database.ts';
 import { banner } from './banner.ts';
 import { action, type Context } from './context.ts';
 import type { OpenDatabase } from './open-database.ts';
@@ -23,7 +24,7 @@ async function start(service: Service, context: Context): Promise<void> {
   const opening = openForService(service, context, { announces: true });
   // The database comes up in processes of its own: meanwhile this one loads what it will run, and hashes. A new one takes long enough for all of it.
   const fresh = isFresh ? makeSampleCredentials() : null;
-  const loading = isFresh ? readyServer().then(readyWorker) : readyServer();
+  const loading = isFresh ? readyServer().then(loadMigrating).then(readyWorker) : readyServer();
   const [database] = await Promise.all([opening, loading, fresh]);
   const migrations = await migrate(database);
   if (migrations.length > 0) context.log.info({ migrations }, 'migrated');
@@ -43,7 +44,6 @@ async function start(service: Service, context: Context): Promise<void> {
 }
 
 async function migrate(database: OpenDatabase): Promise<string[]> {
-  const { migrateDatabase } = await import('../schema/migrate.ts');
   return migrateDatabase(database.databaseUrl, { passwords: database.passwords });
 }
 

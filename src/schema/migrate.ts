@@ -5,10 +5,11 @@ import { Logger, commit, migrate, reset, status, uncommit, watch, type Settings 
 import { clearAllPools } from 'graphile-migrate/dist/pg.js';
 import type pg from 'pg';
 import { AgentFlowError } from '../errors.ts';
-import { actingAs, withClient, withSchemaLock } from './connection.ts';
+import { actingAs, withClient } from './connection.ts';
 import { databaseName, demandSeparateShadow, demandUnused } from './databases.ts';
 import { migrationsFolder, projectFolder } from './folders.ts';
-import { committedMigrations, demandNotAhead, demandUnedited, migrationHistory, type CommittedMigration } from './history.ts';
+import { committedMigrations } from './history.ts';
+import { migrateDatabase, pendingMigrations, type Say } from './migrate-database.ts';
 import { committedText, currentText, locateFailure } from './place.ts';
 import { prepareDatabase } from './prepare.ts';
 import type { Passwords } from './roles.ts';
@@ -28,40 +29,19 @@ export interface DatabaseUrls {
 
 export { migrationsFolder, projectFolder } from './folders.ts';
 
-export type Say = (line: string) => void;
+export type { Say };
 
-export interface MigrateOptions {
-  /** For roles that are created. */
-  passwords?: Passwords;
-  say?: Say;
-  migrationsFolder?: string;
-}
+export { migrateDatabase } from './migrate-database.ts';
 
-/**
- * Prepares and migrates; returns the names of the migrations run. Several at once: one works, the others wait and find it done.
- * Throws ROLE_MISSING, POSTGRES_UNSUPPORTED, DATABASE_AHEAD, MIGRATION_EDITED, MIGRATION_FAILED (with file, line and column).
- */
-export async function migrateDatabase(databaseUrl: string, options: MigrateOptions = {}): Promise<string[]> {
-  const folder = options.migrationsFolder ?? migrationsFolder;
-  const ownerUrl = await prepareDatabase(databaseUrl, options.passwords);
-  return withClient(ownerUrl, (client) => withSchemaLock(client, async () => {
-    const pending = await pendingMigrations(client, folder);
-    if (pending.length === 0) return [];
-    try {
-      await withoutPools({ databaseUrl }, () => migrate({ ...settings({ databaseUrl, migrationsFolder: folder }, options.say), beforeAllMigrations: [] }));
-    } catch (error) {
-      const [failed] = await pendingMigrations(client, folder);
-      throw failed === undefined ? error : await locateFailure(error, committedText(failed.file, folder), ownerUrl);
-    }
-    return pending.map(({ filename }) => filename);
-  }));
-}
-
-async function pendingMigrations(client: pg.Client, folder: string): Promise<CommittedMigration[]> {
-  const history = await migrationHistory(client, folder);
-  demandNotAhead(history);
-  demandUnedited(history);
-  return committedMigrations(folder).filter((migration) => history.some(({ filename, appliedAt }) => filename === migration.filename && appliedAt === null));
+/** Runs the committed migrations that have not run; `ownerUrl` acts as the owner. Throws MIGRATION_FAILED (with file, line and column). */
+export async function runPending(client: pg.Client, urls: Pick<DatabaseUrls, 'databaseUrl'> & { ownerUrl: string; migrationsFolder: string }, say: Say | undefined): Promise<void> {
+  const { databaseUrl, ownerUrl, migrationsFolder: folder } = urls;
+  try {
+    await withoutPools({ databaseUrl }, () => migrate({ ...settings({ databaseUrl, migrationsFolder: folder }, say), beforeAllMigrations: [] }));
+  } catch (error) {
+    const [failed] = await pendingMigrations(client, folder);
+    throw failed === undefined ? error : await locateFailure(error, committedText(failed.file, folder), ownerUrl);
+  }
 }
 
 /** Migrates and runs `current.sql`, unless it is what ran last. Throws MIGRATION_FAILED with the place. */

@@ -2,7 +2,9 @@
  * What the first migration stands on and no migration can hold: the roles, the database's own settings and grants, and
  * the schema of graphile-worker, which belongs to the worker's role.
  */
-import { Logger, runMigrations } from 'graphile-worker';
+import { readdirSync } from 'node:fs';
+import { createRequire } from 'node:module';
+import path from 'node:path';
 import type pg from 'pg';
 import { AgentFlowError } from '../errors.ts';
 import { actingAs, withClient, withSchemaLock } from './connection.ts';
@@ -48,20 +50,31 @@ export async function ensureDatabaseSettings(client: pg.Client): Promise<void> {
   if (!state!.path) await client.query(`alter database ${database} set search_path = app_public, public`);
 }
 
+/** graphile-worker's own migrations. It is loaded when it has some to run. */
 async function ensureWorkerSchema(client: pg.Client, connectionString: string): Promise<void> {
   const { rows: [row] } = await client.query<{ name: string; is_new: boolean }>(
-    `select current_database()::text as name, to_regnamespace('graphile_worker') is null as is_new`);
+    `select current_database()::text as name, to_regclass('graphile_worker.migrations') is null as is_new`);
+  if (!row!.is_new && await newestWorkerMigration(client) >= newestPackagedMigration()) return;
   const database = client.escapeIdentifier(row!.name);
   if (row!.is_new) await client.query(`grant create on database ${database} to agentflow_worker`);
   try {
-    await runMigrations({ connectionString: actingAs(connectionString, 'agentflow_worker'), logger: silentUnlessWrong() });
+    const { Logger, runMigrations } = await import('graphile-worker');
+    const silentUnlessWrong = new Logger(() => (level, message) => {
+      if (level === 'error' || level === 'warning') process.stderr.write(`graphile-worker: ${message}\n`);
+    });
+    await runMigrations({ connectionString: actingAs(connectionString, 'agentflow_worker'), logger: silentUnlessWrong });
   } finally {
     if (row!.is_new) await client.query(`revoke create on database ${database} from agentflow_worker`);
   }
 }
 
-function silentUnlessWrong(): Logger {
-  return new Logger(() => (level, message) => {
-    if (level === 'error' || level === 'warning') process.stderr.write(`graphile-worker: ${message}\n`);
-  });
+/** Only the worker's role may read it. */
+async function newestWorkerMigration(client: pg.Client): Promise<number> {
+  const results = await client.query('begin; set local role agentflow_worker; select coalesce(max(id), 0) as newest from graphile_worker.migrations; commit') as unknown as pg.QueryResult<{ newest: number }>[];
+  return results[2]!.rows[0]!.newest;
+}
+
+function newestPackagedMigration(): number {
+  const folder = path.resolve(createRequire(import.meta.url).resolve('graphile-worker'), '../../sql');
+  return Math.max(...readdirSync(folder).map((name) => Number(/^(\d+)\.sql$/.exec(name)?.[1] ?? 0)));
 }

@@ -33,6 +33,7 @@ import { NamesPlugin } from './plugins/names.ts';
 import { PageSizePlugin } from './plugins/page-size.ts';
 import { PublishGatePlugin } from './plugins/publish-gate.ts';
 import { RememberedBehaviorsPlugin } from './plugins/remembered-behaviors.ts';
+import { RememberedNamesPlugin } from './plugins/remembered-names.ts';
 import { SecretsPlugin } from './plugins/secrets.ts';
 import { servingPlugin } from './plugins/serving.ts';
 import { TestSourcePlugin } from './plugins/test-source.ts';
@@ -46,7 +47,7 @@ export function schemaPreset(pool: Pool, withClient: WithCallerClient = makeWith
   return {
     extends: [PostGraphileAmberPreset, PgSimplifyInflectionPreset, PostGraphileConnectionFilterPreset],
     plugins: [
-      RememberedBehaviorsPlugin, NamesPlugin, CheckEnumsPlugin, KeysPlugin, FiltersPlugin, PageSizePlugin, DefaultOrderPlugin, FlowByIdPlugin, UpdatesPlugin, CopyOfPlugin,
+      RememberedBehaviorsPlugin, RememberedNamesPlugin, NamesPlugin, CheckEnumsPlugin, KeysPlugin, FiltersPlugin, PageSizePlugin, DefaultOrderPlugin, FlowByIdPlugin, UpdatesPlugin, CopyOfPlugin,
       FlowNamesPlugin, FlowsPlugin, FlowExecutionsPlugin,
       AuthenticationPlugin, AccessPlugin, ExecutionInputPlugin, BulkExecutionsPlugin, ExecutionUpdatedPlugin, ValidationPlugin, PublishGatePlugin, DiagramsPlugin, SecretsPlugin, TestSourcePlugin,
     ],

@@ -1,5 +1,5 @@
 import { Command } from 'commander';
-import { migrateDatabase } from '../../schema/migrate.ts';
+import { migrateDatabase } from '../../schema/migrate-database.ts';
 import { announceSchema } from '../../schema/watch.ts';
 import { action } from '../context.ts';
 import { onDatabase } from './work.ts';

@@ -1,0 +1,44 @@
+/** Brings a database to the committed migrations. graphile-migrate is loaded when there is something to run: a start on a migrated database does without. */
+import type pg from 'pg';
+import { withClient, withSchemaLock } from './connection.ts';
+import { migrationsFolder } from './folders.ts';
+import { committedMigrations, demandNotAhead, demandUnedited, migrationHistory, type CommittedMigration } from './history.ts';
+import { prepareDatabase } from './prepare.ts';
+import type { Passwords } from './roles.ts';
+
+export type Say = (line: string) => void;
+
+export interface MigrateOptions {
+  /** For roles that are created. */
+  passwords?: Passwords;
+  say?: Say;
+  migrationsFolder?: string;
+}
+
+/**
+ * Prepares and migrates; returns the names of the migrations run. Several at once: one works, the others wait and find it done.
+ * Throws ROLE_MISSING, POSTGRES_UNSUPPORTED, DATABASE_AHEAD, MIGRATION_EDITED, MIGRATION_FAILED (with file, line and column).
+ */
+export async function migrateDatabase(databaseUrl: string, options: MigrateOptions = {}): Promise<string[]> {
+  const folder = options.migrationsFolder ?? migrationsFolder;
+  const ownerUrl = await prepareDatabase(databaseUrl, options.passwords);
+  return withClient(ownerUrl, (client) => withSchemaLock(client, async () => {
+    const pending = await pendingMigrations(client, folder);
+    if (pending.length === 0) return [];
+    const { runPending } = await loadMigrating();
+    await runPending(client, { databaseUrl, ownerUrl, migrationsFolder: folder }, options.say);
+    return pending.map(({ filename }) => filename);
+  }));
+}
+
+/** What runs migrations. To be called beforehand where there are some for sure. */
+export function loadMigrating() {
+  return import('./migrate.ts');
+}
+
+export async function pendingMigrations(client: pg.Client, folder: string): Promise<CommittedMigration[]> {
+  const history = await migrationHistory(client, folder);
+  demandNotAhead(history);
+  demandUnedited(history);
+  return committedMigrations(folder).filter((migration) => history.some(({ filename, appliedAt }) => filename === migration.filename && appliedAt === null));
+}
