@@ -1,7 +1,7 @@
 /**
  * How many jobs this process takes at once, and what it does when there are more. Jobs that lie here wait behind each other, whoever comes
- * meanwhile: so no more are taken ahead than are begun within some 50 ms. While there are always more, those of tenants with long queues
- * are put behind those of others in the database (`app_private.share_turns`).
+ * meanwhile. While there are always more than fit, those of tenants with long queues are put behind those of others in the database
+ * (`app_private.share_turns`), and as long as there are such tenants no more is taken ahead than is begun within some 50 ms.
  */
 import type { WorkerEvents } from 'graphile-worker';
 import type { WorkerLog } from './log.ts';
@@ -24,16 +24,19 @@ export interface IntakeOptions {
 }
 
 const aheadMs = 50;
-/** Sizes are powers of two from here on: each is a prepared statement of its own. */
-const leastAhead = 8;
-const firstAhead = 32;
-const shareEveryMs = 250;
+const leastAhead = 4;
+/** Sizes are few: each is a prepared statement of its own. */
+const step = 4;
+const mostSteps = 16;
+const shareEveryMs = 100;
 /** Sharing may take this part of the time. */
 const shareOfTime = 0.05;
 
 export class Intake {
   readonly #options: IntakeOptions;
-  #ahead: number;
+  /** Jobs that are begun in a second while there are always more. */
+  #perSecond = 0;
+  #long = 0;
   #last: { atMs: number; count: number; wasFull: boolean } | null = null;
   #turns = 0;
   #timer: NodeJS.Timeout | null = null;
@@ -41,7 +44,6 @@ export class Intake {
 
   constructor(options: IntakeOptions) {
     this.#options = options;
-    this.#ahead = Math.min(firstAhead, options.most);
   }
 
   listen(events: WorkerEvents): void {
@@ -58,13 +60,15 @@ export class Intake {
   }
 
   #settle(queue: LocalQueue): void {
-    queue.getJobBatchSize = Math.min(this.#options.most, powerOfTwo(queue.workerQueue.length + this.#ahead));
+    const { most } = this.#options;
+    const ahead = Math.max(leastAhead, this.#perSecond * aheadMs / 1_000);
+    queue.getJobBatchSize = this.#long === 0 ? most : Math.min(most, rounded(queue.workerQueue.length + ahead));
   }
 
   #taken(count: number, size: number, atMs = performance.now()): void {
     const last = this.#last;
     // What was taken last time is begun by now, and there was more all the while.
-    if (last?.wasFull === true) this.#ahead = Math.max(leastAhead, Math.min(this.#options.most, this.#ahead * 2, last.count / Math.max(1, atMs - last.atMs) * aheadMs));
+    if (last?.wasFull === true) this.#perSecond = (this.#perSecond + last.count * 1_000 / Math.max(1, atMs - last.atMs)) / 2;
     this.#last = { atMs, count, wasFull: count >= size };
     this.#turns += count;
     if (count >= size) this.#shareIn(0);
@@ -80,9 +84,8 @@ export class Intake {
     const startedMs = performance.now();
     const turns = this.#turns;
     this.#turns = 0;
-    let long = 0;
     try {
-      long = await this.#options.share(Math.max(1, turns));
+      this.#long = await this.#options.share(Math.max(1, turns));
     } catch (error) {
       this.#options.log.warn({ error: (error as Error).message }, 'could not share turns among tenants with long queues; the next time will do');
     }
@@ -91,12 +94,12 @@ export class Intake {
     // Until it is over nobody else asks; then it goes on while queues are long, or when more is taken than fits.
     this.#timer = setTimeout(() => {
       this.#timer = null;
-      if (long > 0 || this.#last?.wasFull === true) this.#shareIn(0);
+      if (this.#long > 0 || this.#last?.wasFull === true) this.#shareIn(0);
     }, pauseMs);
     this.#timer.unref();
   }
 }
 
-function powerOfTwo(count: number): number {
-  return 2 ** Math.ceil(Math.log2(Math.max(1, count)));
+function rounded(count: number): number {
+  return count <= step * mostSteps ? Math.ceil(count / step) * step : 2 ** Math.ceil(Math.log2(count));
 }

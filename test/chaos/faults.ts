@@ -17,7 +17,7 @@ const pause = (ms: number, over: AbortSignal): Promise<void> => sleep(ms, undefi
 const any = <T>(choices: readonly T[]): T | undefined => choices[Math.floor(Math.random() * choices.length)];
 
 /** Waits, strikes, waits, strikes again: at least once, and in the short variant a few times. */
-async function again(over: AbortSignal, isLong: boolean, everyMs: () => number, strike: () => Promise<void> | void): Promise<number> {
+export async function again(over: AbortSignal, isLong: boolean, everyMs: () => number, strike: () => Promise<void> | void): Promise<number> {
   let count = 0;
   do {
     await pause(everyMs(), over);
@@ -40,7 +40,7 @@ function strikePostgres({ cluster }: Scene, signal: 'SIGINT' | 'SIGQUIT'): void 
   }
 }
 
-function killAny({ workers }: Scene, signal: NodeJS.Signals): void {
+export function killAny({ workers }: Scene, signal: NodeJS.Signals): void {
   const victim = any(workers.ready);
   if (victim) workers.replace(victim, signal);
 }

@@ -2,7 +2,7 @@
  * `npm run chaos`: executions run while something goes wrong, on a PostgreSQL of its own; afterwards nothing may be lost, doubled or stranded.
  * Exit code 1 when something is. See docs/how-to/chaos.md.
  *
- *     npm run chaos -- [--long] [--only kill,crash] [--executions N] [--minutes N] [--json]
+ *     npm run chaos -- [--long] [--only kill,crash] [--executions N] [--minutes N] [--old COMMIT] [--json]
  */
 import { parseArgs } from 'node:util';
 import { refuse, withOwnCluster, type OwnCluster } from '../../bench/support/own-cluster.ts';
@@ -10,7 +10,9 @@ import { printJson, printTable } from '../../bench/support/table.ts';
 import { loadSamples, makeSampleCredentials } from '../../src/schema/samples.ts';
 import { judge, type Outcome } from './checks.ts';
 import { diskFull } from './disk-full.ts';
+import { failover } from './failover.ts';
 import { faults, type Fault } from './faults.ts';
+import { rolling } from './rolling.ts';
 import { openScene, untilOver } from './scene.ts';
 
 interface Result extends Outcome {
@@ -21,13 +23,15 @@ interface Result extends Outcome {
 
 const { values: options } = parseArgs({
   options: {
-    long: { type: 'boolean', default: false }, only: { type: 'string' }, executions: { type: 'string' }, minutes: { type: 'string' }, json: { type: 'boolean', default: false },
+    long: { type: 'boolean', default: false }, only: { type: 'string' }, executions: { type: 'string' }, minutes: { type: 'string' }, old: { type: 'string' }, json: { type: 'boolean', default: false },
   },
 });
 const isLong = options.long;
 /** Within it everything must be over, whatever happens meanwhile. */
 const limitSeconds = Number(options.minutes ?? (isLong ? 15 : 4)) * 60;
-const names = [...faults.map(({ name }) => name), diskFull.name];
+/** They make a PostgreSQL of their own each. */
+const apart = [failover, rolling(options.old), diskFull];
+const names = [...faults, ...apart].map(({ name }) => name);
 const wanted = options.only?.split(',') ?? names;
 const unknown = wanted.filter((name) => !names.includes(name));
 if (unknown.length > 0) refuse(`There is no fault ${unknown.join(', ')}.`, `These are: ${names.join(', ')}.`);
@@ -38,9 +42,9 @@ await withOwnCluster({}, async (cluster) => {
   await loadSamples(cluster.url('agentflow_owner'), await makeSampleCredentials(), () => 'none');
   for (const fault of faults.filter(({ name }) => wanted.includes(name))) results.push(await suffer(cluster, fault));
 });
-if (wanted.includes(diskFull.name)) {
-  const outcome = await diskFull.run(isLong, (cluster, fault) => suffer(cluster, fault));
-  if (typeof outcome === 'string') leftOut.push(`${diskFull.name}: ${outcome}`);
+for (const { name, run } of apart.filter((one) => wanted.includes(one.name))) {
+  const outcome = await run(isLong, (cluster, fault) => suffer(cluster, fault));
+  if (typeof outcome === 'string') leftOut.push(`${name}: ${outcome}`);
   else results.push(outcome);
 }
 if (options.json) printJson({ isLong, results, leftOut });
@@ -70,7 +74,7 @@ async function suffer(cluster: OwnCluster, fault: Fault): Promise<Result> {
 }
 
 function report(): void {
-  const says = new Map([...faults, diskFull].map(({ name, says: words }) => [name, words]));
+  const says = new Map([...faults, ...apart].map(({ name, says: words }) => [name, words]));
   printTable(results.map(({ fault, strikes, executions, repeatedCalls, slowest, seconds, problems }) => ({
     fault, strikes, executions, 'calls repeated': repeatedCalls, 'slowest, s': slowest, 'took, s': seconds, result: problems.length === 0 ? 'whole' : `${problems.length} problems`, 'what happened': says.get(fault)!,
   })));

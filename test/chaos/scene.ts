@@ -14,6 +14,7 @@ export interface SceneOptions {
   workers: number;
   executions: number;
   clockOffsetMs?: WorkersOptions['clockOffsetMs'];
+  script?: WorkersOptions['script'];
 }
 
 export interface Scene {
@@ -43,7 +44,7 @@ export async function openScene(cluster: OwnCluster, options: SceneOptions): Pro
   owner.on('connect', (client) => client.on('error', () => undefined));
   const proxy = await startProxy(cluster.url('agentflow_worker'));
   const settings = { workerConcurrency, allowHosts: [outside.address] };
-  const workers = new Workers({ workerUrl: proxy.through(cluster.url('agentflow_worker')), settings, ...(options.clockOffsetMs ? { clockOffsetMs: options.clockOffsetMs } : {}) });
+  const workers = new Workers({ workerUrl: proxy.through(cluster.url('agentflow_worker')), settings, ...(options.clockOffsetMs ? { clockOffsetMs: options.clockOffsetMs } : {}), ...(options.script ? { script: options.script } : {}) });
   const { id: workflowId } = await insertWorkflow(owner, workflowOf(outside.address));
   await accept(owner, workflowId, options.executions);
   for (let index = 0; index < options.workers; index += 1) workers.start();

@@ -9,9 +9,11 @@ export interface WorkersOptions {
   settings: Partial<WorkerSettings>;
   /** Shifts what the process believes the time to be. */
   clockOffsetMs?: (index: number) => number;
+  /** The program of each, where it is another's code. */
+  script?: (index: number) => string;
 }
 
-const script = path.resolve(import.meta.dirname, '../support/worker-process.ts');
+const ownScript = path.resolve(import.meta.dirname, '../support/worker-process.ts');
 const shiftedClock = path.resolve(import.meta.dirname, 'shifted-clock.mjs');
 
 export class Workers {
@@ -31,12 +33,13 @@ export class Workers {
 
   /** Does not wait until it works: it may come up in the middle of a fault. One that cannot come up is started again. */
   start(): ChildProcess {
-    const { workerUrl, settings, clockOffsetMs } = this.#options;
+    const { workerUrl, settings, clockOffsetMs, script } = this.#options;
+    const program = script?.(this.#started) ?? ownScript;
     const offset = clockOffsetMs?.(this.#started) ?? 0;
     this.#started += 1;
     const child = spawn(process.execPath, [
-      ...(offset === 0 ? [] : ['--import', shiftedClock]), '--disable-warning=ExperimentalWarning', script, workerUrl, 'http://127.0.0.1:1', JSON.stringify(settings),
-    ], { stdio: ['ignore', 'pipe', 'ignore'], env: { ...process.env, CLOCK_OFFSET_MS: String(offset) } });
+      ...(offset === 0 ? [] : ['--import', shiftedClock]), '--disable-warning=ExperimentalWarning', program, workerUrl, 'http://127.0.0.1:1', JSON.stringify(settings),
+    ], { cwd: path.resolve(path.dirname(program), '../..'), stdio: ['ignore', 'pipe', 'ignore'], env: { ...process.env, CLOCK_OFFSET_MS: String(offset) } });
     this.#living.add(child);
     child.stdout.on('data', (said: Buffer) => said.includes('ready') && this.#ready.add(child));
     child.on('exit', (code) => {

@@ -6,10 +6,12 @@ export interface Proxy {
   through(url: string): string;
   shut(): Promise<void>;
   open(): Promise<void>;
+  /** From the next connection on it leads there. */
+  lead(targetUrl: string): void;
 }
 
 export async function startProxy(targetUrl: string): Promise<Proxy> {
-  const target = new URL(targetUrl);
+  let target = new URL(targetUrl);
   const sockets = new Set<net.Socket>();
   let port = 0;
   let server: net.Server;
@@ -23,6 +25,8 @@ export async function startProxy(targetUrl: string): Promise<Proxy> {
       const upstream = net.connect(Number(target.port), target.hostname);
       keep(client);
       keep(upstream);
+      client.on('close', () => upstream.destroy());
+      upstream.on('close', () => client.destroy());
       client.pipe(upstream).pipe(client);
     });
     await new Promise<void>((resolve) => server.listen(port, '127.0.0.1', resolve));
@@ -31,6 +35,9 @@ export async function startProxy(targetUrl: string): Promise<Proxy> {
   await open();
   return {
     open,
+    lead(url) {
+      target = new URL(url);
+    },
     through(url) {
       const changed = new URL(url);
       changed.hostname = '127.0.0.1';
