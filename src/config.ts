@@ -162,6 +162,7 @@ export function readConfig(env: NodeJS.ProcessEnv = process.env, isTerminal: boo
       if (value === null) read.wrong(name, 'is needed with JWKS_URL and not set: otherwise tokens that the provider made for others would be good here');
     }
   }
+  if (config.metricsPort !== null && config.metricsToken === null && config.face.isClosed) read.wrong('METRICS_PORT', 'is set without METRICS_TOKEN: nobody could read there');
   read.throwIfWrong();
   return deepFreeze(config);
 }

@@ -45,6 +45,12 @@ describe('the environment', () => {
     expect(problemsOf(() => readConfig({ WORKER_MAX_PER_NODE_KIND: 'llm=2,llm=3' }))).toMatchObject([{ message: 'names llm twice' }]);
   });
 
+  test('metrics of a worker in production need a token', () => {
+    expect(readConfig({ METRICS_PORT: '9464' })).toMatchObject({ metricsPort: 9464, metricsToken: null });
+    expect(problemsOf(() => readConfig({ METRICS_PORT: '9464', GRAPHILE_ENV: 'production' }))).toMatchObject([{ variable: 'METRICS_PORT' }]);
+    expect(problemsOf(() => readConfig({ METRICS_PORT: '70000', METRICS_TOKEN: 'short' })).map(({ variable }) => variable)).toEqual(['METRICS_TOKEN', 'METRICS_PORT']);
+  });
+
   test('tells all that is wrong at once, and no value', () => {
     const wrong = {
       DATABASE_URL: 'mysql://secret-one', DATABASE_WORKER_URL: 'postgres://secret-two', PORT: '99999', WORKER_CONCURRENCY: 'many', LOG_LEVEL: 'loud', LOG_FORMAT: 'xml', GRAPHILE_ENV: 'prod',

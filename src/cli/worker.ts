@@ -24,10 +24,10 @@ async function start(service: Service, context: Context): Promise<void> {
 }
 
 /** Where: null without METRICS_PORT. */
-async function tellMetrics(service: Service, { config: { metricsPort, metricsToken, host }, log }: Context, metrics: Metrics): Promise<string | null> {
+async function tellMetrics(service: Service, { config: { metricsPort, metricsToken, host, face }, log }: Context, metrics: Metrics): Promise<string | null> {
   if (metricsPort === null) return null;
   const { serveMetrics } = await import('../server/metrics.ts');
-  const { url, close } = await serveMetrics(metrics, { host, port: metricsPort, token: metricsToken, log });
+  const { url, close } = await serveMetrics(metrics, { host, port: metricsPort, readers: { token: metricsToken, isClosed: face.isClosed }, log });
   await service.add({ name: 'metrics', close: () => close(metricsGraceMs) });
   return url;
 }

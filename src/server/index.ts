@@ -119,7 +119,7 @@ async function open(options: ServerOptions, keys: IdentityKeys, opened: (() => P
   addPoolMetrics(metrics, { primary: pool, ...(replica === null ? {} : { replica }) });
   addDatabaseMetrics(metrics, makeOperatingFigures(pool));
   const app = createApp({
-    log, metrics: metricsHandler(metrics, config.metricsToken ?? null), face: face.config, admission, health: readiness, artifact: artifactHandler(pool, statementTimeoutMs), schemas: workflowTools.schemas,
+    log, metrics: metricsHandler(metrics, { token: config.metricsToken ?? null, isClosed: face.config.isClosed }), face: face.config, admission, health: readiness, artifact: artifactHandler(pool, statementTimeoutMs), schemas: workflowTools.schemas,
     graphql: (request, response, next) => void api.now.router(request, response, next),
   });
   const isTrustedProxy = app.get('trust proxy fn') as IsTrustedProxy;

@@ -10,20 +10,26 @@ import { refusalOf } from './http-errors.ts';
 import { closeHttp, listen, urlOf } from './lifecycle.ts';
 import type { OperatingFigures } from '../store/operating-figures.ts';
 
-/** With a token: whoever has it. Without one: who asks from this machine, and not through a proxy on it. Throws UNAUTHENTICATED. */
-export function metricsHandler(metrics: Metrics, token: string | null): RequestHandler {
+/** With a token: whoever has it. Without one: who asks from this machine, and not through a proxy on it; nobody where the face is closed, for a proxy need not say that it is one. */
+export interface Readers {
+  token: string | null;
+  isClosed: boolean;
+}
+
+/** Throws UNAUTHENTICATED. */
+export function metricsHandler(metrics: Metrics, readers: Readers): RequestHandler {
   return async (request, response) => {
-    demandReader(request, token);
+    demandReader(request, readers);
     response.set({ 'content-type': metricsType, 'cache-control': 'no-store' }).send(await metrics.text());
   };
 }
 
 /** For a process without the API: nothing but GET /metrics. Throws PORT_IN_USE. */
-export async function serveMetrics(metrics: Metrics, { host, port, token, log }: { host: string; port: number; token: string | null; log: Log }): Promise<{ url: string; close(graceMs: number): Promise<void> }> {
+export async function serveMetrics(metrics: Metrics, { host, port, readers, log }: { host: string; port: number; readers: Readers; log: Log }): Promise<{ url: string; close(graceMs: number): Promise<void> }> {
   addProcessMetrics(metrics);
   const answer = async (request: IncomingMessage): Promise<string> => {
     if (request.method !== 'GET' || request.url !== '/metrics') throw new AgentFlowError('NOT_FOUND', 'There is nothing at this address.', { remedy: 'GET /metrics.' });
-    demandReader(request, token);
+    demandReader(request, readers);
     return await metrics.text();
   };
   const server = http.createServer((request, response) => {
@@ -36,14 +42,15 @@ export async function serveMetrics(metrics: Metrics, { host, port, token, log }:
   return { url: `${urlOf(server, host)}/metrics`, close: (graceMs) => closeHttp(server, graceMs) };
 }
 
-function demandReader(request: IncomingMessage, token: string | null): void {
-  if (mayRead(request, token)) return;
-  const remedy = token === null ? 'Set METRICS_TOKEN, or ask from the machine of the server itself.' : 'Send it as Authorization: Bearer.';
-  throw new AgentFlowError('UNAUTHENTICATED', token === null ? 'Metrics are told on this machine only.' : 'Metrics are told to who has METRICS_TOKEN.', { remedy });
+function demandReader(request: IncomingMessage, readers: Readers): void {
+  if (mayRead(request, readers)) return;
+  const remedy = readers.token === null ? 'Set METRICS_TOKEN (on a developer\'s installation: or ask from the machine of the server itself).' : 'Send it as Authorization: Bearer.';
+  throw new AgentFlowError('UNAUTHENTICATED', 'Metrics are told to who has METRICS_TOKEN.', { remedy });
 }
 
-function mayRead({ headers, socket }: IncomingMessage, token: string | null): boolean {
+function mayRead({ headers, socket }: IncomingMessage, { token, isClosed }: Readers): boolean {
   if (token !== null) return isSame(headers.authorization ?? '', `Bearer ${token}`);
+  if (isClosed) return false;
   const isForwarded = ['forwarded', 'via', 'x-forwarded-for', 'x-real-ip'].some((name) => headers[name] !== undefined);
   return !isForwarded && /^(::1|(::ffff:)?127\.)/.test(socket.remoteAddress ?? '');
 }

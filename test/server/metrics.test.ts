@@ -64,7 +64,7 @@ describe('the API', () => {
 
 test('with a token: who has it, from anywhere, and nobody else', async () => {
   const metrics = new Metrics();
-  const { url, close } = await serveMetrics(metrics, { host: '127.0.0.1', port: 0, token, log: pino({ level: 'silent' }) });
+  const { url, close } = await serveMetrics(metrics, { host: '127.0.0.1', port: 0, readers: { token, isClosed: true }, log: pino({ level: 'silent' }) });
   const base = url.replace('/metrics', '');
   try {
     expect((await read(base, { authorization: `Bearer ${token}`, 'x-forwarded-for': '192.0.2.1' })).status).toBe(200);
@@ -92,6 +92,16 @@ test('a worker counts executions, nodes by type and outcome, and batches', async
     expect(valueOf(text, 'agentflow_batch_size_count{lane="finish"}')).toBe(2);
   } finally {
     await worker.close(5_000);
+    await api.server.close(1_000);
+    await api.db.drop();
+  }
+});
+
+test('without a token, where the face is closed: nobody, for a proxy on this machine need not say that it is one', async () => {
+  const api = await startApi({ face: { isClosed: true } });
+  try {
+    expect(await read(api.url)).toMatchObject({ status: 401, text: expect.stringContaining('METRICS_TOKEN') });
+  } finally {
     await api.server.close(1_000);
     await api.db.drop();
   }
