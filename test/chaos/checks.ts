@@ -3,6 +3,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import type pg from 'pg';
 import { withClient } from '../../src/schema/connection.ts';
 import { invariants } from '../../src/schema/verify.ts';
+import { judgeFlows } from './flows.ts';
 import { effects, persistently, type Scene } from './scene.ts';
 
 export interface Outcome {
@@ -28,11 +29,11 @@ export async function judge(scene: Scene, left: number): Promise<Outcome> {
   const expected = row!.executions * effects.length;
   const problems = [
     ...scene.problems,
-    left > 0 ? `${left} executions are not over` : null,
+    left > 0 ? `${left} executions or flows are not over` : null,
     row!.wrong > 0 ? `${row!.wrong} executions did not complete with all of their results (${row!.states})` : null,
     left === 0 && calls.length !== expected ? `${calls.length} of ${expected} effects happened` : null,
     keys.length > 0 ? `${keys.length} effects were asked for under several idempotency keys` : null,
-    ...left === 0 ? await traces(owner, workflowId) : [],
+    ...left === 0 ? [...await traces(owner, workflowId), ...await judgeFlows(owner)] : [],
     ...await brokenInvariants(scene),
     ...await brokenIndexes(scene),
   ].filter((problem) => problem !== null);

@@ -5,6 +5,7 @@ import type { OwnCluster } from '../../bench/support/own-cluster.ts';
 import { isPassing } from '../../src/store/retry.ts';
 import { insertWorkflow, sampleTenant, sampleUser } from '../support/executions.ts';
 import { startProxy, type Proxy } from '../support/proxy.ts';
+import { acceptFlows, flowsLeft, taskPattern } from './flows.ts';
 import { openOutside, type Outside } from './outside.ts';
 import { Workers, type WorkersOptions } from './workers.ts';
 
@@ -35,6 +36,8 @@ export interface Scene {
 /** Slow enough that there is something to break. */
 const callMs = 150;
 const workerConcurrency = 20;
+/** So many flows for each execution. */
+const flowShare = 0.1;
 
 /** The executions are accepted before any worker starts. */
 export async function openScene(cluster: OwnCluster, options: SceneOptions): Promise<Scene> {
@@ -43,10 +46,11 @@ export async function openScene(cluster: OwnCluster, options: SceneOptions): Pro
   owner.on('error', () => undefined); // PostgreSQL goes away here on purpose; `persistently` tries again
   owner.on('connect', (client) => client.on('error', () => undefined));
   const proxy = await startProxy(cluster.url('agentflow_worker'));
-  const settings = { workerConcurrency, allowHosts: [outside.address] };
+  const settings = { workerConcurrency, allowHosts: [outside.address], testTasks: { pattern: taskPattern } };
   const workers = new Workers({ workerUrl: proxy.through(cluster.url('agentflow_worker')), settings, ...(options.clockOffsetMs ? { clockOffsetMs: options.clockOffsetMs } : {}), ...(options.script ? { script: options.script } : {}) });
   const { id: workflowId } = await insertWorkflow(owner, workflowOf(outside.address));
   await accept(owner, workflowId, options.executions);
+  await acceptFlows(owner, Math.ceil(options.executions * flowShare));
   for (let index = 0; index < options.workers; index += 1) workers.start();
   const close = async (): Promise<void> => {
     await workers.close();
@@ -87,12 +91,13 @@ export async function persistently<Row extends pg.QueryResultRow>(owner: pg.Pool
   }
 }
 
-/** How many are not over when all are, or when the time is. */
+/** How many, executions and flows, are not over when all are, or when the time is. */
 export async function untilOver({ owner, workflowId }: Scene, seconds: number): Promise<number> {
   const deadline = performance.now() + seconds * 1_000;
   for (;;) {
     const [row] = await persistently<{ left: number }>(owner, 'select count(*)::int as left from executions where workflow_id = $1 and completed_at is null', [workflowId]);
-    if (row!.left === 0 || performance.now() > deadline) return row!.left;
+    const left = row!.left + await flowsLeft(owner);
+    if (left === 0 || performance.now() > deadline) return left;
     await sleep(300);
   }
 }
