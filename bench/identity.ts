@@ -38,6 +38,7 @@ export async function run(args: string[]): Promise<void> {
       const part = parts[name];
       if (part === undefined) throw new Error(`There is no part ${name}.\n${usage}`);
       results[name] = await part();
+      if (results[name].some(isBroken)) process.exitCode = 1;
       if (!json) {
         process.stdout.write(`\n${name}\n`);
         printTable(results[name]);
@@ -45,4 +46,9 @@ export async function run(args: string[]): Promise<void> {
     }
   });
   if (json) printJson(results);
+}
+
+/** A promise that was not kept; figures of speed are for people to judge. */
+function isBroken(row: TableRow): boolean {
+  return Number(row['foreign rows'] ?? 0) > 0 || Number(row['mismatches'] ?? 0) > 0 || row['named exactly'] === 'NO';
 }
