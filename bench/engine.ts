@@ -2,6 +2,7 @@
  * Figures of the pure engine and of the two checkers: validation of 100 and 200 nodes in TypeScript and in SQL, making a plan, and steps per
  * second in memory. Prints JSON. `npm run bench:engine`.
  */
+import './support/only-own-databases.ts';
 import pg from 'pg';
 import { initialRun, outcomeOf, planOf, step, validateSpec, type Plan, type RunCommand } from '../src/engine/index.ts';
 import { nodeTypes } from '../src/nodes/index.ts';

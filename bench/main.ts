@@ -1,4 +1,5 @@
 /** `npm run bench -- NAME [options]`: runs bench/NAME.ts. Each makes a database of its own and refuses any other. */
+import './support/only-own-databases.ts';
 import { existsSync } from 'node:fs';
 import path from 'node:path';
 

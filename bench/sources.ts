@@ -4,6 +4,7 @@
  *
  *     node bench/sources.ts [guard|redaction|artifacts|rows]     all of them when none is named
  */
+import './support/only-own-databases.ts';
 import http from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { pathToFileURL } from 'node:url';

@@ -3,6 +3,7 @@
  *
  *     node bench/waiting.ts [limits|approvals|cancel|overhead]     all of them when none is named
  */
+import './support/only-own-databases.ts';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { createTestDatabase, type TestDatabase } from '../test/support/database.ts';
 import { clusterVariable, startTestCluster } from '../test/support/cluster.ts';

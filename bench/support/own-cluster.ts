@@ -8,6 +8,9 @@ import path from 'node:path';
 import { startEmbedded, type EmbeddedPostgres } from '../../src/embedded/index.ts';
 import { withClient } from '../../src/schema/connection.ts';
 import { runCurrent } from '../../src/schema/migrate.ts';
+import { refuse, refuseForeignDatabase } from './refusals.ts';
+
+export { refuse, refuseForeignDatabase } from './refusals.ts';
 
 export interface OwnCluster extends EmbeddedPostgres {
   folder: string;
@@ -25,17 +28,6 @@ export interface OwnClusterOptions {
 }
 
 const markFile = 'agentflow-bench.json';
-
-/** Ends the process with exit code 2 when the benchmark could reach a database that is not its own. */
-export function refuseForeignDatabase(env: NodeJS.ProcessEnv = process.env): void {
-  const named = ['DATABASE_URL', 'ROOT_DATABASE_URL', 'SHADOW_DATABASE_URL', 'DATABASE_AUTHENTICATOR_URL', 'DATABASE_WORKER_URL'].filter((name) => env[name]);
-  if (named.length > 0) refuse(`${named.join(', ')} is set. This makes and ruins a database of its own and touches no other.`, `Run it without ${named.join(', ')}.`);
-}
-
-export function refuse(message: string, remedy: string): never {
-  process.stderr.write(`REFUSED: ${message}\n${remedy}\n`);
-  process.exit(2);
-}
 
 /** Starts the cluster, with the schema in it, and stops it after `use`. */
 export async function withOwnCluster<T>(options: OwnClusterOptions, use: (cluster: OwnCluster) => Promise<T>): Promise<T> {

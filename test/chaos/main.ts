@@ -4,6 +4,7 @@
  *
  *     npm run chaos -- [--long] [--only kill,crash] [--executions N] [--minutes N] [--old COMMIT] [--json]
  */
+import '../../bench/support/only-own-databases.ts';
 import { parseArgs } from 'node:util';
 import { refuse, withOwnCluster, type OwnCluster } from '../../bench/support/own-cluster.ts';
 import { printJson, printTable } from '../../bench/support/table.ts';

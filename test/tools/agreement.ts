@@ -1,4 +1,5 @@
 /** Do both checkers of workflow documents agree on 20,000 of them? `npm run test:agreement`; another number may be given. Exit code 1 when not. */
+import '../../bench/support/only-own-databases.ts';
 import { deepStrictEqual } from 'node:assert/strict';
 import pg from 'pg';
 import { overBrokenCases, overGeneratedDocuments, type Verdicts } from '../sql/support/agreement.ts';

@@ -2,6 +2,7 @@
  * Attacks on a running API: `npm run attack:api` (all, long), `npm run attack:api -- --short fuzz bombs`. A PostgreSQL and a server are started for
  * them, and nothing is left of either. Exit code 1 when something came of it. FUZZ_REQUESTS and FUZZ_SEED change the fuzz.
  */
+import '../../bench/support/only-own-databases.ts';
 import { clusterVariable, startTestCluster } from '../support/cluster.ts';
 import type { Scale } from './attack/target.ts';
 

@@ -1,4 +1,5 @@
 /** `npm run attack:sources`: the attack suites of sources in full, and a table of attempts and hits. Exit code 1 when there is a hit or a suite fails. */
+import '../../bench/support/only-own-databases.ts';
 import { spawnSync } from 'node:child_process';
 import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import os from 'node:os';

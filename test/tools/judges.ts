@@ -3,6 +3,7 @@
  * Tools that are not packages of the project are installed once, on demand, into node_modules/.cache; what a machine lacks is named.
  * Exit code 1 when a judge finds something.
  */
+import '../../bench/support/only-own-databases.ts';
 import { spawn, spawnSync } from 'node:child_process';
 import { cpSync, existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import os from 'node:os';

@@ -3,6 +3,7 @@
  * managed servers: `npm run test:matrix`, `npm run test:matrix -- 14 17`, `npm run test:matrix -- plain-owner test/sql/audit`.
  * Each version is installed once, on demand, into a folder of its own beside the other caches.
  */
+import '../../bench/support/only-own-databases.ts';
 import { spawnSync } from 'node:child_process';
 import { existsSync, mkdirSync, writeFileSync } from 'node:fs';
 import path from 'node:path';

@@ -2,6 +2,7 @@
  * All mutations of the isolation proof, on a cluster of its own: `npm run test:mutations`; of some kinds only: `npm run test:mutations -- policy trigger`.
  * Prints the score; exit code 1 when one goes unnoticed.
  */
+import '../../bench/support/only-own-databases.ts';
 import pg from 'pg';
 import { runMutations } from '../isolation/mutation-run.ts';
 import { mutationKinds } from '../isolation/mutations.ts';

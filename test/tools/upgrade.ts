@@ -2,6 +2,7 @@
  * Breaks each committed migration off after every single statement, on a cluster of its own: `npm run test:upgrade`; after every 20th only:
  * `npm run test:upgrade -- 20`. Exit code 1 when one leaves a trace.
  */
+import '../../bench/support/only-own-databases.ts';
 import { migrationsFolder } from '../../src/schema/migrate.ts';
 import { startTestCluster } from '../support/cluster.ts';
 import { proveBrokenOff } from '../upgrade/broken-off.ts';
