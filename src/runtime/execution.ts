@@ -86,7 +86,7 @@ export class Execution implements NodeSetting {
     return this.#abort.signal;
   }
 
-  /** Resolves when it no longer needs the job that drives it: it waits in memory and goes on by itself, or its end is being written. */
+  /** Resolves when it no longer needs the job that drives it: it waits in memory, and goes on by itself. */
   get held(): Promise<'held'> {
     return this.#held.promise;
   }
@@ -274,9 +274,7 @@ export class Execution implements NodeSetting {
   }
 
   #finish(command: Extract<RunCommand, { type: 'finish' }>): void {
-    const written = this.#journal.finish(endingOf(this.#state, command, Object.fromEntries(this.#seconds)));
-    this.#end(written);
-    if (this.world.endings.begin(written)) this.#held.resolve('held');
+    this.#end(this.#journal.finish(endingOf(this.#state, command, Object.fromEntries(this.#seconds))));
   }
 
   /** `atMs`: when to go on, by the database's clock; null: when an event wakes it. */

@@ -14,7 +14,6 @@ import { makePool } from '../store/pool.ts';
 import type { ClaimedExecution } from '../store/rows.ts';
 import { WorkerSession } from '../store/worker-session.ts';
 import { endingOf } from './ending.ts';
-import { Endings } from './endings.ts';
 import { Execution, type StopReason } from './execution.ts';
 import { FlowRunner } from './flows/flow-runner.ts';
 import { KindSlots } from './kind-slots.ts';
@@ -116,7 +115,6 @@ export class Worker implements TaskRuntime {
       nodeTypes: new Map(nodeTypes.map((type) => [type.type, type])),
       redact: (text) => secrets.redact(text),
       room: new WaitingRoom(settings.workerConcurrency),
-      endings: new Endings(settings.workerConcurrency),
       metrics: counted,
       slots: new KindSlots(settings.workerLimits?.perNodeKind ?? {}),
     };

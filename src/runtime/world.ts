@@ -3,7 +3,6 @@ import type { NodeType } from '../engine/types.ts';
 import type { EngineStore } from '../store/engine-store.ts';
 import type { PermitStore } from '../store/permit-store.ts';
 import type { Sources } from '../sources/index.ts';
-import type { Endings } from './endings.ts';
 import type { WorkerLog } from './log.ts';
 import type { KindSlots } from './kind-slots.ts';
 import type { PriceBook } from './prices.ts';
@@ -24,7 +23,6 @@ export interface ExecutionWorld {
   nodeTypes: ReadonlyMap<string, NodeType>;
   /** Where executions wait for their turn. */
   room: WaitingRoom;
-  endings: Endings;
   /** For nodes with an effect. */
   slots: KindSlots;
   log: WorkerLog;
