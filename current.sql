@@ -79,3 +79,5 @@ drop function if exists app_private.write_nodes(uuid, uuid[], json);
 --!include app_private/functions/audit/redact_hashes.sql
 --!include app_private/functions/audit/redact_row.sql
 --!include app_private/functions/audit/audit_rows.sql
+--!include app_private/functions/is_permissions.sql
+--!include app_public/functions/save_secret.sql

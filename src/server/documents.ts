@@ -2,10 +2,11 @@
 import { type DefinitionNode, type DocumentNode, GraphQLError, type GraphQLSchema, Kind, OperationTypeNode, parse, Source, validate, visit } from 'postgraphile/graphql';
 import { AgentFlowError, errorRegistry } from '../errors.ts';
 import { type Cost, costsOf, type Variables } from './cost.ts';
-import { isDeeperThan, limitErrorsOf, maxCost, maxTokens, maxVariableDepth } from './limits.ts';
+import { isDeeperThan, limitErrorsOf, maxCost, maxTokens, maxVariableDepth, maxVariableParts } from './limits.ts';
+import { partedVariables, type PartedVariable, partsOf } from './variable-parts.ts';
 
 type Parsed =
-  | { document: DocumentNode; errors?: undefined; costs: ReadonlyMap<string, Cost>; isIntrospection: boolean; hasOneAnswer: boolean }
+  | { document: DocumentNode; errors?: undefined; costs: ReadonlyMap<string, Cost>; parted: ReadonlyMap<string, readonly PartedVariable[]>; isIntrospection: boolean; hasOneAnswer: boolean }
   | { document?: undefined; errors: readonly GraphQLError[] };
 
 const maxKept = 500;
@@ -46,12 +47,22 @@ export class Documents {
         remedy: 'Send flatter values.', details: { limit: 'variableDepth', allowed: maxVariableDepth, field: 'variables' },
       });
     }
+    this.#demandFewParts(parsed, variables, operationName);
     const cost = operationName === undefined ? [...parsed.costs.values()][0] : parsed.costs.get(operationName);
     const found = cost?.(variables) ?? 0;
     if (found <= maxCost) return found;
     throw new AgentFlowError('LIMIT_EXCEEDED', `The operation may answer with ${found} rows or what takes as long; at most ${maxCost} are allowed.`, {
       remedy: 'Ask for smaller pages (first), or for fewer lists within lists.', details: { limit: 'cost', allowed: maxCost, found },
     });
+  }
+
+  #demandFewParts({ parted }: Parsed & { errors?: undefined }, variables: Variables, operationName: string | undefined): void {
+    for (const { name, type } of (operationName === undefined ? [...parted.values()][0] : parted.get(operationName)) ?? []) {
+      if (partsOf(type, variables[name], maxVariableParts) <= maxVariableParts) continue;
+      throw new AgentFlowError('LIMIT_EXCEEDED', `The variable ${name} has more than ${maxVariableParts} parts: conditions, orders, things to do.`, {
+        remedy: 'Ask for less at a time; a list of values (in) is one part.', details: { limit: 'variableParts', allowed: maxVariableParts, field: 'variables' },
+      });
+    }
   }
 
   #keep(query: string, parsed: Parsed): void {
@@ -81,7 +92,7 @@ function parseAndValidate(schema: GraphQLSchema, query: string): Parsed {
   if (beyond.length > 0) return { errors: beyond.map((error) => coded(error, 'LIMIT_EXCEEDED', error.extensions)) };
   const errors = validate(schema, document, undefined, { maxErrors });
   if (errors.length > 0) return { errors: errors.map((error) => coded(error, 'BAD_REQUEST')) };
-  return { document, costs: costsOf(schema, document), isIntrospection: asksForSchema(document), hasOneAnswer: !document.definitions.some(isSubscription) };
+  return { document, costs: costsOf(schema, document), parted: partedVariables(schema, document), isIntrospection: asksForSchema(document), hasOneAnswer: !document.definitions.some(isSubscription) };
 }
 
 function isSubscription(definition: DefinitionNode): boolean {

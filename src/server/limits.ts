@@ -16,6 +16,8 @@ export const maxOperations = 50;
 /** Lists and objects within each other, in a literal and in a variable. */
 export const maxLiteralDepth = 30;
 export const maxVariableDepth = 300;
+/** See variable-parts.ts. A thousand executions can be started at once. */
+export const maxVariableParts = 2_000;
 /** Rows, roughly: see cost.ts. */
 export const maxCost = 10_000;
 export const defaultPageSize = 20;

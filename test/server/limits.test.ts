@@ -1,6 +1,7 @@
 import fc from 'fast-check';
-import { parse } from 'postgraphile/graphql';
-import { limitErrorsOf, maxDepth, maxFields } from '../../src/server/limits.ts';
+import { buildSchema, parse } from 'postgraphile/graphql';
+import { Documents } from '../../src/server/documents.ts';
+import { limitErrorsOf, maxDepth, maxFields, maxVariableParts } from '../../src/server/limits.ts';
 import { pageFirst, pageLast } from '../../src/server/plugins/page-size.ts';
 import { valuesOfCheck } from '../../src/server/plugins/check-enums.ts';
 
@@ -31,6 +32,28 @@ describe('documents', () => {
   test('of doubling fragments are measured without writing them out', () => {
     const doubling = Array.from({ length: 200 }, (_, index) => `fragment F${index} on Q { ${index === 199 ? 'a' : `...F${index + 1} ...F${index + 1}`} }`).join(' ');
     expect(messages(`{ ...F0 } ${doubling}`)).toHaveLength(2);
+  });
+});
+
+describe('variables', () => {
+  const documents = new Documents(buildSchema(`scalar JSON enum Order { A B } input Filter { or: [Filter!] not: Filter in: [String!] value: JSON order: Order } input Doing { filter: Filter! }
+    type Query { found(filter: Filter, orderBy: [Order!], value: JSON): Int } type Mutation { do(input: Doing!): Int }`));
+  const query = 'query A($f: Filter, $o: [Order!], $v: JSON) { found(filter: $f, orderBy: $o, value: $v) } mutation B($d: Doing!) { do(input: $d) }';
+  const costOf = (operationName: string, variables: Record<string, unknown>): number => documents.costOf({ query, variables, operationName });
+  const beyond = expect.objectContaining({ code: 'LIMIT_EXCEEDED', details: expect.objectContaining({ limit: 'variableParts', allowed: maxVariableParts }) });
+  const many = <T>(count: number, one: T): T[] => Array.from({ length: count }, () => one);
+
+  test('may have so many parts, and no more', () => {
+    expect(costOf('A', { f: { or: many(maxVariableParts - 1, {}) } })).toBe(0);
+    expect(() => costOf('A', { f: { or: many(maxVariableParts, {}) } })).toThrow(beyond);
+    expect(() => costOf('A', { f: { or: many(maxVariableParts / 2, { not: { in: ['x'] } }) } })).toThrow(beyond);
+    expect(() => costOf('A', { o: many(maxVariableParts + 1, 'A') })).toThrow(beyond);
+    expect(() => costOf('B', { d: { filter: { or: many(100_000, { or: [] }) } } })).toThrow(beyond);
+  });
+
+  test('may hold long lists of values, and JSON of any shape', () => {
+    expect(costOf('A', { f: { in: many(50_000, 'x'), value: many(50_000, {}) }, v: many(50_000, {}), o: 'A' })).toBe(0);
+    expect(costOf('B', { d: { filter: { unknown: many(50_000, {}) } } })).toBe(0);
   });
 });
 

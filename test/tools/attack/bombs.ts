@@ -20,6 +20,9 @@ const kinds: ((index: number) => { query: string; variables?: object })[] = [
   (index) => ({ query: `query ($s: JSON!) { h${index}: validateWorkflow(spec: $s) { valid } ${times(40, (n) => `i${n}: validateWorkflow(spec: $s) { valid }`)} }`, variables: { s: { nodes: Array.from({ length: 2_000 }, (_, id) => ({ id: `n${id}` })) } } }),
   (index) => ({ query: `{ ...L${index} } fragment L${index} on Query { ...L${index} }` }),
   (index) => ({ query: `{ j${index}: workflows(filter: ${'{ and: ['.repeat(500)}${']}'.repeat(500)}) { totalCount } }` }),
+  (index) => ({ query: `query ($f: WorkflowFilter) { k${index}: workflows(filter: $f) { totalCount } }`, variables: { f: { or: Array.from({ length: 10_000 }, () => ({ name: { equalTo: 'x' } })) } } }),
+  (index) => ({ query: `query ($o: [WorkflowOrderBy!]) { l${index}: workflows(orderBy: $o) { totalCount } }`, variables: { o: Array.from({ length: 20_000 }, () => 'NAME_ASC') } }),
+  (index) => ({ query: `mutation ($f: ExecutionFilter!) { m${index}: cancelExecutions(input: { filter: $f }) { count } }`, variables: { f: { and: Array.from({ length: 10_000 }, () => ({ not: {} })) } } }),
 ];
 
 const median = '{ workflows(first: 20) { nodes { id name status } } }';
@@ -42,6 +45,8 @@ export const bombs: Attack = {
   async run({ api, send }, scale) {
     const count = scale === 'long' ? 200 : 24;
     const counter = new Counter('answered', '5xx');
+    // Made beforehand: who attacks shares this process with the server.
+    const bodies = Array.from({ length: count }, (_, index) => JSON.stringify(kinds[index % kinds.length]!(index)));
     const ask = (): Promise<unknown> => send('admin@globex.example', median);
     const people = async (going: () => boolean): Promise<number[]> => (await Promise.all([1, 2, 3, 4].map(() => work(ask, going)))).flat();
     let isQuiet = true;
@@ -51,8 +56,7 @@ export const bombs: Attack = {
     const during = people(() => left > 0);
     const headers = await api.headersOf('john');
     const answers: Promise<void>[] = [];
-    for (let index = 0; index < count; index += 1) {
-      const body = JSON.stringify(kinds[index % kinds.length]!(index));
+    for (const body of bodies) {
       answers.push(api.post(body, headers).then((answer) => {
         left -= 1;
         if (answer.errors === undefined) counter.add('answered', body);
