@@ -60,7 +60,7 @@ describe('names', () => {
 test('required arguments are required, others are not', () => {
   const input = (name: string): Record<string, string> => Object.fromEntries(
     Object.values((schema.getType(name) as GraphQLObjectType).getFields()).map((field) => [field.name, String(field.type)]));
-  expect(input('ExecuteWorkflowInput')).toEqual({ clientMutationId: 'String', workflowId: 'UUID!', initialState: 'JSON!', idempotencyKey: 'String' });
+  expect(input('ExecuteWorkflowInput')).toEqual({ clientMutationId: 'String', workflowId: 'UUID!', initialState: 'JSON!', idempotencyKey: 'String', priority: 'Int' });
   expect(input('UpdateWorkflowInput')).toEqual({ clientMutationId: 'String', id: 'UUID!', expectedVersion: 'Int', patch: 'WorkflowPatch!' });
   expect(input('WorkflowInput')).toEqual({ name: 'String!', description: 'String', spec: 'JSON!' });
   expect(input('FlowInput')).toEqual({ id: 'String!', name: 'String!', description: 'String', startTask: 'String!', definition: 'JSON!' });
