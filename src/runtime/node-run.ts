@@ -138,7 +138,7 @@ async function runOnce(task: NodeTask, attempt: number): Promise<NodeResult> {
   stopped.promise.catch(() => undefined); // whether anybody waits for it by then or not
   const stop = (reason: unknown): void => {
     stopping.abort(reason);
-    stopped.reject(reason as Error);
+    stopped.reject(reason);
   };
   const pass = (): void => stop(task.signal.reason);
   if (task.signal.aborted) pass();

@@ -4,7 +4,8 @@ import type pg from 'pg';
 import { withClient } from '../../src/schema/connection.ts';
 import { invariants } from '../../src/schema/verify.ts';
 import { judgeFlows } from './flows.ts';
-import { effects, persistently, type Scene } from './scene.ts';
+import { persistently } from './asking.ts';
+import { effects, type Scene } from './scene.ts';
 
 export interface Outcome {
   executions: number;
@@ -12,23 +13,32 @@ export interface Outcome {
   repeatedCalls: number;
   /** From accepted to over, of the slowest, seconds. */
   slowest: number;
+  /** Executions, from the first accepted to the last over. */
+  perSecond: number;
+  /** Of what killed workers drove, until another went on; null where none was killed or nothing asked. */
+  recoveryP99: number | null;
+  apiBack: number | null;
   problems: string[];
 }
 
 const settleSeconds = 30;
+/** As the promise says, on a machine that has nothing else to do. */
+const longestRecovery = process.env['CI'] ? Infinity : 10;
 
 export async function judge(scene: Scene, left: number): Promise<Outcome> {
   const { owner, workflowId, outside } = scene;
-  const [row] = await persistently<{ executions: number; slowest: number; wrong: number; states: string }>(owner, `
-    select count(*)::int as executions, coalesce(extract(epoch from max(completed_at - created_at)), 0)::float8 as slowest,
+  const [row] = await persistently<{ executions: number; slowest: number; seconds: number; wrong: number; states: string }>(owner, `
+    select count(*)::int as executions, coalesce(extract(epoch from max(completed_at - created_at)), 0)::float8 as slowest, coalesce(extract(epoch from max(completed_at) - min(created_at)), 0)::float8 as seconds,
       count(*) filter (where status <> 'completed' or not final_state ?& $2)::int as wrong, string_agg(distinct status || coalesce(' ' || error_code, ''), ', ') as states
       from executions where workflow_id = $1`, [workflowId, effects]);
   const calls = [...outside.calls];
   const keys = calls.filter(([, { keys: used }]) => used.size !== 1);
   const total = calls.reduce((sum, [, { count }]) => sum + count, 0);
   const expected = row!.executions * effects.length;
+  const recoveryP99 = await scene.recoveries.p99();
   const problems = [
     ...scene.problems,
+    recoveryP99 !== null && recoveryP99 > longestRecovery ? `of what killed workers drove, 1 % had none that went on for ${recoveryP99} s` : null,
     left > 0 ? `${left} executions or flows are not over` : null,
     row!.wrong > 0 ? `${row!.wrong} executions did not complete with all of their results (${row!.states})` : null,
     left === 0 && calls.length !== expected ? `${calls.length} of ${expected} effects happened` : null,
@@ -37,7 +47,7 @@ export async function judge(scene: Scene, left: number): Promise<Outcome> {
     ...await brokenInvariants(scene),
     ...await brokenIndexes(scene),
   ].filter((problem) => problem !== null);
-  return { executions: row!.executions, repeatedCalls: total - calls.length, slowest: Number(row!.slowest.toFixed(1)), problems };
+  return { executions: row!.executions, repeatedCalls: total - calls.length, slowest: Number(row!.slowest.toFixed(1)), perSecond: Math.round(row!.executions / Math.max(0.1, row!.seconds)), recoveryP99, apiBack: scene.apiBack, problems };
 }
 
 /** Jobs and leases go a moment after their execution has ended. */

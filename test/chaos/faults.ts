@@ -1,7 +1,9 @@
 /** What goes wrong, each while executions run. `short` is what CI can wait for; `long` is run by hand. */
 import { setTimeout as sleep } from 'node:timers/promises';
 import { insertWorkflow } from '../support/executions.ts';
-import { accept, persistently, type Scene, type SceneOptions } from './scene.ts';
+import { watchApi } from './api-watch.ts';
+import { persistently } from './asking.ts';
+import { accept, type Scene, type SceneOptions } from './scene.ts';
 
 export interface Fault {
   name: string;
@@ -51,6 +53,62 @@ async function cutNetwork({ proxy }: Scene, ms: number): Promise<void> {
   await proxy.open();
 }
 
+/** Others wait until its heartbeat is 15 s old; what it was doing then is done by them, and what it still writes is refused. */
+const longPauseMs = 17_000;
+const killMinutes = 8;
+const pauses = 500;
+const pausedAtOnce = 3;
+
+/** In the long variant more is accepted whenever little is left, for so many seconds: what strikes needs something to strike. */
+async function alongside(scene: Scene, isLong: boolean, seconds: number, strike: () => Promise<number>, isDone = (): boolean => false): Promise<number> {
+  const deadline = performance.now() + seconds * 1_000;
+  const striking = strike();
+  let from = scene.options.executions;
+  while (isLong && performance.now() < deadline && !isDone()) {
+    const [row] = await persistently<{ left: number }>(scene.owner, 'select count(*)::int as left from executions where workflow_id = $1 and completed_at is null', [scene.workflowId]);
+    if (row!.left < fewLeft) {
+      await accept(scene.owner, scene.workflowId, fewLeft, from);
+      from += fewLeft;
+    }
+    await sleep(300);
+  }
+  return striking;
+}
+
+const fewLeft = 500;
+
+async function pauseOne({ workers }: Scene, ms: number): Promise<void> {
+  const victim = any(workers.ready);
+  victim?.kill('SIGSTOP');
+  await sleep(ms);
+  victim?.kill('SIGCONT');
+}
+
+async function pauseMany(scene: Scene, over: AbortSignal): Promise<number> {
+  let count = 0;
+  const one = async (): Promise<void> => {
+    while (count < pauses && !over.aborted) {
+      count += 1;
+      await pauseOne(scene, any([50, 50, 200, 500, 500, 1_000, 1_000, 2_000, 2_000, longPauseMs])!);
+      await sleep(200);
+    }
+  };
+  return alongside(scene, true, 900, async () => {
+    await Promise.all(Array.from({ length: pausedAtOnce }, one));
+    return count;
+  }, () => count >= pauses);
+}
+
+/** An API is asked meanwhile: it must say 503, and be back soon. */
+async function withApi(scene: Scene, strike: () => Promise<number>): Promise<number> {
+  const api = await watchApi(scene.cluster);
+  const count = await strike();
+  const { backSeconds, problems } = await api.close();
+  scene.problems.push(...problems);
+  scene.apiBack = backSeconds;
+  return count;
+}
+
 const hours = 3_600_000;
 
 /** A trigger refuses whoever takes them. */
@@ -88,28 +146,27 @@ export const faults: readonly Fault[] = [
   {
     name: 'kill', says: 'one worker of all is killed with -9 every 0.5 to 1 s, and another started',
     short: { workers: 3, executions: 150 }, long: { workers: 4, executions: 5_000 },
-    strike: (scene, over, isLong) => again(over, isLong, () => (isLong ? 500 : 900), () => killAny(scene, 'SIGKILL')),
+    strike: (scene, over, isLong) => alongside(scene, isLong, killMinutes * 60, () => again(over, isLong, () => (isLong ? 500 : 900), async () => {
+      const victim = any(scene.workers.ready);
+      if (victim === undefined) return;
+      await scene.recoveries.lost(victim.pid!);
+      scene.workers.replace(victim, 'SIGKILL');
+    })),
   },
   {
     name: 'pause', says: 'workers are stopped (SIGSTOP) until they are taken for dead, and go on (SIGCONT)',
     short: { workers: 2, executions: 100 }, long: { workers: 4, executions: 5_000 },
-    strike: ({ workers }, over, isLong) => again(over, isLong, () => 300, async () => {
-      const victim = any(workers.ready);
-      victim?.kill('SIGSTOP');
-      // Others wait until its heartbeat is 15 s old; what it was doing then is done by them, and what it still writes is refused.
-      await sleep(isLong ? any([50, 500, 5_000, 20_000])! : 17_000);
-      victim?.kill('SIGCONT');
-    }),
+    strike: (scene, over, isLong) => (isLong ? pauseMany(scene, over) : again(over, isLong, () => 300, () => pauseOne(scene, longPauseMs))),
   },
   {
     name: 'restart', says: 'PostgreSQL is restarted (fast) every few seconds',
     short: { workers: 2, executions: 150 }, long: { workers: 4, executions: 5_000 },
-    strike: (scene, over, isLong) => again(over, isLong, () => betweenRestarts(isLong), () => strikePostgres(scene, 'SIGINT')),
+    strike: (scene, over, isLong) => withApi(scene, () => again(over, isLong, () => betweenRestarts(isLong), () => strikePostgres(scene, 'SIGINT'))),
   },
   {
     name: 'crash', says: 'PostgreSQL is stopped immediately (SIGQUIT) every few seconds, and recovers from its log',
     short: { workers: 2, executions: 150 }, long: { workers: 4, executions: 5_000 },
-    strike: (scene, over, isLong) => again(over, isLong, () => betweenRestarts(isLong), () => strikePostgres(scene, 'SIGQUIT')),
+    strike: (scene, over, isLong) => withApi(scene, () => again(over, isLong, () => betweenRestarts(isLong), () => strikePostgres(scene, 'SIGQUIT'))),
   },
   {
     name: 'network', says: 'all connections between workers and PostgreSQL are cut for 0.2 to 3 s',

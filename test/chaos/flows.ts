@@ -1,7 +1,7 @@
 /** Flows beside the executions: three tasks, each kept before the next begins. */
 import type pg from 'pg';
 import { sampleTenant, sampleUser } from '../support/executions.ts';
-import { persistently } from './scene.ts';
+import { persistently } from './asking.ts';
 
 const flowId = 'chaos';
 const tasks = ['chaos_1', 'chaos_2', 'chaos_3'];

@@ -76,8 +76,8 @@ async function suffer(cluster: OwnCluster, fault: Fault): Promise<Result> {
 
 function report(): void {
   const says = new Map([...faults, ...apart].map(({ name, says: words }) => [name, words]));
-  printTable(results.map(({ fault, strikes, executions, repeatedCalls, slowest, seconds, problems }) => ({
-    fault, strikes, executions, 'calls repeated': repeatedCalls, 'slowest, s': slowest, 'took, s': seconds, result: problems.length === 0 ? 'whole' : `${problems.length} problems`, 'what happened': says.get(fault)!,
+  printTable(results.map(({ fault, strikes, executions, perSecond, repeatedCalls, slowest, recoveryP99, apiBack, seconds, problems }) => ({
+    fault, strikes, executions, 'a second': perSecond, 'calls repeated': repeatedCalls, 'slowest, s': slowest, 'recovery p99, s': recoveryP99, 'API back, s': apiBack, 'took, s': seconds, result: problems.length === 0 ? 'whole' : `${problems.length} problems`, 'what happened': says.get(fault)!,
   })));
   for (const { fault, problems } of results) for (const problem of problems) process.stdout.write(`\n${fault}: ${problem}`);
   for (const line of leftOut) process.stdout.write(`\nleft out: ${line}`);

@@ -2,11 +2,12 @@
 import pg from 'pg';
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { OwnCluster } from '../../bench/support/own-cluster.ts';
-import { isPassing } from '../../src/store/retry.ts';
 import { insertWorkflow, sampleTenant, sampleUser } from '../support/executions.ts';
 import { startProxy, type Proxy } from '../support/proxy.ts';
 import { acceptFlows, flowsLeft, taskPattern } from './flows.ts';
+import { persistently } from './asking.ts';
 import { openOutside, type Outside } from './outside.ts';
+import { Recoveries } from './recoveries.ts';
 import { Workers, type WorkersOptions } from './workers.ts';
 
 export const effects = ['first', 'second', 'third', 'fourth'] as const;
@@ -28,6 +29,9 @@ export interface Scene {
   options: SceneOptions;
   /** Whose executions are judged. */
   workflowId: string;
+  recoveries: Recoveries;
+  /** Longest time until the API answered again, seconds; null where nobody asked it. */
+  apiBack: number | null;
   /** What a fault itself has found wrong. */
   problems: string[];
   close(): Promise<void>;
@@ -58,7 +62,7 @@ export async function openScene(cluster: OwnCluster, options: SceneOptions): Pro
     await outside.close();
     await owner.end();
   };
-  return { cluster, owner, outside, workers, proxy, options, workflowId, problems: [], close };
+  return { cluster, owner, outside, workers, proxy, options, workflowId, recoveries: new Recoveries(owner), apiBack: null, problems: [], close };
 }
 
 function workflowOf(address: string): object {
@@ -76,19 +80,6 @@ export async function accept(owner: pg.Pool, workflowId: string, count: number, 
     insert into executions (workflow_id, workflow_version_id, tenant_id, user_id, initial_state)
     select $1, version.id, $2, $3, jsonb_build_object('run', 'run-' || n) from workflow_versions as version, generate_series($4::int, $4::int + $5::int - 1) as n
      where version.workflow_id = $1`, [workflowId, sampleTenant, sampleUser, from, count]);
-}
-
-/** Asks again while PostgreSQL is away. */
-export async function persistently<Row extends pg.QueryResultRow>(owner: pg.Pool, text: string, values: unknown[] = []): Promise<Row[]> {
-  const deadline = performance.now() + 90_000;
-  for (;;) {
-    try {
-      return (await owner.query<Row>(text, values)).rows;
-    } catch (error) {
-      if (!isPassing(error) || performance.now() > deadline) throw error;
-      await sleep(250);
-    }
-  }
 }
 
 /** How many, executions and flows, are not over when all are, or when the time is. */
