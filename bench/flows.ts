@@ -12,7 +12,7 @@ import { compareEngines, printComparison } from './support/comparison.ts';
 import { refuse } from './support/own-cluster.ts';
 import { positive } from './support/options.ts';
 
-const counts: Readonly<Record<string, number>> = { agentflow: 5_000, dbos: 500, openworkflow: 300 };
+const counts: Readonly<Record<string, number>> = { agentflow: 10_000, dbos: 500, openworkflow: 300 };
 
 export const usage = `bench flows [--rounds 3] [--scale 1] [--engines ${Object.keys(counts).join(',')}] [--json]
   --scale    multiplies how many executions each engine runs at a time of measuring`;
