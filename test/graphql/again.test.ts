@@ -121,6 +121,19 @@ describe('executeWorkflows', () => {
     expect(codesOf(await platform.query('john', start, { inputs: [{ ...one, initialState: { other: true } }] }))).toEqual(['IDEMPOTENCY_CONFLICT']);
   });
 
+  test('a priority: who may publish goes first, everybody may let others go first, and it stays with the execution', async () => {
+    const workflowId = await platform.publish(chain);
+    const one = 'mutation ($id: UUID!, $priority: Int) { executeWorkflow(input: {workflowId: $id, initialState: {}, priority: $priority}) { execution { priority } } }';
+    const given = async (caller: string, priority?: number): Promise<unknown> => (await platform.data(caller, one, { id: workflowId, priority })).executeWorkflow.execution.priority;
+    expect([await given('john', 7), await given('operator', -3), await given('operator')]).toEqual([7, -3, 0]);
+    const refused = await platform.query('operator', one, { id: workflowId, priority: 1 });
+    expect(refused.errors?.[0]?.extensions).toMatchObject({ code: 'PERMISSION_DENIED', field: 'priority' });
+    expect(codesOf(await platform.query('john', one, { id: workflowId, priority: 11 }))).toEqual(['INVALID_VALUE']);
+    const many = 'mutation ($inputs: [WorkflowStartInput!]!) { executeWorkflows(input: {inputs: $inputs}) { executions { priority } } }';
+    const { executeWorkflows } = await platform.data('john', many, { inputs: [{ workflowId, initialState: {}, priority: 2 }, { workflowId, initialState: {} }] });
+    expect(executeWorkflows.executions).toEqual([{ priority: 2 }, { priority: 0 }]);
+  });
+
   test('all that is wrong is told at once, and nothing is started', async () => {
     const workflowId = await platform.publish(chain);
     const { rows: [before] } = await platform.db.owner.query('select count(*) as count from executions');
