@@ -121,7 +121,7 @@ export class Plot {
   }
 
   flowVersion(): Promise<string> {
-    return this.#one('select id from flow_versions where tenant_id = $1 order by id limit 1');
+    return this.#one(`select id from flow_versions where tenant_id = $1 and flow_id = 'data_pipeline' order by version limit 1`);
   }
 
   async task(): Promise<string> {
