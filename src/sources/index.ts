@@ -61,7 +61,7 @@ export function createSources(settings: SourceSettings, openSecret: OpenSecret =
         db: (request) => call().naming(() => answered(shared, { binding, kind: 'db', request }, dbForm, () => (
           circuits.guarded(binding, () => queryDatabase(request, call(), pools))))),
         api: (request) => call().naming(() => answered(shared, { binding, kind: 'api', request }, apiForm(request), () => (
-          circuits.guarded(binding, () => callApi(request, call(), services.fetch))))),
+          circuits.guarded(binding, () => callApi(request, call(), services.ask))))),
       };
     },
     async close() {

@@ -2,7 +2,7 @@
 import type dns from 'node:dns';
 import http from 'node:http';
 import type { AddressInfo } from 'node:net';
-import { gzipSync } from 'node:zlib';
+import { brotliCompressSync, deflateSync, gzipSync } from 'node:zlib';
 import { isPublicAddress } from '../../src/sources/guard/addresses.ts';
 import { createGuardedFetch, type GuardOptions } from '../../src/sources/guard/fetch.ts';
 
@@ -32,10 +32,17 @@ afterAll(async () => {
   await new Promise((resolve) => server.close(resolve));
 });
 
+/** By which of the two ways of the guard. */
+let way: 'fetch' | 'ask' = 'fetch';
+
 function guard(options: Partial<GuardOptions> = {}): (url: string, init?: RequestInit) => Promise<Response> {
   const guarded = createGuardedFetch({ allowHosts: [], maxBytes: 1_000, ...options });
   closing.push(guarded.close);
-  return guarded.fetch;
+  return way === 'fetch' ? guarded.fetch : async (url, init = {}) => {
+    const { method = 'GET', headers, body = null, signal } = init;
+    const { status, text } = await guarded.ask(url, { method, headers: new Headers(headers), body: body as string | null, signal: signal ?? new AbortController().signal });
+    return new Response(text, { status });
+  };
 }
 
 /** Answers every name with these addresses. */
@@ -54,75 +61,94 @@ test.each(['1.1.1.1', '8.8.8.8', '172.15.0.1', '172.32.0.1', '2606:4700:4700::11
   expect(isPublicAddress(address)).toBe(true);
 });
 
-test.each(['http://127.0.0.1:PORT/', 'http://2130706433:PORT/', 'http://0x7f.1:PORT/', 'http://0177.0.0.1:PORT/', 'http://[::1]:PORT/', 'http://[::ffff:127.0.0.1]:PORT/',
-  'http://localhost:PORT/', 'http://127.1:PORT/', 'http://0:PORT/', 'http://169.254.169.254/latest/meta-data', 'http://[fd00:ec2::254]/'])('%s is refused, and nothing arrives', async (url) => {
-  await expect(guard()(url.replace('PORT', String(port)))).rejects.toMatchObject({ code: 'SOURCE_NOT_ALLOWED' });
-  expect(seen).toEqual([]);
-});
+describe.each(['fetch', 'ask'] as const)('by %s', (name) => {
+  beforeEach(() => {
+    way = name;
+  });
 
-test.each(['file:///etc/passwd', 'ftp://example.com/', 'gopher://example.com/', 'data:text/plain,x', 'not a url'])('%s is refused', async (url) => {
-  await expect(guard()(url)).rejects.toMatchObject({ code: 'SOURCE_NOT_ALLOWED' });
-});
+  test.each(['http://127.0.0.1:PORT/', 'http://2130706433:PORT/', 'http://0x7f.1:PORT/', 'http://0177.0.0.1:PORT/', 'http://[::1]:PORT/', 'http://[::ffff:127.0.0.1]:PORT/',
+    'http://localhost:PORT/', 'http://127.1:PORT/', 'http://0:PORT/', 'http://169.254.169.254/latest/meta-data', 'http://[fd00:ec2::254]/'])('%s is refused, and nothing arrives', async (url) => {
+    await expect(guard()(url.replace('PORT', String(port)))).rejects.toMatchObject({ code: 'SOURCE_NOT_ALLOWED' });
+    expect(seen).toEqual([]);
+  });
 
-test('a user or password in the URL is refused', async () => {
-  await expect(guard({ allowHosts: [`127.0.0.1:${port}`] })(`http://user:secret@127.0.0.1:${port}/`)).rejects.toMatchObject({ code: 'SOURCE_NOT_ALLOWED' });
-});
+  test.each(['file:///etc/passwd', 'ftp://example.com/', 'gopher://example.com/', 'data:text/plain,x', 'not a url'])('%s is refused', async (url) => {
+    await expect(guard()(url)).rejects.toMatchObject({ code: 'SOURCE_NOT_ALLOWED' });
+  });
 
-test('a name is refused as soon as one of its addresses is closed', async () => {
-  const mixed = guard({ lookup: resolvingTo('1.1.1.1', '127.0.0.1') });
-  await expect(mixed(`http://rebinding.example:${port}/`)).rejects.toMatchObject({ code: 'SOURCE_NOT_ALLOWED', message: expect.stringContaining('rebinding.example') as string });
-  expect(seen).toEqual([]);
-});
+  test('a user or password in the URL is refused', async () => {
+    await expect(guard({ allowHosts: [`127.0.0.1:${port}`] })(`http://user:secret@127.0.0.1:${port}/`)).rejects.toMatchObject({ code: 'SOURCE_NOT_ALLOWED' });
+  });
 
-test('a listed host may be reached, on the listed port only', async () => {
-  const listed = guard({ allowHosts: [`127.0.0.1:${port}`] });
-  expect(await (await listed(`http://127.0.0.1:${port}/`)).text()).toBe('fine');
-  await expect(listed(`http://127.0.0.1:${port + 1}/`)).rejects.toMatchObject({ code: 'SOURCE_NOT_ALLOWED' });
-});
+  test('a name is refused as soon as one of its addresses is closed', async () => {
+    const mixed = guard({ lookup: resolvingTo('1.1.1.1', '127.0.0.1') });
+    await expect(mixed(`http://rebinding.example:${port}/`)).rejects.toMatchObject({ code: 'SOURCE_NOT_ALLOWED', message: expect.stringContaining('rebinding.example') as string });
+    expect(seen).toEqual([]);
+  });
 
-test('a redirect is checked like a first request', async () => {
-  answer = (request, response) => response.writeHead(302, { location: request.url === '/' ? 'http://169.254.169.254/' : '/' }).end();
-  await expect(guard({ allowHosts: [`127.0.0.1:${port}`] })(`http://127.0.0.1:${port}/`)).rejects.toMatchObject({ code: 'SOURCE_NOT_ALLOWED' });
-});
+  test('a listed host may be reached, on the listed port only', async () => {
+    const listed = guard({ allowHosts: [`127.0.0.1:${port}`] });
+    expect(await (await listed(`http://127.0.0.1:${port}/`)).text()).toBe('fine');
+    await expect(listed(`http://127.0.0.1:${port + 1}/`)).rejects.toMatchObject({ code: 'SOURCE_NOT_ALLOWED' });
+  });
 
-test('redirects are followed, and not for ever', async () => {
-  const allowed = guard({ allowHosts: [`127.0.0.1:${port}`] });
-  answer = (request, response) => (request.url === '/end' ? response.end('there') : response.writeHead(307, { location: '/end' }).end());
-  expect(await (await allowed(`http://127.0.0.1:${port}/`, { method: 'POST', body: 'x' })).text()).toBe('there');
-  expect(seen.map(({ method }) => method)).toEqual(['POST', 'POST']);
-  answer = (_request, response) => response.writeHead(302, { location: '/again' }).end();
-  await expect(allowed(`http://127.0.0.1:${port}/`)).rejects.toMatchObject({ code: 'SOURCE_FAILED' });
-});
+  test('a redirect is checked like a first request', async () => {
+    answer = (request, response) => response.writeHead(302, { location: request.url === '/' ? 'http://169.254.169.254/' : '/' }).end();
+    await expect(guard({ allowHosts: [`127.0.0.1:${port}`] })(`http://127.0.0.1:${port}/`)).rejects.toMatchObject({ code: 'SOURCE_NOT_ALLOWED' });
+  });
 
-test('what identifies us does not follow a redirect to another origin', async () => {
-  answer = (request, response) => (request.url === '/end' ? response.end() : response.writeHead(307, { location: `http://localhost:${port}/end` }).end());
-  const allowed = guard({ allowHosts: [`127.0.0.1:${port}`, `localhost:${port}`] });
-  await allowed(`http://127.0.0.1:${port}/`, { headers: { authorization: 'Bearer secret', 'x-api-key': 'secret', accept: 'text/plain' } });
-  expect(seen[0]!.headers).toMatchObject({ authorization: 'Bearer secret' });
-  expect(seen[1]!.headers['authorization']).toBeUndefined();
-  expect(seen[1]!.headers['x-api-key']).toBeUndefined();
-  expect(seen[1]!.headers['accept']).toBe('text/plain');
-});
+  test('redirects are followed, and not for ever', async () => {
+    const allowed = guard({ allowHosts: [`127.0.0.1:${port}`] });
+    answer = (request, response) => (request.url === '/end' ? response.end('there') : response.writeHead(307, { location: '/end' }).end());
+    expect(await (await allowed(`http://127.0.0.1:${port}/`, { method: 'POST', body: 'x' })).text()).toBe('there');
+    expect(seen.map(({ method }) => method)).toEqual(['POST', 'POST']);
+    answer = (_request, response) => response.writeHead(302, { location: '/again' }).end();
+    await expect(allowed(`http://127.0.0.1:${port}/`)).rejects.toMatchObject({ code: 'SOURCE_FAILED' });
+  });
 
-test('an answer is cut at the cap, compressed ones after they are unpacked', async () => {
-  const allowed = guard({ allowHosts: [`127.0.0.1:${port}`] });
-  answer = (_request, response) => response.writeHead(200, { 'content-encoding': 'gzip' }).end(gzipSync(Buffer.alloc(10_000_000)));
-  await expect((await allowed(`http://127.0.0.1:${port}/`)).text()).rejects.toMatchObject({ code: 'LIMIT_OUTPUT' });
-});
+  test('what identifies us does not follow a redirect to another origin', async () => {
+    answer = (request, response) => (request.url === '/end' ? response.end() : response.writeHead(307, { location: `http://localhost:${port}/end` }).end());
+    const allowed = guard({ allowHosts: [`127.0.0.1:${port}`, `localhost:${port}`] });
+    await allowed(`http://127.0.0.1:${port}/`, { headers: { authorization: 'Bearer secret', 'x-api-key': 'secret', accept: 'text/plain' } });
+    expect(seen[0]!.headers).toMatchObject({ authorization: 'Bearer secret' });
+    expect(seen[1]!.headers['authorization']).toBeUndefined();
+    expect(seen[1]!.headers['x-api-key']).toBeUndefined();
+    expect(seen[1]!.headers['accept']).toBe('text/plain');
+  });
 
-test('proxy variables are not read', async () => {
-  const before = process.env['http_proxy'];
-  process.env['http_proxy'] = 'http://127.0.0.1:1';
-  try {
-    expect(await (await guard({ allowHosts: [`127.0.0.1:${port}`] })(`http://127.0.0.1:${port}/`)).text()).toBe('fine');
-  } finally {
-    if (before === undefined) delete process.env['http_proxy'];
-    else process.env['http_proxy'] = before;
-  }
-});
+  test('an answer is cut at the cap, compressed ones after they are unpacked', async () => {
+    const allowed = guard({ allowHosts: [`127.0.0.1:${port}`] });
+    answer = (_request, response) => response.writeHead(200, { 'content-encoding': 'gzip' }).end(gzipSync(Buffer.alloc(10_000_000)));
+    await expect(allowed(`http://127.0.0.1:${port}/`).then((response) => response.text())).rejects.toMatchObject({ code: 'LIMIT_OUTPUT' });
+  });
 
-test('an aborted call ends', async () => {
-  const abort = new AbortController();
-  answer = () => abort.abort(new Error('enough'));
-  await expect(guard({ allowHosts: [`127.0.0.1:${port}`] })(`http://127.0.0.1:${port}/`, { signal: abort.signal })).rejects.toThrow('enough');
+  test('what is packed is unpacked, and a length that is announced does not have to be true', async () => {
+    const allowed = guard({ allowHosts: [`127.0.0.1:${port}`] });
+    const packings = { gzip: gzipSync, deflate: deflateSync, br: brotliCompressSync };
+    for (const [coding, pack] of Object.entries(packings)) {
+      answer = (_request, response) => response.writeHead(200, { 'content-encoding': coding }).end(pack('some text'));
+      expect(await (await allowed(`http://127.0.0.1:${port}/`)).text()).toBe('some text');
+    }
+    answer = (_request, response) => response.writeHead(200).end(Buffer.alloc(2_000));
+    await expect(allowed(`http://127.0.0.1:${port}/`).then((response) => response.text())).rejects.toMatchObject({ code: 'LIMIT_OUTPUT' });
+    answer = (_request, response) => response.writeHead(200, { 'content-length': '500' }).write('only the beginning', () => response.destroy());
+    await expect(allowed(`http://127.0.0.1:${port}/`).then((response) => response.text())).rejects.toBeDefined();
+  });
+
+  test('proxy variables are not read', async () => {
+    const before = process.env['http_proxy'];
+    process.env['http_proxy'] = 'http://127.0.0.1:1';
+    try {
+      expect(await (await guard({ allowHosts: [`127.0.0.1:${port}`] })(`http://127.0.0.1:${port}/`)).text()).toBe('fine');
+    } finally {
+      if (before === undefined) delete process.env['http_proxy'];
+      else process.env['http_proxy'] = before;
+    }
+  });
+
+  test('an aborted call ends', async () => {
+    const abort = new AbortController();
+    answer = () => abort.abort(new Error('enough'));
+    await expect(guard({ allowHosts: [`127.0.0.1:${port}`] })(`http://127.0.0.1:${port}/`, { signal: abort.signal })).rejects.toThrow('enough');
+  });
 });

@@ -4,7 +4,8 @@ import type { ApiAnswer, ApiRequest, Json } from '../../engine/types.ts';
 import { numberOf } from '../binding.ts';
 import type { SourceCall } from '../call.ts';
 import { statusError, unreachable } from '../failures.ts';
-import type { Fetch } from '../guard/fetch.ts';
+import type { Ask } from '../guard/fetch.ts';
+import type { Answer } from '../guard/ask.ts';
 import { itemsOf, nextPage, pagingOf, type Paging } from './pages.ts';
 import { baseOf, bodyOf, headersOf, urlOf } from './request.ts';
 
@@ -20,24 +21,24 @@ interface Prepared {
   body: string | null;
 }
 
-export function callApi(request: ApiRequest, call: SourceCall, fetch: Fetch): Promise<ApiAnswer> {
+export function callApi(request: ApiRequest, call: SourceCall, ask: Ask): Promise<ApiAnswer> {
   return call.run(async () => {
     const base = baseOf(call);
     const headers = await headersOf(call, base, request);
     const prepared = { base, request, headers, body: bodyOf(request, headers) };
     const url = urlOf(base, request.path, request.query);
     const paging = pagingOf(request.pagination ?? call.binding.config['pagination']);
-    return paging === null ? await send(url, prepared, call, fetch) : await allPages(url, paging, prepared, { call, fetch });
+    return paging === null ? await send(url, prepared, call, ask) : await allPages(url, paging, prepared, { call, ask });
   }, (error) => unreachable(error, (text) => call.said(text)));
 }
 
-async function allPages(first: URL, paging: Paging, prepared: Prepared, { call, fetch }: { call: SourceCall; fetch: Fetch }): Promise<ApiAnswer> {
+async function allPages(first: URL, paging: Paging, prepared: Prepared, { call, ask }: { call: SourceCall; ask: Ask }): Promise<ApiAnswer> {
   const items: Json[] = [];
   let url: URL | null = first;
   let pages = 0;
   let answer: ApiAnswer | null = null;
   while (url !== null && pages < paging.maxPages) {
-    answer = await send(url, prepared, call, fetch);
+    answer = await send(url, prepared, call, ask);
     if (answer.status >= 300) return answer;
     for (const item of itemsOf(paging, answer.body)) items.push(item);
     if (items.length > mostItems) throw new NodeError('LIMIT_OUTPUT', `its pages hold more than ${mostItems} entries.`);
@@ -47,27 +48,26 @@ async function allPages(first: URL, paging: Paging, prepared: Prepared, { call, 
   return { ...answer!, body: items, pages, truncated: url !== null };
 }
 
-async function send(url: URL, { request, headers, body }: Prepared, call: SourceCall, fetch: Fetch): Promise<ApiAnswer> {
+async function send(url: URL, { request, headers, body }: Prepared, call: SourceCall, ask: Ask): Promise<ApiAnswer> {
   const seconds = numberOf(call.binding.config, 'timeout');
   const signal = seconds === null ? call.binding.signal : AbortSignal.any([call.binding.signal, AbortSignal.timeout(seconds * 1_000)]);
-  let response: Response;
-  let text: string;
+  let answer: Answer;
   try {
-    response = await fetch(url, { method: request.method, headers, body, signal });
-    text = call.redact(await response.text());
+    answer = await ask(url, { method: request.method, headers, body, signal });
   } catch (error) {
     if (signal.aborted && !call.binding.signal.aborted) throw new NodeError('SOURCE_UNAVAILABLE', `did not answer within its timeout of ${seconds} s.`, { transient: true });
     throw error;
   }
-  const { status } = response;
-  const shown = Object.fromEntries([...response.headers].filter(([name]) => !hiddenHeaders.has(name)).map(([name, value]) => [name, call.redact(value)]));
+  const { status } = answer;
+  const text = call.redact(answer.text);
+  const shown = Object.fromEntries(Object.entries(answer.headers).filter(([name]) => !hiddenHeaders.has(name)).map(([name, value]) => [name, call.redact(value)]));
   if (status === 429 || status >= 500) throw statusError({ status, headers: shown, said: call.said(text) });
-  return { status, headers: shown, body: parsed(text, response) };
+  return { status, headers: shown, body: parsed(text, answer) };
 }
 
 /** @throws NodeError SOURCE_FAILED when what calls itself JSON is none. */
-function parsed(text: string, { headers, status }: Response): Json {
-  if (!/^[^;]*\bjson\b/i.test(headers.get('content-type') ?? '')) return text;
+function parsed(text: string, { headers, status }: Answer): Json {
+  if (!/^[^;]*\bjson\b/i.test(headers['content-type'] ?? '')) return text;
   if (text.trim() === '') return null;
   try {
     return JSON.parse(text) as Json;

@@ -7,6 +7,7 @@ import { isIP } from 'node:net';
 import { Agent, fetch as undiciFetch, type Dispatcher } from 'undici';
 import { NodeError } from '../../errors.ts';
 import { isPublicAddress } from './addresses.ts';
+import { askOnce, type Answer, type Asked } from './ask.ts';
 import { checkingLookup, refusedAddress } from './lookup.ts';
 
 export interface GuardOptions {
@@ -21,6 +22,9 @@ export interface GuardOptions {
 
 export type Fetch = (input: string | URL | Request, init?: RequestInit) => Promise<Response>;
 
+/** A call whose answer is read whole: by the same rules, and a fraction of the work. */
+export type Ask = (input: string | URL, init: Asked) => Promise<Answer>;
+
 const maxRedirects = 5;
 const connectTimeoutMs = 10_000;
 // Time is the caller's: the node's abort signal ends a call. These would end long answers before that.
@@ -28,8 +32,8 @@ const agentOptions: Agent.Options = { headersTimeout: 0, bodyTimeout: 0, keepAli
 /** All others may identify us, whatever they are called. */
 const keptOnOtherOrigin = new Set(['accept', 'accept-language', 'content-type', 'user-agent']);
 
-/** A `fetch` that throws NodeError SOURCE_NOT_ALLOWED for what it refuses. `close` ends idle connections. */
-export function createGuardedFetch(options: GuardOptions): { fetch: Fetch; close(): Promise<void> } {
+/** A `fetch` and an `ask` that throw NodeError SOURCE_NOT_ALLOWED for what they refuse. `close` ends idle connections. */
+export function createGuardedFetch(options: GuardOptions): { fetch: Fetch; ask: Ask; close(): Promise<void> } {
   const open = new Agent({ ...agentOptions, connect: { timeout: connectTimeoutMs } });
   const checked = new Agent({ ...agentOptions, connect: { timeout: connectTimeoutMs, lookup: checkingLookup(options.lookup ?? dns.lookup) } });
   const agentFor = (url: URL): Dispatcher => {
@@ -40,42 +44,63 @@ export function createGuardedFetch(options: GuardOptions): { fetch: Fetch; close
     return checked;
   };
   return {
-    fetch: async (input, init = {}) => limited(await followed(asUrl(input), init, agentFor), options.maxBytes),
+    fetch: async (input, init = {}) => limited((await followed(asUrl(input), init, (url, request) => fetchOnce(url, request, agentFor(url)))).response, options.maxBytes),
+    ask: async (input, init) => (await followed(asUrl(input), init, (url, request) => asking(url, request, agentFor(url)))).read(options.maxBytes),
     async close() {
       await Promise.all([open.close(), checked.close()]);
     },
   };
 }
 
-async function followed(first: URL, init: RequestInit, agentFor: (url: URL) => Dispatcher): Promise<Response> {
+/** An answer of which the body is not read yet. */
+export interface Begun {
+  status: number;
+  /** Of a redirect. */
+  location: string | null;
+  /** The body is not wanted. */
+  drop(): Promise<void>;
+}
+
+type Redirectable = Pick<RequestInit, 'method' | 'headers' | 'body'>;
+
+async function followed<Init extends Redirectable, Answered extends Begun>(first: URL, init: Init, send: (url: URL, request: Init) => Promise<Answered>): Promise<Answered> {
   let url = first;
-  let request: RequestInit = { ...init, redirect: 'manual' };
+  let request = init;
   for (let redirects = 0; ; redirects += 1) {
-    const response = await send(url, request, agentFor(url));
-    const location = [301, 302, 303, 307, 308].includes(response.status) ? response.headers.get('location') : null;
-    if (location === null) return response;
-    await response.body?.cancel();
+    const begun = await send(url, request);
+    const location = [301, 302, 303, 307, 308].includes(begun.status) ? begun.location : null;
+    if (location === null) return begun;
+    await begun.drop();
     if (redirects === maxRedirects) throw new NodeError('SOURCE_FAILED', `${first.host} redirects more than ${maxRedirects} times.`);
     const next = URL.parse(location, url.href);
     if (next === null) throw new NodeError('SOURCE_FAILED', `${url.host} redirects to something that is no URL.`);
-    request = redirected(request, response.status, url, next);
+    request = redirected(request, begun.status, url, next);
     url = next;
   }
 }
 
-async function send(url: URL, request: RequestInit, dispatcher: Dispatcher): Promise<Response> {
+async function fetchOnce(url: URL, request: RequestInit, dispatcher: Dispatcher): Promise<Begun & { response: Response }> {
   try {
     // undici's own types of fetch differ from those of the platform in name only.
-    return await undiciFetch(url, { ...request, dispatcher } as Parameters<typeof undiciFetch>[1]);
+    const response: Response = await undiciFetch(url, { ...request, redirect: 'manual', dispatcher } as Parameters<typeof undiciFetch>[1]);
+    return { response, status: response.status, location: response.headers.get('location'), drop: async () => response.body?.cancel() };
+  } catch (error) {
+    throw refusalIn(error) ?? error;
+  }
+}
+
+async function asking(url: URL, request: Asked, dispatcher: Dispatcher): ReturnType<typeof askOnce> {
+  try {
+    return await askOnce(url, request, dispatcher);
   } catch (error) {
     throw refusalIn(error) ?? error;
   }
 }
 
 /** As browsers do: 303, and 301 and 302 after POST, become GET. What identifies us stays with the first origin. */
-function redirected(request: RequestInit, status: number, from: URL, to: URL): RequestInit {
+function redirected<Init extends Redirectable>(request: Init, status: number, from: URL, to: URL): Init {
   const headers = new Headers(request.headers);
-  const next: RequestInit = { ...request, headers };
+  const next: Init = { ...request, headers };
   if (from.origin !== to.origin) for (const name of [...headers.keys()]) if (!keptOnOtherOrigin.has(name)) headers.delete(name);
   if (status === 303 || ((status === 301 || status === 302) && request.method === 'POST')) {
     next.method = 'GET';
