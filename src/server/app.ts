@@ -4,7 +4,7 @@ import express, { type ErrorRequestHandler, type Express, type Request, type Req
 import type { FaceConfig } from '../config.ts';
 import { AgentFlowError } from '../errors.ts';
 import type { Admission } from './admission.ts';
-import { corsHandler } from './cors.ts';
+import { corsHandler, corsHeadersFor } from './cors.ts';
 import { demandJson, graphqlRequestGate, operationOf } from './graphql-request.ts';
 import { type Health, healthHandler, readinessHandler } from './health.ts';
 import { refusalOf } from './http-errors.ts';
@@ -37,7 +37,7 @@ export function createApp({ log, face, admission, health, metrics, artifact, sch
   app.disable('etag');
   app.set('query parser', 'simple');
   app.set('trust proxy', typeof face.trustProxy === 'number' ? face.trustProxy : [...face.trustProxy]);
-  const cors = corsHandler(face.corsOrigins);
+  const cors = corsHandler(corsHeadersFor(face.corsOrigins));
   const identify = identifyCaller(admission);
   app.use(openScope);
   app.get('/healthz', apiPolicy, healthHandler);

@@ -10,18 +10,24 @@ const preflight = {
   'access-control-max-age': '7200',
 };
 
-/** `origins`: as browsers send them, or `*`. */
-export function corsHandler(origins: readonly string[]): RequestHandler {
+export type CorsHeaders = (origin: string | undefined) => Readonly<Record<string, string>>;
+
+/** What an answer to a page of this origin says. `origins`: as browsers send them, or `*`. */
+export function corsHeadersFor(origins: readonly string[]): CorsHeaders {
   const allowed = new Set(origins);
+  const always: Readonly<Record<string, string>> = allowed.size > 0 ? { vary: 'origin' } : {};
+  return (origin) => {
+    if (origin === undefined || !(allowed.has('*') || allowed.has(origin.toLowerCase()))) return always;
+    return { ...always, 'access-control-allow-origin': allowed.has('*') ? '*' : origin, 'access-control-expose-headers': 'x-request-id, retry-after', 'cross-origin-resource-policy': 'cross-origin' };
+  };
+}
+
+export function corsHandler(headersFor: CorsHeaders): RequestHandler {
   return (request, response, next) => {
-    if (allowed.size > 0) response.vary('origin');
-    const origin = request.get('origin');
-    if (origin === undefined || !(allowed.has('*') || allowed.has(origin.toLowerCase()))) {
-      next();
-      return;
-    }
-    response.set({ 'access-control-allow-origin': allowed.has('*') ? '*' : origin, 'access-control-expose-headers': 'x-request-id, retry-after', 'cross-origin-resource-policy': 'cross-origin' });
-    if (request.method === 'OPTIONS' && request.get('access-control-request-method') !== undefined) response.set(preflight).status(204).end();
+    const headers = headersFor(request.get('origin'));
+    response.set(headers);
+    const isAllowed = headers['access-control-allow-origin'] !== undefined;
+    if (isAllowed && request.method === 'OPTIONS' && request.get('access-control-request-method') !== undefined) response.set(preflight).status(204).end();
     else next();
   };
 }

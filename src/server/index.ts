@@ -18,6 +18,7 @@ import { makeWithCallerClient } from '../store/caller-transactions.ts';
 import { leadsThroughPooler, PooledClient } from '../store/pooled-client.ts';
 import { takeRequests } from '../store/request-buckets.ts';
 import { Callers } from './callers.ts';
+import { corsHeadersFor } from './cors.ts';
 import type { IsTrustedProxy } from './client-address.ts';
 import { constraintBookOf, type ConstraintFacts, isConnectionFailure } from './database-errors.ts';
 import { type Log, makeErrorMask } from './errors.ts';
@@ -123,7 +124,7 @@ async function open(options: ServerOptions, keys: IdentityKeys, opened: (() => P
     graphql: (request, response, next) => void api.now.router(request, response, next),
   });
   const isTrustedProxy = app.get('trust proxy fn') as IsTrustedProxy;
-  const listener = plainRequests({ app, admission, api: () => api.now, requestSeconds: face.config.requestSeconds, hasOrigins: face.config.corsOrigins.length > 0, isTrustedProxy, log });
+  const listener = plainRequests({ app, admission, api: () => api.now, requestSeconds: face.config.requestSeconds, corsHeaders: corsHeadersFor(face.config.corsOrigins), isTrustedProxy, log });
   const server = http.createServer({ requestTimeout: requestTimeoutMs, keepAliveTimeout: keepAliveMs }, listener);
   countRequests(metrics, server);
   await listen(server, config.host, config.port);

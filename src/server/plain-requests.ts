@@ -1,12 +1,13 @@
 /**
- * The short way through the server, for requests that leave nothing to find out: POST /graphql with a JSON body of known length, no page of another
- * site behind it, one of the usual Accept headers, and an operation with one answer. All others go through app.ts, and so does whatever turns out to
+ * The short way through the server, for requests that leave nothing to find out: POST /graphql with a JSON body of known length, one of the
+ * usual Accept headers, and an operation with one answer. All others go through app.ts, and so does whatever turns out to
  * be unusual before the operation has been counted. Both ways ask the same of a request, in the same order; a test compares their answers.
  */
 import { randomUUID } from 'node:crypto';
 import type { IncomingMessage, RequestListener, ServerResponse } from 'node:http';
 import type { Admission } from './admission.ts';
 import { clientAddress, type IsTrustedProxy, isOverTls } from './client-address.ts';
+import type { CorsHeaders } from './cors.ts';
 import type { Log } from './errors.ts';
 import { completeBody, operationIn } from './graphql-request.ts';
 import { refusalOf } from './http-errors.ts';
@@ -22,8 +23,7 @@ export interface PlainRequestParts {
   admission: Admission;
   api(): Executor;
   requestSeconds: number;
-  /** Are there origins whose pages may call? */
-  hasOrigins: boolean;
+  corsHeaders: CorsHeaders;
   isTrustedProxy: IsTrustedProxy;
   log: Log;
 }
@@ -48,7 +48,7 @@ export function plainRequests(parts: PlainRequestParts): RequestListener {
 
 function isPlain({ method, url, headers }: IncomingMessage): boolean {
   return method === 'POST' && url === '/graphql' && contentTypes.has(headers['content-type']) && headers['content-encoding'] === undefined
-    && headers.origin === undefined && headers['transfer-encoding'] === undefined && Number(headers['content-length'] ?? Infinity) <= maxBodyBytes;
+    && headers['transfer-encoding'] === undefined && Number(headers['content-length'] ?? Infinity) <= maxBodyBytes;
 }
 
 async function serve(parts: PlainRequestParts, request: IncomingMessage, response: ServerResponse, answerType: string): Promise<void> {
@@ -113,9 +113,9 @@ function parserError(type: string): Error {
   return Object.assign(new Error(type), { type });
 }
 
-function send({ isTrustedProxy, hasOrigins }: PlainRequestParts, request: IncomingMessage, response: ServerResponse, status: number, headers: Record<string, string>, text: string, { requestId }: RequestScope): void {
+function send({ isTrustedProxy, corsHeaders }: PlainRequestParts, request: IncomingMessage, response: ServerResponse, status: number, headers: Record<string, string>, text: string, { requestId }: RequestScope): void {
   response.writeHead(status, {
-    'x-request-id': requestId, ...apiHeaders(isOverTls(request, isTrustedProxy)), ...(hasOrigins ? { vary: 'origin' } : null), ...headers, 'content-length': Buffer.byteLength(text),
+    'x-request-id': requestId, ...apiHeaders(isOverTls(request, isTrustedProxy)), ...corsHeaders(request.headers.origin), ...headers, 'content-length': Buffer.byteLength(text),
   });
   response.end(text);
 }

@@ -98,6 +98,20 @@ describe('pages of other sites', () => {
     expect([refused.status, refused.headers.get('access-control-allow-origin')]).toEqual([405, null]);
   });
 
+  test.each(['https://app.example', 'https://APP.example', 'https://app.example.evil'])('from %s are told the same on the short way and the long one', async (origin) => {
+    const told = async (path: string): Promise<unknown> => {
+      const response = await fetch(`${api.url}${path}`, {
+        method: 'POST', body: '{"query":"{ __typename }"}',
+        headers: { 'content-type': 'application/json', 'x-request-id': 'same', origin, 'x-forwarded-for': '198.51.100.7', 'x-forwarded-proto': 'https' },
+      });
+      const { date: _date, ...headers } = Object.fromEntries(response.headers);
+      return [response.status, headers, await response.text()];
+    };
+    const [short, long] = [await told('/graphql'), await told('/graphql?')];
+    expect(short).toEqual(long);
+    expect(short).toEqual([200, expect.objectContaining({ vary: 'origin', 'strict-transport-security': expect.stringContaining('max-age') }), expect.any(String)]);
+  });
+
   test('read errors, too', async () => {
     const answer = await api.post('{', { origin: 'https://app.example' });
     expect([answer.status, answer.headers.get('access-control-allow-origin')]).toEqual([400, 'https://app.example']);
