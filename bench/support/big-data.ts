@@ -58,7 +58,10 @@ export async function loadBigData(embedded: EmbeddedPostgres, size: Size, say: (
       await loadExecutions(client, size, from, Math.min(from + chunk, size.executions));
       say(`${Math.min(from + chunk, size.executions).toLocaleString('en')} executions`);
     }
-    for (const definition of indexes) await client.query(definition);
+    for (const definition of indexes) {
+      say(`makes ${/INDEX (\S+)/i.exec(definition)?.[1] ?? 'an index'} again`);
+      await client.query(definition);
+    }
     await client.query('vacuum (analyze) app_public.tenants, app_public.users, app_public.workflows, app_public.workflow_versions, app_public.executions, app_private.sessions');
     await client.query('checkpoint');
   } finally {
