@@ -1,4 +1,5 @@
 /** What identity and audit cost. `audit`: writes with the audit log and without. */
+import { existsSync } from 'node:fs';
 import { parseArgs } from 'node:util';
 import { auditCost } from './identity/audit.ts';
 import { bleed } from './identity/bleed.ts';
@@ -20,12 +21,20 @@ export const usage = `npm run bench -- identity [audit|keys|requests|bleed|seali
   changes   changes of one tenant with rollbacks, refusals and killed connections: does the audit log lead to the rows as they are? (--long: 10,000)
 None named: all of them.`;
 
+const names = ['audit', 'keys', 'requests', 'bleed', 'sealing', 'changes', 'timing'] as const;
+type Part = (typeof names)[number];
+
 export async function run(args: string[]): Promise<void> {
   const { values, positionals } = parseArgs({ args, allowPositionals: true, options: { long: { type: 'boolean', default: false }, json: { type: 'boolean', default: false }, pgbouncer: { type: 'string' } } });
   const { long, json, pgbouncer } = values;
+  const wrong = positionals.filter((name) => !names.includes(name as Part));
+  if (wrong.length > 0 || (pgbouncer !== undefined && !existsSync(pgbouncer))) {
+    process.stderr.write(`There is no ${wrong.length > 0 ? `part ${wrong.join(', ')}` : `program ${pgbouncer}`}.\n${usage}\n`);
+    process.exit(2);
+  }
   const results: Record<string, TableRow[]> = {};
   await withOwnCluster({}, async (cluster) => {
-    const parts: Record<string, () => Promise<TableRow[]>> = {
+    const parts: Record<Part, () => Promise<TableRow[]>> = {
       audit: () => auditCost(cluster, long ? { rounds: 5, seconds: 5 } : { rounds: 3, seconds: 2 }),
       keys: () => keyLookups(cluster, long ? 1_000_000 : 20_000),
       requests: () => requestsByIdentity(cluster, long ? { rounds: 5, seconds: 5 } : { rounds: 3, seconds: 2 }),
@@ -34,14 +43,13 @@ export async function run(args: string[]): Promise<void> {
       changes: () => auditedChanges(cluster, long ? 10_000 : 1_000),
       timing: () => signInTimes(cluster, long ? 100 : 20),
     };
-    for (const name of positionals.length > 0 ? positionals : Object.keys(parts)) {
-      const part = parts[name];
-      if (part === undefined) throw new Error(`There is no part ${name}.\n${usage}`);
-      results[name] = await part();
-      if (results[name].some(isBroken)) process.exitCode = 1;
+    for (const name of positionals.length > 0 ? positionals as Part[] : names) {
+      const rows = await parts[name]();
+      results[name] = rows;
+      if (rows.some(isBroken)) process.exitCode = 1;
       if (!json) {
         process.stdout.write(`\n${name}\n`);
-        printTable(results[name]);
+        printTable(rows);
       }
     }
   });
