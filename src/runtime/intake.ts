@@ -24,13 +24,16 @@ export interface IntakeOptions {
 }
 
 const aheadMs = 50;
+/** While nobody's queue is long: fewer, larger statements. */
+const aheadWithoutQueuesMs = 500;
+const firstAhead = 64;
 const leastAhead = 4;
 /** Sizes are few: each is a prepared statement of its own. */
 const step = 4;
 const mostSteps = 16;
 const shareEveryMs = 100;
 /** Sharing may take this part of the time. */
-const shareOfTime = 0.05;
+const shareOfTime = 0.1;
 
 export class Intake {
   readonly #options: IntakeOptions;
@@ -61,8 +64,8 @@ export class Intake {
 
   #settle(queue: LocalQueue): void {
     const { most } = this.#options;
-    const ahead = Math.max(leastAhead, this.#perSecond * aheadMs / 1_000);
-    queue.getJobBatchSize = this.#long === 0 ? most : Math.min(most, rounded(queue.workerQueue.length + ahead));
+    const ahead = this.#long > 0 ? Math.max(leastAhead, this.#perSecond * aheadMs / 1_000) : Math.max(firstAhead, this.#perSecond * aheadWithoutQueuesMs / 1_000);
+    queue.getJobBatchSize = Math.min(most, rounded(queue.workerQueue.length + ahead));
   }
 
   #taken(count: number, size: number, atMs = performance.now()): void {
