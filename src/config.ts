@@ -137,7 +137,7 @@ export function readConfig(env: NodeJS.ProcessEnv = process.env, isTerminal: boo
     metricsPort: read.text('METRICS_PORT') === null ? null : read.integer('METRICS_PORT', 0, 0, 65_535),
     secretKey: read.secret('AGENTFLOW_SECRET_KEY'),
     oldSecretKeys: read.list('AGENTFLOW_SECRET_KEY_OLD', (entry) => (entry.length < minSecretLength ? null : entry), `a key of at least ${minSecretLength} characters`),
-    workerConcurrency: read.integer('WORKER_CONCURRENCY', 100, 1, 1_000),
+    workerConcurrency: read.integer('WORKER_CONCURRENCY', 100, 1, 5_000),
     workerLimits: {
       perTenant: read.limit('WORKER_MAX_PER_TENANT', mostAtATime), perWorkflow: read.limit('WORKER_MAX_PER_WORKFLOW', mostAtATime),
       perNodeKind: read.limits('WORKER_MAX_PER_NODE_KIND', mostAtATime),
