@@ -55,6 +55,8 @@ const orphanSearchEveryMs = 60_000;
 /** The lanes, one statement each, and a little more. */
 const storeConnections = 8;
 const leastJobConnections = 6;
+/** The plan of a fetch is made anew when the table of jobs has been vacuumed, mostly while it is empty: it must read by indexes for the many that come later. */
+const jobSettings = { enable_seqscan: 'off' };
 
 export class Worker implements TaskRuntime {
   readonly #log: WorkerLog;
@@ -90,8 +92,7 @@ export class Worker implements TaskRuntime {
     this.#log = log;
     this.#pool = makePool(workerUrl, { max: storeConnections, name: 'agentflow engine', log });
     // Opened on demand; fetching and completing in batches needs a handful, and graphile-worker warns of fewer than its concurrency.
-    // A job that was taken or done, and is not any more when PostgreSQL comes back, is taken again, and finds what became of its execution.
-    this.#jobPool = makePool(workerUrl, { max: Math.max(leastJobConnections, settings.workerConcurrency), name: 'agentflow jobs', log, isDurable: false });
+    this.#jobPool = makePool(workerUrl, { max: Math.max(leastJobConnections, settings.workerConcurrency), name: 'agentflow jobs', log, settings: jobSettings });
     this.#session = new WorkerSession({
       connectionString: workerUrl, log,
       jobWorkerIds: () => this.#poolIds,

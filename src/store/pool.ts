@@ -9,14 +9,14 @@ export interface PoolOptions {
   max: number;
   name: string;
   log: StoreLog;
-  /** False: commits do not wait for the disk. For what is found out again after PostgreSQL has failed. */
-  isDurable?: boolean;
+  /** Of PostgreSQL, for all of its sessions. */
+  settings?: Readonly<Record<string, string>>;
 }
 
-export function makePool(connectionString: string, { max, name, log, isDurable = true }: PoolOptions): pg.Pool {
+export function makePool(connectionString: string, { max, name, log, settings = {} }: PoolOptions): pg.Pool {
   const pool = new pg.Pool({
     connectionString, max, application_name: name, idleTimeoutMillis: 60_000, connectionTimeoutMillis: 10_000, query_timeout: 60_000,
-    ...(isDurable ? {} : { options: '-c synchronous_commit=off' }),
+    options: Object.entries(settings).map(([key, value]) => `-c ${key}=${value}`).join(' '),
   });
   // A pool that has ended let go of its connections before the server did: what they still say is no news.
   pool.on('error', (error) => {
