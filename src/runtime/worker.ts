@@ -56,7 +56,7 @@ const orphanSearchEveryMs = 60_000;
 const storeConnections = 8;
 const leastJobConnections = 6;
 /** The plan of a fetch is made anew when the table of jobs has been vacuumed, mostly while it is empty: it must read by indexes for the many that come later. */
-const jobSettings = { enable_seqscan: 'off' };
+const jobSettings = { enable_seqscan: 'off', enable_bitmapscan: 'off', enable_hashjoin: 'off', enable_mergejoin: 'off' };
 
 export class Worker implements TaskRuntime {
   readonly #log: WorkerLog;
