@@ -82,9 +82,10 @@ function loadWorker() {
   return import('../runtime/index.ts');
 }
 
-/** Loads the code of the server; its start then finds it there. */
+/** Loads the code of the server and what it reads of its own; its start then finds it there, and tells what is wrong with it. */
 export async function readyServer(): Promise<void> {
-  await loadServer();
+  const [, { loadWorkflowTools }] = await loadServer();
+  await Promise.allSettled([loadWorkflowTools()]);
 }
 
 export async function readyWorker(): Promise<void> {
