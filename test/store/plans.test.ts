@@ -19,7 +19,7 @@ let store: EngineStore;
 /** Rows of executions that were looked at, by the name of the statement, since `forget`. */
 let looks = new Map<string, number>();
 
-/** All statements go through one session, each in a transaction that tells what it read. */
+/** All statements go through one session, each in a transaction of its own. */
 beforeAll(async () => {
   pool = makePool(database.url('agentflow_worker'), { max: 1, name: 'test', log });
   session = await pool.connect();
@@ -36,11 +36,17 @@ afterAll(async () => {
 async function counted(query: string | { name: string; text: string; values: unknown[] }): Promise<unknown> {
   if (typeof query === 'string') return session.query(query);
   await session.query('begin');
+  const before = await lookedAt();
   const result = await session.query(query);
-  const { rows } = await session.query<{ count: number }>(`select (seq_tup_read + idx_tup_fetch)::int as count from pg_stat_xact_user_tables where schemaname = 'app_public' and relname = 'executions'`);
+  looks.set(query.name, (looks.get(query.name) ?? 0) + await lookedAt() - before);
   await session.query('commit');
-  looks.set(query.name, (looks.get(query.name) ?? 0) + rows[0]!.count);
   return result;
+}
+
+/** By this session, since some moment before the present transaction. */
+async function lookedAt(): Promise<number> {
+  const { rows } = await session.query<{ count: number }>(`select (seq_tup_read + idx_tup_fetch)::int as count from pg_stat_xact_user_tables where schemaname = 'app_public' and relname = 'executions'`);
+  return rows[0]!.count;
 }
 
 const row: NodeRow = {
