@@ -11,7 +11,7 @@ import { positive } from './support/options.ts';
 
 /** So many that each measures for some seconds. */
 const counts: Readonly<Record<string, number>> = {
-  agentflow: 5_000, 'by-hand': 10_000, 'by-hand-lean': 10_000, dbos: 500, openworkflow: 500, 'pg-boss': 5_000, 'graphile-worker': 10_000,
+  agentflow: 10_000, 'by-hand': 20_000, 'by-hand-lean': 20_000, dbos: 500, openworkflow: 500, 'pg-boss': 5_000, 'graphile-worker': 10_000,
 };
 
 export const usage = `bench executions [--rounds 3] [--scale 1] [--engines agentflow,dbos,...] [--kinds pure,effect] [--json]
