@@ -55,8 +55,11 @@ const orphanSearchEveryMs = 60_000;
 /** The lanes, one statement each, and a little more. */
 const storeConnections = 8;
 const leastJobConnections = 6;
-/** The plan of a fetch is made anew when the table of jobs has been vacuumed, mostly while it is empty: it must read by indexes for the many that come later. */
-const jobSettings = { enable_seqscan: 'off', enable_bitmapscan: 'off', enable_hashjoin: 'off', enable_mergejoin: 'off' };
+/**
+ * A plan that is kept for the fetch of jobs is made anew when their table has been vacuumed, mostly while it is empty, and then reads all of many jobs for
+ * each that is taken: so one is made for each fetch, which begins with those that come first.
+ */
+const jobSettings = { plan_cache_mode: 'force_custom_plan', enable_seqscan: 'off', enable_bitmapscan: 'off', enable_hashjoin: 'off', enable_mergejoin: 'off' };
 
 export class Worker implements TaskRuntime {
   readonly #log: WorkerLog;
