@@ -25,15 +25,16 @@ export interface ProvidedPerson {
 /** Never a shared secret: with one, whoever knows the public key could sign. */
 const algorithms = ['RS256', 'RS384', 'RS512', 'PS256', 'PS384', 'PS512', 'ES256', 'ES384', 'ES512', 'EdDSA'];
 /** What is older is refused, whatever it says of itself: an ended session is remembered for longer than this. */
-const maxTokenAge = '24h';
+const maxTokenAgeSeconds = 24 * 60 * 60;
 const maxTextLength = 255;
 
 /** Throws TOKEN_EXPIRED, TOKEN_INVALID, or UNAVAILABLE when the provider's keys cannot be had. */
 export async function verifyProviderToken(token: string, { issuer, audience, keys }: IdentityProvider): Promise<{ sessionId: string; person: ProvidedPerson; expiresAt: Date }> {
-  const claims = await verified(() => jwtVerify(token, keys, { algorithms, issuer, audience, maxTokenAge, clockTolerance: 5, requiredClaims: ['sub', 'exp', 'iat'] }));
+  const claims = await verified(() => jwtVerify(token, keys, { algorithms, issuer, audience, maxTokenAge: maxTokenAgeSeconds, clockTolerance: 5, requiredClaims: ['sub', 'exp', 'iat'] }));
   const { sub, exp, iat, jti } = claims;
   if (typeof sub !== 'string' || sub === '' || sub.length > maxTextLength || sub.includes('\0')) throw new AgentFlowError('TOKEN_INVALID');
-  const expiresAt = new Date(exp! * 1_000);
+  // Whatever it says of its end: a connection that stays open must not outlive what a new request with the token would be refused for.
+  const expiresAt = new Date(Math.min(exp!, iat! + maxTokenAgeSeconds) * 1_000);
   const person = { issuer, subject: sub, email: verifiedEmail(claims), name: shortText(claims['name']), expiresAt };
   return { sessionId: sessionIdOf([issuer, sub, String(jti ?? iat)]), person, expiresAt };
 }

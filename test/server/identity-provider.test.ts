@@ -127,6 +127,16 @@ test.each([
   expect(await ask(await make())).toMatchObject({ status: 401, code: 'TOKEN_INVALID' });
 });
 
+test('an end that is further away than a day is none: the session ends when the token is a day old', async () => {
+  const iat = now() - hour;
+  for (const exp of [iat + 30 * 24 * hour, 9e15]) {
+    const jti = randomUUID();
+    expect((await ask(await sign({ ...john, jti }, { iat, exp }))).user).toMatchObject({ email: 'john@example.com' });
+    const { rows } = await db.owner.query<{ expires_at: Date }>('select max(expires_at) as expires_at from app_private.sessions');
+    expect(rows[0]!.expires_at.getTime()).toBeLessThanOrEqual((iat + 24 * hour) * 1_000);
+  }
+});
+
 test('an expired one is told so, and one that is older than a day', async () => {
   expect(await ask(await sign(john, { iat: now() - 25 * hour }))).toMatchObject({ status: 401, code: 'TOKEN_EXPIRED' });
   expect(await ask(await sign(john, { iat: now() - 2 * hour, exp: now() - hour }))).toMatchObject({ status: 401, code: 'TOKEN_EXPIRED' });
