@@ -26,13 +26,13 @@ export async function isPassword(password: string, hash: string | null): Promise
   return matches && isPossible && hash !== null;
 }
 
-/** The hash of a new password. Throws INVALID_VALUE with every rule that it breaks, or RATE_LIMITED. `own`: name and address of its owner. */
-export async function hashNewPassword(password: string, own: readonly string[]): Promise<string> {
+/** The hash of a new password. Throws INVALID_VALUE with every rule that it breaks, or RATE_LIMITED. `own`: name and address of its owner; `field`: where it was given. */
+export async function hashNewPassword(password: string, own: readonly string[], field = 'password'): Promise<string> {
   const problems = await passwordProblems(password, own);
   if (problems.length > 0) {
     throw new AgentFlowError('INVALID_VALUE', problems[0], {
       remedy: 'Choose another password; several words that have nothing to do with each other are good.',
-      details: { field: 'password', problems: problems.map((message) => ({ message })) },
+      details: { field, problems: problems.map((message) => ({ message })) },
     });
   }
   return await lanes.run(() => bcrypt.hash(password, cost));
@@ -43,6 +43,8 @@ export async function passwordProblems(password: string, own: readonly string[])
     [...password].length < minPasswordLength ? `A password has at least ${minPasswordLength} characters.` : null,
     Buffer.byteLength(password) > maxPasswordBytes ? `A password has at most ${maxPasswordBytes} bytes.` : null,
     password.includes('\0') ? 'A password cannot contain the character NUL.' : null,
+    // All halves become the same bytes, so that any other one would be the same password.
+    password.isWellFormed() ? null : 'A password cannot contain half of a surrogate pair.',
     isMonotonous(password) ? 'This password is a mere repetition or sequence.' : null,
     hasOwnWord(password, own) ? 'A password must not contain your name or address.' : null,
     await isCommon(password) ? 'This password is among the most common ones.' : null,

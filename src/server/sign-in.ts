@@ -74,7 +74,7 @@ export class SignIn {
     const row = await beginPasswordChange(this.#db, userId, scope);
     if (!row) throw new AgentFlowError('UNAUTHENTICATED');
     await this.#check(row, present, row.email, scope);
-    await changePassword(this.#db, userId, await hashNewPassword(next, [row.email, row.name]), scope);
+    await changePassword(this.#db, userId, await hashNewPassword(next, [row.email, row.name], 'newPassword'), scope);
     return await this.#open(userId, scope);
   }
 

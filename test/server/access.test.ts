@@ -229,6 +229,16 @@ describe('API keys', () => {
     expect([...codesOf(answer), answer.errors![0]!.extensions.field]).toEqual(['INVALID_VALUE', field]);
   });
 
+  test('a refusal names the place as the caller wrote it', async () => {
+    const [{ apiKey }, { jwt }] = await Promise.all([newKey(), newUser()]);
+    const placeOf = ({ errors }: Answer): unknown[] => [errors![0]!.extensions.code, errors![0]!.extensions.field];
+    const userId = randomUUID();
+    expect(placeOf(await api.query('john', createApiKey, { input: { name: 'robot', userId } }))).toEqual(['NOT_FOUND', 'userId']);
+    expect(placeOf(await api.query('john', 'mutation ($userId: UUID!) { createPasswordReset(input: { userId: $userId }) { link } }', { userId }))).toEqual(['NOT_FOUND', 'userId']);
+    expect(placeOf(await api.query('john', 'mutation ($id: UUID!) { rotateApiKey(input: { id: $id, overlapSeconds: -1 }) { key } }', { id: apiKey.id }))).toEqual(['INVALID_VALUE', 'overlapSeconds']);
+    expect(placeOf(await as(jwt, change, { from: password, to: 'seven \ud800 wooden planets' }))).toEqual(['INVALID_VALUE', 'newPassword']);
+  });
+
   test('are for admins, in person', async () => {
     const { key } = await newKey({ permissions: { workflows: ['read', 'write', 'execute'], flows: ['read', 'write', 'execute'], executions: ['read', 'write', 'execute'], sources: ['read', 'write', 'execute'] } });
     expect(codesOf(await byKey(key, createApiKey, { input: { name: 'child' } }))).toEqual(['PERMISSION_DENIED']);

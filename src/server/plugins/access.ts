@@ -9,6 +9,7 @@ import { EXPORTABLE } from 'postgraphile/graphile-build';
 import { extendSchema, gql } from 'postgraphile/utils';
 import { createApiKey, createLinkToken, hashApiKey, linkPath } from '../../keys.ts';
 import { createPasswordReset, inviteUser, type NewApiKey, rotateApiKey, storeApiKey, type StoredKey } from '../../store/access.ts';
+import { isDatabaseError } from '../database-errors.ts';
 import type { ReadingClient } from '../../store/workflow-checks.ts';
 
 interface Call<Input> {
@@ -53,14 +54,24 @@ interface RotateInput {
 
 const defaultOverlapSeconds = 24 * 60 * 60;
 
+/** The database names its own argument where it refuses one; what the caller gave is called otherwise here. */
+async function named(made: Promise<Made>, names: Readonly<Record<string, string>>): Promise<Made> {
+  return await made.catch((error: unknown) => {
+    if (isDatabaseError(error) && error.column !== undefined) error.column = names[error.column] ?? error.column;
+    throw error;
+  });
+}
+
 const work = {
   createUser: (call: Call<UserInput>) =>
     makeLink(call, (client, { email, name = null, role = null }, tokenHash) => inviteUser(client, { email, name, role: role?.toLowerCase() ?? null }, tokenHash)),
-  createPasswordReset: (call: Call<{ userId: string }>) => makeLink(call, (client, { userId }, tokenHash) => createPasswordReset(client, userId, tokenHash)),
-  createApiKey: (call: Call<ApiKeyInput>) => makeKey(call, call.input.mode === 'TEST' ? 'test' : 'live', (client, { name, permissions, expiresAt = null, userId = null }, stored) =>
-    storeApiKey(client, { name, permissions, expiresAt, userId }, stored)),
+  createPasswordReset: (call: Call<{ userId: string }>) =>
+    named(makeLink(call, (client, { userId }, tokenHash) => createPasswordReset(client, userId, tokenHash)), { id: 'userId' }),
+  createApiKey: (call: Call<ApiKeyInput>) =>
+    named(makeKey(call, call.input.mode === 'TEST' ? 'test' : 'live', (client, { name, permissions, expiresAt = null, userId = null }, stored) =>
+      storeApiKey(client, { name, permissions, expiresAt, userId }, stored)), { id: 'userId' }),
   rotateApiKey: (call: Call<RotateInput>) =>
-    makeKey(call, 'live', (client, { id, overlapSeconds }, stored) => rotateApiKey(client, id, overlapSeconds ?? defaultOverlapSeconds, stored)),
+    named(makeKey(call, 'live', (client, { id, overlapSeconds }, stored) => rotateApiKey(client, id, overlapSeconds ?? defaultOverlapSeconds, stored)), { overlap: 'overlapSeconds' }),
 };
 
 export const AccessPlugin = extendSchema((build) => {
