@@ -101,16 +101,7 @@ async function startRunner(options: RunnerOptions): Promise<RunningRunner> {
   });
   events.on('pool:gracefulShutdown', () => shutdownBegan.resolve());
   events.on('localQueue:init', ({ localQueue }) => tame(localQueue as unknown as LocalQueueInside, log));
-  let isLeft = false;
-  // What a runner that was left behind still has under way must not complete its job: others may have that by now, and it would be deleted for them.
-  const runtime: TaskRuntime = {
-    makePartitions: () => options.runtime.makePartitions(),
-    runExecution: async (id) => {
-      await options.runtime.runExecution(id);
-      if (isLeft) await new Promise(() => undefined);
-    },
-  };
-  const runner = await run(runnerOptions({ ...options, runtime }, events));
+  const runner = await run(runnerOptions(options, events));
   const finished = runner.promise.catch((error: Error) => log.warn({ error: error.message }, 'the job runner ended with an error'));
   const stop = async (): Promise<void> => {
     intake.close();
@@ -119,10 +110,7 @@ async function startRunner(options: RunnerOptions): Promise<RunningRunner> {
   const stuck = shutdownBegan.promise.then(() => new Promise<void>((resolve) => {
     setTimeout(resolve, abandonAfterMs).unref();
   }));
-  return { ended: Promise.race([finished, stuck]).then(() => {
-    isLeft = true;
-    intake.close();
-  }), stop, nudge: () => nudge() };
+  return { ended: Promise.race([finished, stuck]).then(() => intake.close()), stop, nudge: () => nudge() };
 }
 
 /** Of graphile-worker 0.18's LocalQueue. */

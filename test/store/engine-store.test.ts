@@ -212,9 +212,12 @@ test('a sweep counts the loss, unlocks the jobs of the dead, and leaves the livi
   const [dead, living, sweeper] = [await makeWorker(), await makeWorker(), await makeWorker()];
   const [lost, kept] = [await claimed(dead.store, await pendingExecution()), await claimed(living.store, await pendingExecution())];
   const waiting = await pendingExecution();
-  await database.owner.query(`update graphile_worker._private_jobs set locked_at = now(), locked_by = $2 where key = $1`, [waiting, `pool-${dead.id}`]);
+  const { rows: [taken] } = await database.owner.query<{ id: string }>(
+    `update graphile_worker._private_jobs set locked_at = now(), locked_by = $2 where key = $1 returning id`, [waiting, `pool-${dead.id}`]);
   await die(dead.session);
   await sweep(sweeper);
+  // As graphile-worker completes a job, of a worker that was only taken for dead.
+  expect((await database.owner.query('delete from graphile_worker._private_jobs where id = $1', [taken!.id])).rowCount).toBe(0);
 
   expect((await living.store.look([kept])).lost).toEqual([]);
   const { rows } = await database.owner.query<{ locked_by: string | null }>('select locked_by from graphile_worker.jobs where key = $1', [waiting]);
@@ -254,11 +257,13 @@ test('a lease that its worker knows nothing of is freed by the heartbeat, and so
   const { id, store, session } = await makeWorker();
   const [unknown, known] = [await claimed(store, await pendingExecution()), await claimed(store, await pendingExecution())];
   const locked = await pendingExecution();
-  await database.owner.query(`update graphile_worker._private_jobs set locked_at = now(), locked_by = $2 where key = $1`, [locked, `pool-${id}`]);
+  const { rows: [taken] } = await database.owner.query<{ id: string }>(
+    `update graphile_worker._private_jobs set locked_at = now(), locked_by = $2 where key = $1 returning id`, [locked, `pool-${id}`]);
   await database.owner.query(`update app_private.execution_leases set claimed_at = now() - interval '1 minute' where worker_id = $1`, [id]);
   const { rows } = await session.query('select registered, lost from app_private.heartbeat($1, $2, $3, $4)', [id, ['another pool'], [known.executionId], [1]]);
   expect(rows).toEqual([{ registered: true, lost: [] }]);
   expect((await store.look([unknown, known])).lost).toEqual([unknown.executionId]);
+  expect((await database.owner.query('delete from graphile_worker._private_jobs where id = $1', [taken!.id])).rowCount).toBe(0);
   const { rows: jobs } = await database.owner.query('select locked_by from graphile_worker.jobs where key = $1', [locked]);
   expect(jobs).toEqual([{ locked_by: null }]);
   session.release(true);
