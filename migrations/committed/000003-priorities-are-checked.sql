@@ -1,5 +1,5 @@
---! Previous: sha1:2fbcd287be014993e3b462397f4233ec55b40c75
---! Hash: sha1:32ad76be270869c81d6c87267bfc2db9fb6d2dc6
+--! Previous: sha1:bf8e27ff278d5c2f57247b017d00cd68d8bdef74
+--! Hash: sha1:6b54dcccef2004869ee7870f679aac00a0c2eb12
 --! Message: priorities are checked
 
 -- In a migration of its own: nobody waits while every row is looked at.

@@ -1154,6 +1154,108 @@ end $$;
 comment on function app_public.save_secret(text, text, text[]) is E'@behavior -*\nStores a sealed secret of the tenant under a name; a second one under the same name takes its place.';
 grant execute on function app_public.save_secret(text, text, text[]) to agentflow_user;
 
+/*
+ * Finds dead workers (their lock is free, or no heartbeat for 15 s), unlocks their jobs and frees their executions.
+ * One sweeper at a time; the others return at once. A lease of a worker that nobody knows is free as well.
+ */
+create or replace function app_private.sweep_workers(sweeper uuid)
+returns integer
+language plpgsql
+volatile
+security definer
+set search_path = pg_catalog, pg_temp
+as $$
+declare
+  dead_ids uuid[];
+  dead_pools text[];
+  orphans uuid[];
+begin
+  if not pg_try_advisory_xact_lock(hashtextextended('agentflow sweeper', 0)) then
+    return 0;
+  end if;
+  with dead as (
+    delete from app_private.workers as known
+     where known.id <> sweeper
+       and (known.heartbeat_at < clock_timestamp() - interval '15 seconds' or pg_try_advisory_xact_lock(known.lock_key))
+    returning known.id, known.job_worker_ids
+  )
+  select array_agg(distinct dead.id), array_agg(distinct pool.id) filter (where pool.id is not null)
+    into dead_ids, dead_pools
+    from dead left join lateral unnest(dead.job_worker_ids) as pool (id) on true;
+
+  if dead_pools is not null then
+    perform graphile_worker.force_unlock_workers(dead_pools);
+  end if;
+  select array_agg(lease.execution_id) into orphans
+    from app_private.execution_leases as lease
+   where lease.worker_id is not null
+     and lease.worker_id <> app_private.parked()
+     and not exists (select from app_private.workers as known where known.id = lease.worker_id);
+  if orphans is not null then
+    perform app_private.free_leases(orphans, true);
+  elsif dead_pools is not null then
+    -- unlocked jobs make no noise of their own: one notification lets a living worker fetch them now
+    perform pg_notify('jobs:insert', '{"count":1}');
+  end if;
+  perform app_private.park_suspended();
+  return coalesce(cardinality(dead_ids), 0);
+end
+$$;
+
+comment on function app_private.sweep_workers(uuid) is
+  'Frees what dead workers held; returns how many dead workers were found.';
+
+grant execute on function app_private.sweep_workers(uuid) to agentflow_worker;
+
+/*
+ * One statement every few seconds: says that the worker lives, and learns which of the executions it drives are no longer its own
+ * (cancelled, finished or taken over). Leases that the worker holds without knowing (the answer to a claim was lost) are freed.
+ * Jobs that a former pool of this very process left locked are unlocked.
+ * `registered` false: the worker was taken for dead; it must stop what it drives and register anew.
+ */
+create or replace function app_private.heartbeat(
+  worker uuid, job_worker_ids text[], execution_ids uuid[], attempts integer[],
+  out registered boolean, out lost uuid[]
+)
+language plpgsql
+volatile
+security definer
+set search_path = pg_catalog, pg_temp
+as $$
+declare
+  former text[];
+begin
+  select known.job_worker_ids into former from app_private.workers as known where known.id = worker for no key update;
+  registered := found;
+  update app_private.workers as known
+     set heartbeat_at = clock_timestamp(), job_worker_ids = heartbeat.job_worker_ids
+   where known.id = worker;
+
+  former := array(select unnest(former) except select unnest(heartbeat.job_worker_ids));
+  if former <> '{}' then
+    perform graphile_worker.force_unlock_workers(former);
+    perform pg_notify('jobs:insert', '{"count":1}');
+  end if;
+
+  lost := app_private.lost_leases(worker, execution_ids, attempts);
+
+  if registered then
+    perform app_private.free_leases(array(
+      select lease.execution_id from app_private.execution_leases as lease
+       where lease.worker_id = worker
+         and lease.claimed_at < now() - interval '15 seconds'
+         and lease.execution_id <> all (execution_ids)
+    ), false);
+  end if;
+end
+$$;
+
+comment on function app_private.heartbeat(uuid, text[], uuid[], integer[]) is
+  'Says that a worker lives; returns whether it is registered, and which of the given executions it has lost.';
+
+grant execute on function app_private.heartbeat(uuid, text[], uuid[], integer[]) to agentflow_worker;
+
+drop function if exists app_private.free_jobs(text[]);
 drop function if exists app_private.redact_hashes(jsonb);
 drop function if exists app_private.operating_figures();
 drop function if exists app_private.origin_name(text);
