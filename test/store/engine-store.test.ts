@@ -1,29 +1,12 @@
 /** The engine's statements against the real schema: what a lease allows, and what it refuses. */
 import { randomUUID } from 'node:crypto';
 import pg from 'pg';
-import { EngineStore } from '../../src/store/engine-store.ts';
-import { makePool } from '../../src/store/pool.ts';
-import type { ClaimedExecution, Ending, NodeRow } from '../../src/store/rows.ts';
+import type { Ending, NodeRow } from '../../src/store/rows.ts';
+import { claimed, sweep, useBareWorkers } from '../support/bare-workers.ts';
 import { useTestDatabase } from '../support/database.ts';
-import { insertExecution, insertWorkflow } from '../support/executions.ts';
 
 const database = useTestDatabase({ samples: true });
-const log = { warn: () => undefined };
-let pool: pg.Pool;
-
-beforeAll(() => {
-  pool = makePool(database.url('agentflow_worker'), { max: 10, name: 'test', log });
-});
-afterAll(() => pool.end());
-
-const oneNode = { nodes: [{ id: 'input', type: 'input' }], edges: [], queues: [], sources: [], start_node: 'input' };
-
-async function makeWorker(): Promise<{ id: string; store: EngineStore; session: pg.PoolClient }> {
-  const id = randomUUID();
-  const session = await pool.connect();
-  await session.query('select app_private.register_worker($1, $2, $3, $4)', [id, 'test', 1, [`pool-${id}`]]);
-  return { id, store: new EngineStore(pool, () => id, log), session };
-}
+const { makeWorker, pendingExecution, die } = useBareWorkers(database);
 
 function row(over: Partial<NodeRow> = {}): NodeRow {
   return {
@@ -34,10 +17,6 @@ function row(over: Partial<NodeRow> = {}): NodeRow {
 
 const ending: Ending = { status: 'completed', finalState: { done: true }, metrics: { tokens_used: 3, cost: 0, node_execution_times: {} }, tokens: 3, cost: 0, error: null };
 
-async function pendingExecution(state: object = { user_input: 'hello' }): Promise<string> {
-  return insertExecution(database.owner, await insertWorkflow(database.owner, oneNode), state);
-}
-
 async function statusOf(id: string): Promise<string> {
   const { rows } = await database.owner.query<{ status: string }>('select status from executions where id = $1', [id]);
   return rows[0]!.status;
@@ -46,21 +25,6 @@ async function statusOf(id: string): Promise<string> {
 async function nodesOf(id: string): Promise<Record<string, unknown>[]> {
   const { rows } = await database.owner.query<Record<string, unknown>>('select * from node_executions where execution_id = $1 order by sequence_number', [id]);
   return rows;
-}
-
-/** Ends the session of a worker, and waits until the server has let its lock go: to others it is dead from then on. */
-async function die(session: pg.PoolClient): Promise<void> {
-  const { rows } = await session.query<{ pid: number }>('select pg_backend_pid() as pid');
-  session.release(true);
-  const isThere = async (): Promise<boolean> =>
-    (await database.owner.query(`select from pg_locks where locktype = 'advisory' and pid = $1`, [rows[0]!.pid])).rows.length > 0;
-  while (await isThere()) await new Promise((resolve) => setTimeout(resolve, 10));
-}
-
-async function claimed(store: EngineStore, id: string): Promise<ClaimedExecution> {
-  const claim = await store.claim(id);
-  if (claim === null) throw new Error('The execution could not be claimed.');
-  return claim;
 }
 
 test('a row and its job commit together, and the job holds the id alone', async () => {
@@ -208,80 +172,6 @@ test('a bad row fails alone, and says so', async () => {
   session.release(true);
 });
 
-test('a sweep counts the loss, unlocks the jobs of the dead, and leaves the living alone', async () => {
-  const [dead, living, sweeper] = [await makeWorker(), await makeWorker(), await makeWorker()];
-  const [lost, kept] = [await claimed(dead.store, await pendingExecution()), await claimed(living.store, await pendingExecution())];
-  const waiting = await pendingExecution();
-  const { rows: [taken] } = await database.owner.query<{ id: string }>(
-    `update graphile_worker._private_jobs set locked_at = now(), locked_by = $2 where key = $1 returning id`, [waiting, `pool-${dead.id}`]);
-  await die(dead.session);
-  await sweep(sweeper);
-  // As graphile-worker completes a job, of a worker that was only taken for dead.
-  expect((await database.owner.query('delete from graphile_worker._private_jobs where id = $1', [taken!.id])).rowCount).toBe(0);
-
-  expect((await living.store.look([kept])).lost).toEqual([]);
-  const { rows } = await database.owner.query<{ locked_by: string | null }>('select locked_by from graphile_worker.jobs where key = $1', [waiting]);
-  expect(rows).toEqual([{ locked_by: null }]);
-  expect(await claimed(sweeper.store, lost.executionId)).toMatchObject({ attempt: 2, losses: 1 });
-  await die(living.session);
-  sweeper.session.release(true);
-});
-
-test('a worker that was taken for dead is told so and can claim nothing', async () => {
-  const [paused, sweeper] = [await makeWorker(), await makeWorker()];
-  const id = await pendingExecution();
-  await database.owner.query(`update app_private.workers set heartbeat_at = now() - interval '1 minute' where id = $1`, [paused.id]);
-  await sweep(sweeper);
-  await expect(paused.store.claim(id)).rejects.toMatchObject({ code: 'AF510' });
-  const { rows } = await paused.session.query<{ registered: boolean }>('select registered from app_private.heartbeat($1, $2, $3, $4)', [paused.id, [], [], []]);
-  expect(rows).toEqual([{ registered: false }]);
-  await die(paused.session);
-  sweeper.session.release(true);
-});
-
-test('an execution that nobody holds and no job wakes is found', async () => {
-  const { store, session } = await makeWorker();
-  const id = await pendingExecution();
-  await database.owner.query('delete from graphile_worker._private_jobs where key = $1', [id]);
-  expect(await store.requeueOrphans()).toBe(0); // a young one may be on its way
-  await database.owner.query('alter table executions disable trigger user');
-  await database.owner.query(`update executions set created_at = now() - interval '5 minutes' where id = $1`, [id]);
-  await database.owner.query('alter table executions enable trigger user');
-  expect(await store.requeueOrphans()).toBe(1);
-  const { rowCount } = await database.owner.query('select from graphile_worker.jobs where key = $1', [id]);
-  expect(rowCount).toBe(1);
-  session.release(true);
-});
-
-test('a lease that its worker knows nothing of is freed by the heartbeat, and so are jobs of a former pool', async () => {
-  const { id, store, session } = await makeWorker();
-  const [unknown, known] = [await claimed(store, await pendingExecution()), await claimed(store, await pendingExecution())];
-  const locked = await pendingExecution();
-  const { rows: [taken] } = await database.owner.query<{ id: string }>(
-    `update graphile_worker._private_jobs set locked_at = now(), locked_by = $2 where key = $1 returning id`, [locked, `pool-${id}`]);
-  await database.owner.query(`update app_private.execution_leases set claimed_at = now() - interval '1 minute' where worker_id = $1`, [id]);
-  const { rows } = await session.query('select registered, lost from app_private.heartbeat($1, $2, $3, $4)', [id, ['another pool'], [known.executionId], [1]]);
-  expect(rows).toEqual([{ registered: true, lost: [] }]);
-  expect((await store.look([unknown, known])).lost).toEqual([unknown.executionId]);
-  expect((await database.owner.query('delete from graphile_worker._private_jobs where id = $1', [taken!.id])).rowCount).toBe(0);
-  const { rows: jobs } = await database.owner.query('select locked_by from graphile_worker.jobs where key = $1', [locked]);
-  expect(jobs).toEqual([{ locked_by: null }]);
-  session.release(true);
-});
-
-test('a worker that registers again does not forget what its former job pool holds', async () => {
-  const { id, session } = await makeWorker();
-  const locked = await pendingExecution();
-  await database.owner.query(`update graphile_worker._private_jobs set locked_at = now(), locked_by = $2 where key = $1`, [locked, `pool-${id}`]);
-  await session.query('select app_private.register_worker($1, $2, $3, $4)', [id, 'test', 1, ['another pool']]);
-  await session.query('select app_private.heartbeat($1, $2, $3, $4)', [id, ['another pool'], [], []]);
-  const { rows: jobs } = await database.owner.query('select locked_by from graphile_worker.jobs where key = $1', [locked]);
-  expect(jobs).toEqual([{ locked_by: null }]);
-  const { rows: workers } = await database.owner.query('select job_worker_ids from app_private.workers where id = $1', [id]);
-  expect(workers).toEqual([{ job_worker_ids: ['another pool'] }]);
-  session.release(true);
-});
-
 test('changes are told with ids and tenants only', async () => {
   const listener = new pg.Client({ connectionString: database.url('agentflow_worker') });
   await listener.connect();
@@ -313,13 +203,3 @@ test('a payload of NOTIFY stays below its limit however many executions changed'
   expect(new Set(told)).toEqual(new Set(ids));
   await listener.end();
 });
-
-async function sweep(worker: { id: string; session: pg.PoolClient }): Promise<void> {
-  // The server notices a closed connection, and lets its locks go, a moment later.
-  for (let tries = 0; tries < 100; tries += 1) {
-    const { rows } = await worker.session.query<{ dead: number }>('select app_private.sweep_workers($1) as dead', [worker.id]);
-    if (rows[0]!.dead > 0) return;
-    await new Promise((resolve) => setTimeout(resolve, 20));
-  }
-  throw new Error('No dead worker was found.');
-}

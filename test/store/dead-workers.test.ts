@@ -1,0 +1,85 @@
+/** What becomes of what dead workers held, and of those that were only taken for dead. */
+import { claimed, sweep, useBareWorkers } from '../support/bare-workers.ts';
+import { useTestDatabase } from '../support/database.ts';
+
+const database = useTestDatabase({ samples: true });
+const { makeWorker, pendingExecution, die } = useBareWorkers(database);
+
+/** The id of the execution's job, which a job pool of the worker has taken. */
+async function lockedBy(workerId: string, executionId: string): Promise<string> {
+  const { rows } = await database.owner.query<{ id: string }>(
+    `update graphile_worker._private_jobs set locked_at = now(), locked_by = $2 where key = $1 returning id`, [executionId, `pool-${workerId}`]);
+  return rows[0]!.id;
+}
+
+test('a sweep counts the loss, unlocks the jobs of the dead, and leaves the living alone', async () => {
+  const [dead, living, sweeper] = [await makeWorker(), await makeWorker(), await makeWorker()];
+  const [lost, kept] = [await claimed(dead.store, await pendingExecution()), await claimed(living.store, await pendingExecution())];
+  const waiting = await pendingExecution();
+  const taken = await lockedBy(dead.id, waiting);
+  await die(dead.session);
+  await sweep(sweeper);
+  // As graphile-worker completes a job, of a worker that was only taken for dead.
+  expect((await database.owner.query('delete from graphile_worker._private_jobs where id = $1', [taken])).rowCount).toBe(0);
+
+  expect((await living.store.look([kept])).lost).toEqual([]);
+  const { rows } = await database.owner.query<{ locked_by: string | null }>('select locked_by from graphile_worker.jobs where key = $1', [waiting]);
+  expect(rows).toEqual([{ locked_by: null }]);
+  expect(await claimed(sweeper.store, lost.executionId)).toMatchObject({ attempt: 2, losses: 1 });
+  await die(living.session);
+  sweeper.session.release(true);
+});
+
+test('a worker that was taken for dead is told so and can claim nothing', async () => {
+  const [paused, sweeper] = [await makeWorker(), await makeWorker()];
+  const id = await pendingExecution();
+  await database.owner.query(`update app_private.workers set heartbeat_at = now() - interval '1 minute' where id = $1`, [paused.id]);
+  await sweep(sweeper);
+  await expect(paused.store.claim(id)).rejects.toMatchObject({ code: 'AF510' });
+  const { rows } = await paused.session.query<{ registered: boolean }>('select registered from app_private.heartbeat($1, $2, $3, $4)', [paused.id, [], [], []]);
+  expect(rows).toEqual([{ registered: false }]);
+  await die(paused.session);
+  sweeper.session.release(true);
+});
+
+test('an execution that nobody holds and no job wakes is found', async () => {
+  const { store, session } = await makeWorker();
+  const id = await pendingExecution();
+  await database.owner.query('delete from graphile_worker._private_jobs where key = $1', [id]);
+  expect(await store.requeueOrphans()).toBe(0); // a young one may be on its way
+  await database.owner.query('alter table executions disable trigger user');
+  await database.owner.query(`update executions set created_at = now() - interval '5 minutes' where id = $1`, [id]);
+  await database.owner.query('alter table executions enable trigger user');
+  expect(await store.requeueOrphans()).toBe(1);
+  const { rowCount } = await database.owner.query('select from graphile_worker.jobs where key = $1', [id]);
+  expect(rowCount).toBe(1);
+  session.release(true);
+});
+
+test('a lease that its worker knows nothing of is freed by the heartbeat, and so are jobs of a former pool', async () => {
+  const { id, store, session } = await makeWorker();
+  const [unknown, known] = [await claimed(store, await pendingExecution()), await claimed(store, await pendingExecution())];
+  const locked = await pendingExecution();
+  const taken = await lockedBy(id, locked);
+  await database.owner.query(`update app_private.execution_leases set claimed_at = now() - interval '1 minute' where worker_id = $1`, [id]);
+  const { rows } = await session.query('select registered, lost from app_private.heartbeat($1, $2, $3, $4)', [id, ['another pool'], [known.executionId], [1]]);
+  expect(rows).toEqual([{ registered: true, lost: [] }]);
+  expect((await store.look([unknown, known])).lost).toEqual([unknown.executionId]);
+  expect((await database.owner.query('delete from graphile_worker._private_jobs where id = $1', [taken])).rowCount).toBe(0);
+  const { rows: jobs } = await database.owner.query('select locked_by from graphile_worker.jobs where key = $1', [locked]);
+  expect(jobs).toEqual([{ locked_by: null }]);
+  session.release(true);
+});
+
+test('a worker that registers again does not forget what its former job pool holds', async () => {
+  const { id, session } = await makeWorker();
+  const locked = await pendingExecution();
+  await lockedBy(id, locked);
+  await session.query('select app_private.register_worker($1, $2, $3, $4)', [id, 'test', 1, ['another pool']]);
+  await session.query('select app_private.heartbeat($1, $2, $3, $4)', [id, ['another pool'], [], []]);
+  const { rows: jobs } = await database.owner.query('select locked_by from graphile_worker.jobs where key = $1', [locked]);
+  expect(jobs).toEqual([{ locked_by: null }]);
+  const { rows: workers } = await database.owner.query('select job_worker_ids from app_private.workers where id = $1', [id]);
+  expect(workers).toEqual([{ job_worker_ids: ['another pool'] }]);
+  session.release(true);
+});
