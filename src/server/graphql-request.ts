@@ -69,7 +69,7 @@ export function completeBody(body: Record<string, unknown>, queryOf: (documentId
 export function operationIn(body: unknown): Operation {
   if (Array.isArray(body)) throw badRequest('Several operations in one request are not supported.', 'Send one operation a request.');
   if (!isObject(body)) throw badRequest('The request body is not a JSON object.', 'Send {"query": "...", "variables": {...}} as JSON.');
-  const { query, variables, operationName } = body;
+  const { query, variables, operationName, extensions } = body;
   if (typeof query !== 'string' || query.trim() === '') throw badRequest('query must be a text.', 'Send the GraphQL document in query.', { field: 'query' });
   if (query.length > maxQueryLength) {
     throw new AgentFlowError('TOO_LARGE', `The query has ${query.length} characters; at most ${maxQueryLength} are allowed.`,
@@ -77,6 +77,7 @@ export function operationIn(body: unknown): Operation {
   }
   if (variables != null && !isObject(variables)) throw badRequest('variables must be an object.', 'Send an object of variables.', { field: 'variables' });
   if (operationName != null && typeof operationName !== 'string') throw badRequest('operationName must be a text.', 'Name one of the operations in query.', { field: 'operationName' });
+  if (extensions != null && !isObject(extensions)) throw badRequest('extensions must be an object.', 'Send an object of extensions, or none.', { field: 'extensions' });
   return { query, variables: variables ?? {}, operationName: operationName ?? undefined };
 }
 

@@ -92,6 +92,7 @@ describe('a malformed request', () => {
     ['a query that is a number', '{"query": 1}', {}, 400, 'BAD_REQUEST'],
     ['variables that are a list', '{"query": "{ __typename }", "variables": []}', {}, 400, 'BAD_REQUEST'],
     ['an operation name that is an object', '{"query": "{ __typename }", "operationName": {}}', {}, 400, 'BAD_REQUEST'],
+    ['extensions that are a number', '{"query": "{ __typename }", "extensions": 5}', {}, 400, 'BAD_REQUEST'],
     ['a form, as other sites can send one', 'query={__typename}', { 'content-type': 'application/x-www-form-urlencoded' }, 415, 'BAD_REQUEST'],
     ['text/plain, as other sites can send it', '{"query":"{ __typename }"}', { 'content-type': 'text/plain' }, 415, 'BAD_REQUEST'],
     ['an answer type that is not JSON', '{"query":"{ __typename }"}', { accept: 'image/png' }, 406, 'BAD_REQUEST'],

@@ -52,7 +52,7 @@ describe('the short way answers as the long one does', () => {
     ['a mark of byte order', `\ufeff${asked('{ __typename }')}`, 200],
     ['letters of all kinds', asked('query ($n: String) { workflows(filter: { name: { equalTo: $n } }) { totalCount } }', { n: 'Grüße, 世界 🌍 \u0000' }), 200],
     ['no JSON', '{"query": "{ __typename', 400], ['a JSON text', '"x"', 400], ['null', 'null', 400], ['a list', '[]', 400], ['nothing in it', '{}', 400],
-    ['a query that is a number', '{"query":1}', 400],
+    ['a query that is a number', '{"query":1}', 400], ['extensions that are a number', '{"query":"{ __typename }","extensions":5}', 400],
   ])('%s', async (_what, body, status) => {
     const headers = await api.headersOf('john');
     expect((await demandSame(body, headers)).status).toBe(status);
