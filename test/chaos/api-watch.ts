@@ -30,6 +30,7 @@ export async function watchApi(cluster: OwnCluster): Promise<ApiWatch> {
   let databaseUpAtMs: number | null = performance.now();
   let apiUpAtMs: number | null = performance.now();
   let backSeconds = 0;
+  let lastFault = 'it was not asked';
   let isClosing = false;
 
   const askDatabase = async (): Promise<void> => {
@@ -38,10 +39,16 @@ export async function watchApi(cluster: OwnCluster): Promise<ApiWatch> {
     else databaseUpAtMs ??= performance.now();
   };
   const askApi = async (): Promise<void> => {
+    lastFault = 'it was asked and said nothing';
     const response = await fetch(`${server.url}/graphql`, { method: 'POST', headers: { 'content-type': 'application/json', authorization: `Bearer ${token}` }, body: '{"query":"{ currentUser { id } }"}' });
     statuses.set(response.status, (statuses.get(response.status) ?? 0) + 1);
     const { errors } = await response.json() as { errors?: unknown[] };
-    if (response.status !== 200 || errors !== undefined || databaseUpAtMs === null || apiUpAtMs !== null) return;
+    if (response.status !== 200 || errors !== undefined) {
+      lastFault = `${response.status} ${JSON.stringify(errors)}`;
+      return;
+    }
+    lastFault = 'a good answer';
+    if (databaseUpAtMs === null || apiUpAtMs !== null) return;
     apiUpAtMs = performance.now();
     backSeconds = Math.max(backSeconds, (apiUpAtMs - databaseUpAtMs) / 1_000);
   };
@@ -61,11 +68,13 @@ export async function watchApi(cluster: OwnCluster): Promise<ApiWatch> {
       };
       await until(() => databaseUpAtMs !== null, databaseSeconds);
       await until(() => apiUpAtMs !== null, mostSeconds * 2);
+      // The last strike may be noticed only now, while the loops end: what it does is not waited for, and not judged.
+      const isBack = apiUpAtMs !== null;
       isClosing = true;
       await loops;
       await server.close(1_000);
       const strange = [...statuses].filter(([status]) => status !== 200 && status !== 503).map(([status, count]) => `the API answered ${status} ${count} times`);
-      const late = apiUpAtMs === null ? ['the API did not answer again'] : backSeconds > mostSeconds ? [`the API answered again only ${backSeconds.toFixed(1)} s after PostgreSQL`] : [];
+      const late = !isBack ? [`the API did not answer again; the last of it: ${lastFault}`] : backSeconds > mostSeconds ? [`the API answered again only ${backSeconds.toFixed(1)} s after PostgreSQL`] : [];
       return { backSeconds: Number(backSeconds.toFixed(1)), problems: [...strange, ...late] };
     },
   };
