@@ -16,7 +16,7 @@ import { type Log, publicErrorOf } from './errors.ts';
 import { completeBody, operationIn } from './graphql-request.ts';
 import { type Credentials, type Identity, tenantOf, visitor } from './identity.ts';
 import { maxBodyBytes } from './limits.ts';
-import { Crowd, Place } from './places.ts';
+import { Crowd, Place } from './socket-places.ts';
 import { addressName } from './rate-limits.ts';
 import { type RequestScope, runInScope } from './scope.ts';
 import { type SocketExtra, speakGraphql } from './socket-protocol.ts';

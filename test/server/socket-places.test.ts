@@ -1,7 +1,7 @@
 /** How many WebSockets one address may hold open: counted from the upgrade on, given back when they close. */
 import { once } from 'node:events';
 import { WebSocket } from 'ws';
-import { Crowd, Place } from '../../src/server/places.ts';
+import { Crowd, Place } from '../../src/server/socket-places.ts';
 import { useApi } from '../support/api.ts';
 
 const api = useApi();
