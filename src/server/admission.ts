@@ -2,6 +2,7 @@
 import type { GraphQLSchema } from 'postgraphile/graphql';
 import { AgentFlowError } from '../errors.ts';
 import { type Callers, confirm } from './callers.ts';
+import { answeredInTime } from './deadline.ts';
 import type { Operation } from './documents.ts';
 import type { Face } from './face.ts';
 import { sessionCondition } from '../store/identity.ts';
@@ -45,7 +46,7 @@ export class Admission {
 
   async #counted(identify: () => Promise<Identity>, ip: string | null): Promise<Identity> {
     try {
-      const identity = await identify();
+      const identity = await answeredInTime(identify());
       // Before the body is read: who has had enough is told so at once.
       const tenantId = tenantOf(identity);
       this.#parts.limits.demand(tenantId === null ? 'address' : 'tenant', tenantId ?? addressName(ip));
@@ -64,13 +65,12 @@ export class Admission {
   /** Counts a request of a tenant, or of an address that nobody has signed in from. Throws RATE_LIMITED. */
   async charge({ identity, ip }: RequestScope, cost: number): Promise<void> {
     const tenantId = tenantOf(identity);
-    if (tenantId === null) await this.#parts.limits.charge('address', addressName(ip), cost);
-    else await this.#parts.limits.charge('tenant', tenantId, cost);
+    await answeredInTime(tenantId === null ? this.#parts.limits.charge('address', addressName(ip), cost) : this.#parts.limits.charge('tenant', tenantId, cost));
   }
 
   /** Everything that is asked of an operation before it is planned. Throws RATE_LIMITED, LIMIT_EXCEEDED, DOCUMENT_NOT_TRUSTED, UNAUTHENTICATED. */
   async admit(operation: Operation, scope: RequestScope): Promise<void> {
-    if (mayChange(operation)) await confirm(scope);
+    if (mayChange(operation)) await answeredInTime(confirm(scope));
     else scope.onlyReads = true;
     let cost = 0;
     try {

@@ -39,7 +39,7 @@ export function createApp({ log, face, admission, health, metrics, artifact, sch
   app.set('trust proxy', typeof face.trustProxy === 'number' ? face.trustProxy : [...face.trustProxy]);
   const cors = corsHandler(corsHeadersFor(face.corsOrigins));
   const identify = identifyCaller(admission);
-  app.use(openScope);
+  app.use(openScope(face.requestSeconds));
   app.get('/healthz', apiPolicy, healthHandler);
   app.get('/readyz', apiPolicy, readinessHandler(health, log));
   app.get('/metrics', apiPolicy, metrics);
@@ -47,7 +47,7 @@ export function createApp({ log, face, admission, health, metrics, artifact, sch
   app.get('/', pagePolicy, startPage);
   app.get('/join', pagePolicy, joinPage);
   app.get('/favicon.ico', pagePolicy, favicon);
-  app.all('/graphql', apiPolicy, cors, graphqlRequestGate(face.isClosed), demandJson, startClock(face.requestSeconds), beginCaller(admission), express.json({ limit: maxBodyBytes, strict: true }), admitOperation(admission), graphql);
+  app.all('/graphql', apiPolicy, cors, graphqlRequestGate(face.isClosed), demandJson, beginCaller(admission), express.json({ limit: maxBodyBytes, strict: true }), admitOperation(admission), graphql);
   app.use('/artifacts', apiPolicy, cors);
   app.get('/artifacts/:id', identify, chargeCaller(admission), artifact);
   app.get('/graphiql', pagePolicy, identify, (request, response, next) => {
@@ -64,18 +64,13 @@ export function createApp({ log, face, admission, health, metrics, artifact, sch
 }
 
 /** A client may name its request (`X-Request-Id`); the id comes back in the answer, in the log and in the audit log. */
-const openScope: RequestHandler = (request, response, next) => {
-  const asked = request.get('x-request-id');
-  const requestId = asked !== undefined && requestIdShape.test(asked) ? asked : randomUUID();
-  response.set('x-request-id', requestId);
-  const scope = { requestId, ip: request.ip ?? null, userAgent: request.get('user-agent') ?? null, identity: visitor };
-  runInScope(scope, next);
-};
-
-function startClock(seconds: number): RequestHandler {
-  return (_request, _response, next) => {
-    currentScope()!.deadline = performance.now() + seconds * 1_000;
-    next();
+function openScope(seconds: number): RequestHandler {
+  return (request, response, next) => {
+    const asked = request.get('x-request-id');
+    const requestId = asked !== undefined && requestIdShape.test(asked) ? asked : randomUUID();
+    response.set('x-request-id', requestId);
+    const scope = { requestId, ip: request.ip ?? null, userAgent: request.get('user-agent') ?? null, identity: visitor, deadline: performance.now() + seconds * 1_000 };
+    runInScope(scope, next);
   };
 }
 

@@ -15,7 +15,7 @@ export interface DatabaseError extends Error {
 
 const sqlstateShape = /^[0-9A-Z]{5}$/;
 const networkCodes = new Set(['ECONNREFUSED', 'ECONNRESET', 'EPIPE', 'ETIMEDOUT', 'ENOTFOUND', 'EHOSTUNREACH', 'ENETUNREACH', 'EAI_AGAIN']);
-const connectionMessages = /Connection terminated|timeout exceeded when trying to connect|Client has encountered a connection error|Cannot use a pool after calling end/;
+const connectionMessages = /Connection terminated|Query read timeout|timeout exceeded when trying to connect|Client has encountered a connection error|Cannot use a pool after calling end/;
 
 /** SQLSTATEs that say "not now": the server stops, starts, is full, or is only a standby. */
 const notNow = new Set(['57P01', '57P02', '57P03', '53300', '53400', '40001', '40P01', '25006']);

@@ -16,8 +16,13 @@ export function withinDeadline<S extends Settings | null>(settings: S): S {
   return { ...settings, statement_timeout: String(Math.min(Number(settings['statement_timeout'] ?? left), left)) };
 }
 
+/** What the database is asked before a request can be served. Throws UNAVAILABLE when it has not answered by the end of the request's time. */
+export function answeredInTime<T>(work: PromiseLike<T>): Promise<T> {
+  return beforeDeadline(work, () => Promise.reject(new AgentFlowError('UNAVAILABLE', 'The database does not answer.')));
+}
+
 /** What `work` gives, or what `late` gives when that takes longer than the request may. */
-export async function beforeDeadline<T>(work: PromiseLike<T> | T, late: () => T): Promise<T> {
+export async function beforeDeadline<T>(work: PromiseLike<T> | T, late: () => PromiseLike<T> | T): Promise<T> {
   const deadline = currentScope()?.deadline;
   if (deadline === undefined) return await work;
   let timer: NodeJS.Timeout | undefined;

@@ -71,6 +71,8 @@ export interface RunningServer {
 }
 
 const statementTimeoutMs = 30_000;
+/** Longer than PostgreSQL lets a statement run: who has not answered by then is not there any more, and the connection is given up. */
+const answerTimeoutMs = 35_000;
 const connectTimeoutMs = 5_000;
 const poolSize = 20;
 /** Connections that one tenant may hold. */
@@ -201,7 +203,7 @@ function demandKeys({ jwtSecret, secretKey, oldSecretKeys }: ServerOptions['conf
 
 function openPool(connectionString: string, log: Log): pg.Pool {
   const pool = new pg.Pool({
-    connectionString, max: poolSize, connectionTimeoutMillis: connectTimeoutMs, application_name: 'agentflow server', keepAlive: true, pipeline: true,
+    connectionString, max: poolSize, connectionTimeoutMillis: connectTimeoutMs, query_timeout: answerTimeoutMs, application_name: 'agentflow server', keepAlive: true, pipeline: true,
     ...(leadsThroughPooler(connectionString) ? { Client: PooledClient } : {}),
   });
   pool.on('error', (error) => log.warn({ err: error }, 'An idle database connection was lost'));

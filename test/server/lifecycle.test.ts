@@ -1,9 +1,14 @@
 import { once } from 'node:events';
 import http from 'node:http';
+import pg from 'pg';
 import pino from 'pino';
 import { loadWorkflowTools } from '../../src/cli/workflow-tools.ts';
+import { openFace } from '../../src/config.ts';
+import { isConnectionFailure } from '../../src/server/database-errors.ts';
 import { startServer, type ServerOptions } from '../../src/server/index.ts';
+import { makeWithCallerClient } from '../../src/store/caller-transactions.ts';
 import { codesOf, startApi, type TestApi } from '../support/api.ts';
+import { createTestDatabase } from '../support/database.ts';
 import { startProxy } from '../support/proxy.ts';
 import { openClient, watch } from '../support/subscriptions.ts';
 
@@ -139,6 +144,55 @@ describe('while PostgreSQL is away', () => {
     await proxy.shut();
     await api.server.close(1_000);
     await api.db.drop();
+  });
+});
+
+describe('while PostgreSQL hangs', () => {
+  test('everybody is told so when the time of the request is over, and served when it answers again', async () => {
+    const api = await startApi();
+    const proxy = await startProxy(api.db.url('agentflow_authenticator'));
+    const { config } = await optionsFor(api);
+    const server = await startServer(await optionsFor(api, { authenticatorUrl: proxy.through(api.db.url('agentflow_authenticator')), config: { ...config, face: { ...openFace, requestSeconds: 1 } } }));
+    const ask = async (caller: string, path = '/graphql', query = '{ __typename }') => {
+      const post = { method: 'POST', body: JSON.stringify({ query }) };
+      const response = await fetch(`${server.url}${path}`, {
+        ...(path.startsWith('/graphql') ? post : {}), headers: { 'content-type': 'application/json', ...(await api.headersOf(caller)) },
+      });
+      const { errors } = (await response.json()) as Awaited<ReturnType<TestApi['query']>>;
+      return { status: response.status, codes: codesOf({ errors } as never) };
+    };
+    const mutation = 'mutation { logout(input: {}) { clientMutationId } }';
+    expect(await ask('john', '/graphql', '{ currentUser { email } }')).toMatchObject({ status: 200 });
+    proxy.swallow();
+    const asked = [
+      ask('john', '/graphql', mutation), ask('jane'), ask('key'), ask('operator', '/graphql?'), ask('key', '/graphql?'), ask('john', '/artifacts/123e4567-e89b-12d3-a456-426614174000'),
+    ];
+    expect(await Promise.all(asked)).toEqual(asked.map(() => ({ status: 503, codes: ['UNAVAILABLE'] })));
+    await proxy.shut();
+    await proxy.open();
+    await eventually(async () => (await ask('john')).status === 200);
+    await server.close(1_000);
+    await proxy.shut();
+    await api.server.close(1_000);
+    await api.db.drop();
+  });
+
+  test('a connection that does not answer is given up, and told as one that was lost', async () => {
+    const db = await createTestDatabase({});
+    const proxy = await startProxy(db.url('agentflow_authenticator'));
+    const pool = new pg.Pool({ connectionString: proxy.through(db.url('agentflow_authenticator')), pipeline: true, query_timeout: 500 } as pg.PoolConfig);
+    pool.on('error', () => undefined).on('connect', (client) => void client.on('error', () => undefined));
+    const ask = () => makeWithCallerClient(pool)({ role: 'agentflow_visitor' }, (client) => client.query<{ one: number }>({ text: 'select 1 as one' }));
+    expect((await ask()).rows).toEqual([{ one: 1 }]);
+    proxy.swallow();
+    const error = await ask().catch((failure: unknown) => failure);
+    expect([isConnectionFailure(error), pool.totalCount]).toEqual([true, 0]);
+    await proxy.shut();
+    await proxy.open();
+    expect((await ask()).rows).toEqual([{ one: 1 }]);
+    await pool.end();
+    await proxy.shut();
+    await db.drop();
   });
 });
 

@@ -6,6 +6,8 @@ export interface Proxy {
   through(url: string): string;
   shut(): Promise<void>;
   open(): Promise<void>;
+  /** From now on it takes everything, new connections too, and answers nothing, as a host that hangs. `shut` and `open` end it. */
+  swallow(): void;
   /** From the next connection on it leads there. */
   lead(targetUrl: string): void;
 }
@@ -14,6 +16,7 @@ export async function startProxy(targetUrl: string): Promise<Proxy> {
   let target = new URL(targetUrl);
   const sockets = new Set<net.Socket>();
   let port = 0;
+  let isSwallowing = false;
   let server: net.Server;
   const keep = (socket: net.Socket): void => {
     sockets.add(socket);
@@ -21,7 +24,12 @@ export async function startProxy(targetUrl: string): Promise<Proxy> {
     socket.on('error', () => socket.destroy());
   };
   const open = async (): Promise<void> => {
+    isSwallowing = false;
     server = net.createServer((client) => {
+      if (isSwallowing) {
+        keep(client);
+        return;
+      }
       const upstream = net.connect(Number(target.port), target.hostname);
       keep(client);
       keep(upstream);
@@ -35,6 +43,10 @@ export async function startProxy(targetUrl: string): Promise<Proxy> {
   await open();
   return {
     open,
+    swallow() {
+      isSwallowing = true;
+      for (const socket of sockets) socket.unpipe().pause();
+    },
     lead(url) {
       target = new URL(url);
     },
