@@ -37,8 +37,8 @@ const objects = {
   UNIQUE_VIOLATION: entry('23505', 409, 'There is already one with this value.', 'Choose another value.'),
   REFERENCE_VIOLATION: entry('23503', 409, 'The object referred to does not exist.', 'Check the id.'),
   NOT_NULL_VIOLATION: entry('23502', 400, 'A required value is missing.', 'Give the value named in field.'),
-  CHECK_VIOLATION: entry('23514', 400, 'A value breaks a rule of the schema.', 'See constraint and field.'),
-  INVALID_VALUE: entry('AF400', 400, 'A value is not acceptable.', 'See the message.'),
+  CHECK_VIOLATION: entry('23514', 400, 'A value breaks a rule of the schema.', 'Choose a value that keeps the rule: the message says it, constraint and field name it.'),
+  INVALID_VALUE: entry('AF400', 400, 'A value is not acceptable.', 'Correct the value: the message says what is wrong with it, and field names it.'),
   TOO_LARGE: entry('AF413', 413, 'The value is larger than allowed.', 'Send less.'),
   INVALID_WORKFLOW: entry('AF422', 422, 'The workflow is not valid.', 'validateWorkflow lists every problem.'),
   WORKFLOW_NOT_RUNNABLE: entry('AF423', 409, 'This workflow cannot be executed in its present status.', 'Publish it, or run a draft as a developer.'),
@@ -47,7 +47,7 @@ const objects = {
 } as const satisfies Record<string, ErrorEntry>;
 
 const api = {
-  BAD_REQUEST: entry(null, 400, 'The request is not well-formed.', 'See the message.'),
+  BAD_REQUEST: entry(null, 400, 'The request is not well-formed.', 'Correct the request: the message says what is wrong with it.'),
   RATE_LIMITED: entry(null, 429, 'There were more requests than are allowed.', 'Wait for the seconds that Retry-After names, then go on more slowly.'),
   DOCUMENT_NOT_TRUSTED: entry(null, 403, 'Only registered operations are served here.', 'Have the operation registered (agentflow documents), or act as an admin.'),
   LIMIT_EXCEEDED: entry(null, 400, 'The request asks for more than is allowed.', 'Ask for less at a time.'),
@@ -88,7 +88,7 @@ const running = {
   SOURCE_NOT_ALLOWED: entry(null, 403, 'A source may not do that here.', 'Ask the operator; see AGENTFLOW_SOURCE_ENV and AGENTFLOW_ALLOW_HOSTS.'),
   SOURCE_UNAUTHORIZED: entry(null, 502, 'A source refused the key or the rights of the call.', 'Check the key, its rights, and that it belongs to this service.'),
   SOURCE_UNPAID: entry(null, 502, 'A source asks for payment.', 'Add credit or change the plan at the provider, or use another source.'),
-  SOURCE_FAILED: entry(null, 502, 'A source answered with an error.', 'See the message; try again if it is passing.'),
+  SOURCE_FAILED: entry(null, 502, 'A source answered with an error.', 'Correct what the message names, there or in the source; try again if it is passing.'),
   SOURCE_UNAVAILABLE: entry(null, 503, 'A source did not answer, or asked to try later.', 'It is tried again by itself as the retry policy says.'),
   SOURCE_PAUSED: entry(null, 503, 'A source failed several times in a row and is not called for a while.', 'It is tried out again by itself; testSource says what is wrong with it. A fallback takes its place meanwhile.'),
   BUDGET_EXHAUSTED: entry(null, 429, 'A monthly budget for models is used up.', 'Let an admin of the tenant raise it (saveBudget), or wait for the next month.'),

@@ -2,8 +2,10 @@
 import { type DefinitionNode, type DocumentNode, GraphQLError, type GraphQLSchema, Kind, OperationTypeNode, parse, Source, validate, visit } from 'postgraphile/graphql';
 import { AgentFlowError, errorRegistry } from '../errors.ts';
 import { type Cost, costsOf, type Variables } from './cost.ts';
+import { unstorableText } from './errors.ts';
 import { isDeeperThan, limitErrorsOf, maxCost, maxTokens, maxVariableDepth, maxVariableParts } from './limits.ts';
 import { partedVariables, type PartedVariable, partsOf } from './variable-parts.ts';
+import { placeOfHalfCharacter } from './whole-text.ts';
 
 type Parsed =
   | { document: DocumentNode; errors?: undefined; costs: ReadonlyMap<string, Cost>; parted: ReadonlyMap<string, readonly PartedVariable[]>; isIntrospection: boolean; hasOneAnswer: boolean }
@@ -38,7 +40,7 @@ export class Documents {
     return parsed;
   }
 
-  /** What the operation costs; 0 for one that GraphQL refuses in any case. Throws LIMIT_EXCEEDED. */
+  /** What the operation costs; 0 for one that GraphQL refuses in any case. Throws LIMIT_EXCEEDED, or INVALID_VALUE for a variable that holds no text. */
   costOf({ query, variables, operationName }: Operation): number {
     const parsed = this.prepare(query);
     if (parsed.errors) return 0;
@@ -47,6 +49,8 @@ export class Documents {
         remedy: 'Send flatter values.', details: { limit: 'variableDepth', allowed: maxVariableDepth, field: 'variables' },
       });
     }
+    const field = placeOfHalfCharacter(variables, 'variables');
+    if (field !== undefined) throw new AgentFlowError('INVALID_VALUE', unstorableText, { remedy: 'Leave it out.', details: { field } });
     this.#demandFewParts(parsed, variables, operationName);
     const cost = operationName === undefined ? [...parsed.costs.values()][0] : parsed.costs.get(operationName);
     const found = cost?.(variables) ?? 0;

@@ -26,10 +26,10 @@ const codeBySqlstate = new Map<string, ErrorCode>(
   Object.entries(errorRegistry).flatMap(([code, { sqlstate }]) => (sqlstate === null ? [] : [[sqlstate, code as ErrorCode]])));
 
 /** SQLSTATEs of class 22 whose message repeats nothing but the value that the client itself sent. */
-const echoesOnlyInput = new Set(['22001', '22003', '22007', '22008', '22P02', '22021']);
+const echoesOnlyInput = new Set(['22001', '22003', '22007', '22008', '22009', '22P02', '22021']);
 
 const noConstraints: ConstraintBook = new Map();
-const unstorableText = 'A text in the value contains what cannot be stored: the character NUL, or half of a surrogate pair.';
+export const unstorableText = 'A text in the value contains what cannot be stored: the character NUL, or half of a surrogate pair.';
 
 /** Turns anything thrown into what may be shown. `undefined` means: not registered, mask it. */
 export function publicErrorOf(error: unknown, constraints: ConstraintBook = noConstraints): PublicError | undefined {
@@ -104,7 +104,7 @@ function fromRefusedRow({ message }: DatabaseError): PublicError {
 
 /** How values of a type are written, by how PostgreSQL's message begins or ends. */
 const spellings: readonly [RegExp, string][] = [
-  [/timestamp|date\/time|type date/, 'Write a time in ISO 8601: 2026-01-31T12:00:00Z.'],
+  [/timestamp|date\/time|time zone|type date/, 'Write a time in ISO 8601: 2026-01-31T12:00:00Z.'],
   [/bigint/, 'Write a whole number from -9223372036854775808 to 9223372036854775807.'],
   [/type integer|type smallint/, 'Write a whole number from -2147483648 to 2147483647.'],
   [/numeric|double precision/, 'Write a decimal number.'],

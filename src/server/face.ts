@@ -25,7 +25,7 @@ export class Face {
 
   /**
    * Looks at an operation before anything of it is planned. Returns its cost.
-   * Throws UNAUTHENTICATED (introspection), DOCUMENT_NOT_TRUSTED or LIMIT_EXCEEDED; what is wrong with the document itself is left to `prepare`.
+   * Throws UNAUTHENTICATED (introspection), DOCUMENT_NOT_TRUSTED, LIMIT_EXCEEDED or INVALID_VALUE; what is wrong with the document itself is left to `prepare`.
    */
   admit(schema: GraphQLSchema, operation: Operation, scope: RequestScope): number {
     const parsed = this.#of(schema).prepare(operation.query);

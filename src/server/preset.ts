@@ -38,6 +38,7 @@ import { SecretsPlugin } from './plugins/secrets.ts';
 import { servingPlugin } from './plugins/serving.ts';
 import { TestSourcePlugin } from './plugins/test-source.ts';
 import { TextAnswersPlugin } from './plugins/text-answers.ts';
+import { TimesPlugin } from './plugins/times.ts';
 import { UpdatesPlugin } from './plugins/updates.ts';
 import { ValidationPlugin } from './plugins/validation.ts';
 
@@ -47,7 +48,7 @@ export function schemaPreset(pool: Pool, withClient: WithCallerClient = makeWith
   return {
     extends: [PostGraphileAmberPreset, PgSimplifyInflectionPreset, PostGraphileConnectionFilterPreset],
     plugins: [
-      RememberedBehaviorsPlugin, RememberedNamesPlugin, NamesPlugin, CheckEnumsPlugin, KeysPlugin, FiltersPlugin, PageSizePlugin, DefaultOrderPlugin, FlowByIdPlugin, UpdatesPlugin, CopyOfPlugin,
+      RememberedBehaviorsPlugin, RememberedNamesPlugin, NamesPlugin, CheckEnumsPlugin, KeysPlugin, FiltersPlugin, PageSizePlugin, TimesPlugin, DefaultOrderPlugin, FlowByIdPlugin, UpdatesPlugin, CopyOfPlugin,
       FlowNamesPlugin, FlowsPlugin, FlowExecutionsPlugin,
       AuthenticationPlugin, AccessPlugin, ExecutionInputPlugin, BulkExecutionsPlugin, ExecutionUpdatedPlugin, ValidationPlugin, PublishGatePlugin, DiagramsPlugin, SecretsPlugin, TestSourcePlugin,
     ],

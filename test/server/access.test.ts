@@ -8,7 +8,7 @@ const api = useApi();
 const password = 'five rusty anchors sing';
 const newAddress = (): string => `nova-${randomUUID()}@example.com`;
 
-const createUser = 'mutation ($email: String!, $role: UserRole) { createUser(input: { email: $email, name: "Nova", role: $role }) { token link accessLink { kind email name role status userId } } }';
+const createUser = 'mutation ($email: String!, $role: UserRole, $name: String = "Nova") { createUser(input: { email: $email, name: $name, role: $role }) { token link accessLink { kind email name role status userId } } }';
 const redeem = 'mutation ($token: String!, $password: String!, $name: String) { useAccessLink(input: { token: $token, password: $password, name: $name }) { jwt refreshToken expiresAt user { email name role status } } }';
 const authenticate = 'mutation ($email: String!, $password: String!) { authenticate(input: { email: $email, password: $password }) { jwt refreshToken expiresAt user { id role } } }';
 const refresh = 'mutation ($refreshToken: String!) { refreshSession(input: { refreshToken: $refreshToken }) { jwt refreshToken user { email } } }';
@@ -69,6 +69,15 @@ describe('inviting', () => {
     for (const reason of reasons) expect(told).toContain(reason);
     expect(answer.text).not.toContain(bad);
     await api.data('visitor', redeem, { token, password }); // the link is still good
+  });
+
+  test.each([
+    ['a host without a dot', { email: 'a@b' }, 'email'], ['a host that ends in a dot', { email: 'a@b.' }, 'email'], ['two addresses', { email: 'a@b.example,c@d.example' }, 'email'],
+    ['a name and an address', { email: 'Ada <a@b.example>' }, 'email'], ['what marks deleted users', { email: 'a#deleted-1@b.example' }, 'email'], ['white space in it', { email: 'a @b.example' }, 'email'],
+    ['an empty name', { name: '' }, 'name'], ['a blank name', { name: '\t\u00a0' }, 'name'], ['half a character', { name: '\udc00' }, 'name'],
+  ])('takes no address or name with %s', async (_what, input, field) => {
+    const answer = await api.query('john', createUser, { email: newAddress(), role: 'VIEWER', ...input });
+    expect([...codesOf(answer), answer.errors![0]!.extensions.field]).toEqual(['INVALID_VALUE', field]);
   });
 
   test('is for admins', async () => {
@@ -223,10 +232,29 @@ describe('API keys', () => {
 
   test.each([
     ['no name', { name: '' }, 'name'], ['permissions that are none', { permissions: { workflows: 'read' } }, 'permissions'], ['permissions that are a list', { permissions: [] }, 'permissions'],
-    ['an end that has been', { expiresAt: '2020-01-01T00:00:00Z' }, 'expiresAt'],
+    ['an end that has been', { expiresAt: '2020-01-01T00:00:00Z' }, 'expiresAt'], ['a name of half a character', { name: 'a\ud800' }, 'name'], ['an end that there is not', { expiresAt: '2030-02-30T00:00:00Z' }, 'expiresAt'],
+    ['an end in no time zone', { expiresAt: '2030-01-01T00:00:00+99:00' }, 'expiresAt'],
   ])('with %s are refused', async (_what, input, field) => {
     const answer = await api.query('john', createApiKey, { input: { name: 'robot', ...input } });
     expect([...codesOf(answer), answer.errors![0]!.extensions.field]).toEqual(['INVALID_VALUE', field]);
+  });
+
+  test.each(['tomorrow', 'infinity', ' infinity ', 'Jan 5 2031', '20310105', 'J2466666', '', 20310105])('an end like %j, which PostgreSQL would take for a time, is none', async (expiresAt) => {
+    const answer = await api.query('john', createApiKey, { input: { name: 'robot', expiresAt } });
+    expect([codesOf(answer), answer.errors![0]!.message]).toEqual([['BAD_REQUEST'], expect.stringContaining('ISO 8601')]);
+    expect(codesOf(await api.query('john', 'query ($before: Datetime) { workflows(filter: { createdAt: { lessThan: $before } }) { totalCount } }', { before: expiresAt }))).toEqual(['BAD_REQUEST']);
+    const direct = await api.query('john', `mutation { createApiKey(input: { name: "robot", expiresAt: ${JSON.stringify(expiresAt)} }) { key } }`);
+    expect([codesOf(direct), direct.errors![0]!.message]).toEqual([['BAD_REQUEST'], expect.stringContaining('ISO 8601')]);
+  });
+
+  test.each(['2031-01-05', '2031-01-05 12:00', '2031-01-05T12:00Z', '2031-01-05T12:00:00.123456+00:00', '2031-01-05T12:00:00+0530'])('an end like %s is one', async (expiresAt) => {
+    expect(Date.parse((await newKey({ expiresAt })).apiKey.expiresAt)).toBeGreaterThan(Date.parse('2031-01-04'));
+  });
+
+  test('a reason of white space is none', async () => {
+    const { apiKey } = await newKey();
+    const { revokeApiKey } = await api.data('john', 'mutation ($id: UUID!) { revokeApiKey(input: { id: $id, reason: "\\t \\u00a0" }) { apiKey { revokedReason } } }', { id: apiKey.id });
+    expect(revokeApiKey.apiKey).toEqual({ revokedReason: null });
   });
 
   test('a refusal names the place as the caller wrote it', async () => {
@@ -236,7 +264,7 @@ describe('API keys', () => {
     expect(placeOf(await api.query('john', createApiKey, { input: { name: 'robot', userId } }))).toEqual(['NOT_FOUND', 'userId']);
     expect(placeOf(await api.query('john', 'mutation ($userId: UUID!) { createPasswordReset(input: { userId: $userId }) { link } }', { userId }))).toEqual(['NOT_FOUND', 'userId']);
     expect(placeOf(await api.query('john', 'mutation ($id: UUID!) { rotateApiKey(input: { id: $id, overlapSeconds: -1 }) { key } }', { id: apiKey.id }))).toEqual(['INVALID_VALUE', 'overlapSeconds']);
-    expect(placeOf(await as(jwt, change, { from: password, to: 'seven \ud800 wooden planets' }))).toEqual(['INVALID_VALUE', 'newPassword']);
+    expect(placeOf(await as(jwt, change, { from: password, to: 'seven \ud800 wooden planets' }))).toEqual(['INVALID_VALUE', 'to']);
   });
 
   test('are for admins, in person', async () => {

@@ -49,6 +49,7 @@ test('what is done by a key names the key, and a revoked key that is used is not
     action: 'create', entityType: 'workflow', user: { email: 'developer@example.com' }, userAgent: 'robot/1', requestId: 'by-key-1',
   })]);
   expect(await found({ requestId: { equalTo: 'by-key-1' } })).toHaveLength(1);
+  expect(await found({ userAgent: { startsWith: 'robot/' } })).toHaveLength(1);
   await api.db.owner.query(`update api_keys set status = 'revoked' where id = $1`, [made!.id]);
   for (let turn = 0; turn < 3; turn += 1) expect((await api.post(create, { 'x-api-key': key })).status).toBe(401);
   expect(await found({ entityType: { equalTo: 'api_key' }, entityId: { equalTo: made!.id }, action: { equalTo: 'sign_in_refused' } })).toEqual([expect.objectContaining({ newValue: { status: 'revoked' } })]);

@@ -180,7 +180,7 @@ describe('while PostgreSQL hangs', () => {
   test('a connection that does not answer is given up, and told as one that was lost', async () => {
     const db = await createTestDatabase({});
     const proxy = await startProxy(db.url('agentflow_authenticator'));
-    const pool = new pg.Pool({ connectionString: proxy.through(db.url('agentflow_authenticator')), pipeline: true, query_timeout: 500 } as pg.PoolConfig);
+    const pool = new pg.Pool({ connectionString: proxy.through(db.url('agentflow_authenticator')), pipeline: true, query_timeout: 500 });
     pool.on('error', () => undefined).on('connect', (client) => void client.on('error', () => undefined));
     const ask = () => makeWithCallerClient(pool)({ role: 'agentflow_visitor' }, (client) => client.query<{ one: number }>({ text: 'select 1 as one' }));
     expect((await ask()).rows).toEqual([{ one: 1 }]);

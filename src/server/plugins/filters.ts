@@ -9,7 +9,7 @@ const alwaysOffered: ReadonlySet<string> = new Set(['name', 'status', 'kind', 'c
 /** Of tables that have an index for it behind their tenant. */
 const withErrorCode: ReadonlySet<string> = new Set(['executions', 'flowExecutions']);
 /** Who and from where, in the audit log: few rows a tenant and time, so no index of their own. */
-const ofAuditLogs: ReadonlySet<string> = new Set(['api_key_id', 'ip_address', 'request_id', 'entity_key']);
+const ofAuditLogs: ReadonlySet<string> = new Set(['api_key_id', 'ip_address', 'user_agent', 'request_id', 'entity_key']);
 const partitioned = 'p';
 
 export const FiltersPlugin: GraphileConfig.Plugin = {

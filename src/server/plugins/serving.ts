@@ -47,7 +47,9 @@ export function servingPlugin(face: Face): GraphileConfig.Plugin {
           const { errors } = result.json as Payload;
           for (const error of errors ?? []) error.extensions = { code: 'BAD_REQUEST', remedy: errorRegistry.BAD_REQUEST.remedy, ...error.extensions };
           const isUnavailable = errors?.some(({ extensions }) => extensions?.code === 'UNAVAILABLE') === true;
-          return isUnavailable ? { ...result, statusCode: 503 } : result;
+          if (isUnavailable) return { ...result, statusCode: 503 };
+          // A mutation that came by GET.
+          return result.statusCode === 405 ? { ...result, headers: { ...result.headers, allow: 'POST' } } : result;
         },
       },
     },
