@@ -29,10 +29,12 @@ const breaches: Record<string, [sql: string, object: string][]> = {
   policy_without_tenant: [
     ['create policy own on app_public.flows for select to agentflow_user using (tenant_id = (select app_public.current_tenant_id()) or is_active = 2)', 'own on app_public.flows'],
     ['create policy own on app_public.flows for select to agentflow_user using (tenant_id = (select app_public.current_tenant_id()) and is_active = 1 or is_active = 2)', 'own on app_public.flows'],
+    [`create policy own on app_public.flows for select to agentflow_user using (tenant_id = (select app_private.tenant_if_may('flows:read')) or is_active = 2)`, 'own on app_public.flows'],
     ['create policy own on app_public.flows for select to agentflow_user using (created_by = (select app_public.current_user_id()))', 'own on app_public.flows'],
   ],
   policy_calls_per_row: [
     ['create policy slow on app_public.flows for select to agentflow_user using (tenant_id = app_public.current_tenant_id())', 'slow on app_public.flows'],
+    [`create policy slow on app_public.flows for select to agentflow_user using (tenant_id = app_private.tenant_if_may('flows:read'))`, 'slow on app_public.flows'],
     ['create policy slow on app_public.flows for select to agentflow_user using (tenant_id = current_setting(\'jwt.claims.tenant_id\')::uuid)', 'slow on app_public.flows'],
   ],
   policy_calls_volatile: [[
@@ -114,6 +116,7 @@ const breaches: Record<string, [sql: string, object: string][]> = {
   policy_passes_without_tenant: [
     ['create policy open on app_public.flows for select to agentflow_user using ((select app_public.current_tenant_id()) is null or tenant_id = (select app_public.current_tenant_id()))', 'open on app_public.flows'],
     ['create policy open on app_public.flows for select to agentflow_user using (tenant_id = (select app_public.current_tenant_id()) or true)', 'open on app_public.flows'],
+    [`create policy open on app_public.flows for select to agentflow_user using ((select app_private.tenant_if_may('flows:read')) is null)`, 'open on app_public.flows'],
     ['create policy open on app_public.flows for select to agentflow_user using (tenant_id is not distinct from (select app_public.current_tenant_id()))', 'open on app_public.flows'],
   ],
   right_without_policy: [

@@ -3,5 +3,5 @@ select 'error' as level, format('%s on %s.%s', policyname, schemaname, tablename
   'Wrap the call: (select app_public.current_tenant_id())' as remedy
 from pg_policies
 where schemaname in ('app_public', 'app_private')
-  and regexp_replace(coalesce(qual, '') || ' ' || coalesce(with_check, ''), '\( *SELECT (app_public\.|app_private\.)?(current_\w+|may|acts_by_key|may_\w+)\(', '(', 'g')
-    ~ '\m(current_(tenant|user|api_key|setting|permissions)\w*|may|may_\w+|acts_by_key)\('
+  and regexp_replace(coalesce(qual, '') || ' ' || coalesce(with_check, ''), '\( *SELECT (app_public\.|app_private\.)?(current_\w+|tenant_if_may|may|acts_by_key|may_\w+)\(', '(', 'g')
+    ~ '\m(current_(tenant|user|api_key|setting|permissions)\w*|tenant_if_may|may|may_\w+|acts_by_key)\('

@@ -4,4 +4,4 @@ select 'error' as level, format('%s on %s.%s', policyname, schemaname, tablename
 from pg_policies
 cross join lateral (select regexp_replace(concat_ws(' ; ', qual, with_check), '\s+', ' ', 'g') as text) said
 where schemaname in ('app_public', 'app_private') and policyname <> 'owner_all'
-  and (text ~ '(current_tenant_id\(\)( AS current_tenant_id)?\)* IS NULL|IS DISTINCT FROM .*current_tenant_id\()' or text ~* '\mor \(?(true\M|\(?1 = 1)' or text ~* '(^|\()true OR\M')
+  and (text ~ '((current_tenant_id|tenant_if_may)\([^()]*\)( AS \w+)?\)* IS NULL|IS DISTINCT FROM .*(current_tenant_id|tenant_if_may)\()' or text ~* '\mor \(?(true\M|\(?1 = 1)' or text ~* '(^|\()true OR\M')

@@ -36,7 +36,8 @@ test('the worker may call functions of the engine and of maintenance, none of th
 test('in app_private, signed-in people may execute only what policies, CHECKs and triggers call', async () => {
   expect((await executableBy('agentflow_user')).filter((name) => name.startsWith('app_private.'))).toEqual([
     'app_private.acts_by_key', 'app_private.current_api_key_id', 'app_private.current_permissions', 'app_private.demand', 'app_private.fail', 'app_private.has_inline_secret', 'app_private.has_secret_text', 'app_private.is_json_object',
-    'app_private.is_metrics', 'app_private.is_permissions', 'app_private.is_quotas', 'app_private.is_secret_text', 'app_private.key_permission', 'app_private.least_role', 'app_private.may', 'app_private.registered_errors', 'app_private.role_rank',
+    'app_private.is_metrics', 'app_private.is_permissions', 'app_private.is_quotas', 'app_private.is_secret_text', 'app_private.key_may', 'app_private.key_permission', 'app_private.least_role', 'app_private.may',
+    'app_private.may_restore', 'app_private.registered_errors', 'app_private.role_rank', 'app_private.roles_with', 'app_private.tenant_if_may',
   ]);
 });
 

@@ -84,6 +84,37 @@ test('permissions as jsonb prints them are read', async () => {
   expect(granted.sort()).toEqual(['flows:read', 'sources:read']);
 });
 
+describe('who acts', () => {
+  const one = '0123abcd-4567-89ef-0123-456789abcdef';
+  const said = async (text: string): Promise<Record<string, string | null>> => {
+    await become(context.client, 'agentflow_user', { tenant_id: text, user_id: text, api_key_id: text, role: 'admin', permissions: '{"workflows": ["read"]}' });
+    const { rows } = await context.client.query<Record<string, string | null>>(
+      `select app_public.current_tenant_id() as tenant, app_public.current_user_id() as user, app_private.current_api_key_id() as key, app_private.tenant_if_may('workflows:read') as reader`);
+    await leave(context.client);
+    return rows[0]!;
+  };
+
+  test.each([one, one.toUpperCase()])('%s is read', async (text) => {
+    expect(await said(text)).toEqual({ tenant: one, user: one, key: one, reader: one });
+  });
+
+  test.each([
+    '', 'x', 'xxxxxxxx-xxxx-xxxx-xxxx-xxxxxxxxxxxx', one.replace('a', 'x'), one.replace('a', 'X'), one.replace('a', 'g'), one.replaceAll('-', ''), `{${one}}`, `${one} `, ` ${one}`, `${one}\n`, `${one}0`, one.slice(1),
+    '0123abcd4-567-89ef-0123-456789abcdef', '-'.repeat(36), one.replace('0', '\u0660'), `${one}x`, `x${one}`, `${one}' or true --`,
+  ])('%j is nobody, and no error', async (text) => {
+    expect(await said(text)).toEqual({ tenant: null, user: null, key: null, reader: null });
+  });
+
+  test('policies know the tenant of who has the right, and of nobody else', async () => {
+    for (const role of ['', ...rolesOfUsers]) {
+      await become(context.client, 'agentflow_user', { ...claims, role });
+      const { rows } = await context.client.query('select wanted from unnest($1::text[]) as wanted where (app_private.tenant_if_may(wanted) = $2) is distinct from nullif(app_private.may(wanted), false) or app_private.may(wanted) <> app_private.may_restore(wanted)', [[...Object.keys(rights), 'nonsense'], claims.tenant_id]);
+      await leave(context.client);
+      expect(rows).toEqual([]);
+    }
+  });
+});
+
 describe('demand', () => {
   const refusal = async (wanted: string, more: Record<string, string>): Promise<{ code?: string; message?: string; hint?: string }> => {
     await become(context.client, 'agentflow_user', more);
