@@ -3,7 +3,8 @@ import { type DefinitionNode, type DocumentNode, GraphQLError, type GraphQLSchem
 import { AgentFlowError, errorRegistry } from '../errors.ts';
 import { type Cost, costsOf, type Variables } from './cost.ts';
 import { unstorableText } from './errors.ts';
-import { isDeeperThan, limitErrorsOf, maxCost, maxTokens, maxVariableDepth, maxVariableParts } from './limits.ts';
+import { isDeeperThan, limitErrorsOf, maxCost, maxNesting, maxTokens, maxVariableDepth, maxVariableParts } from './limits.ts';
+import { expandedNesting, nestingOf } from './nesting.ts';
 import { partedVariables, type PartedVariable, partsOf } from './variable-parts.ts';
 import { placeOfHalfCharacter } from './whole-text.ts';
 
@@ -84,6 +85,7 @@ export class Documents {
 }
 
 function parseAndValidate(schema: GraphQLSchema, query: string): Parsed {
+  if (nestingOf(query, maxNesting) > maxNesting) return { errors: [tooDeep()] };
   let document: DocumentNode;
   try {
     document = parse(new Source(query, 'GraphQL request'), { maxTokens });
@@ -92,11 +94,18 @@ function parseAndValidate(schema: GraphQLSchema, query: string): Parsed {
     const isLimit = error.message.includes(`${maxTokens} tokens`);
     return { errors: [isLimit ? coded(error, 'LIMIT_EXCEEDED', { limit: 'tokens', allowed: maxTokens }) : coded(error, 'BAD_REQUEST')] };
   }
+  const nesting = expandedNesting(document, maxNesting);
+  if (nesting === null) return { errors: [coded(new GraphQLError('A fragment spreads itself, directly or by way of others.'), 'BAD_REQUEST')] };
+  if (nesting > maxNesting) return { errors: [tooDeep()] };
   const beyond = limitErrorsOf(document);
   if (beyond.length > 0) return { errors: beyond.map((error) => coded(error, 'LIMIT_EXCEEDED', error.extensions)) };
   const errors = validate(schema, document, undefined, { maxErrors });
   if (errors.length > 0) return { errors: errors.map((error) => coded(error, 'BAD_REQUEST')) };
   return { document, costs: costsOf(schema, document), parted: partedVariables(schema, document), isIntrospection: asksForSchema(document), hasOneAnswer: !document.definitions.some(isSubscription) };
+}
+
+function tooDeep(): GraphQLError {
+  return coded(new GraphQLError(`The document is more than ${maxNesting} levels deep.`), 'LIMIT_EXCEEDED', { limit: 'nesting', allowed: maxNesting });
 }
 
 function isSubscription(definition: DefinitionNode): boolean {

@@ -7,6 +7,8 @@ import { type DocumentNode, type FragmentDefinitionNode, GraphQLError, Kind, typ
 export const maxBodyBytes = 3 * 1024 * 1024;
 export const maxQueryLength = 100_000;
 export const maxTokens = 20_000;
+/** Brackets within each other, of whatever kind: see nesting.ts. */
+export const maxNesting = 200;
 export const maxDepth = 15;
 export const maxFields = 500;
 export const maxRootFields = 30;

@@ -163,12 +163,33 @@ describe('limits on a document', () => {
     ['one field 5,000 times', `{ ${'__typename '.repeat(5_000)} }`, /5000 fields/],
     ['operations', many(51, (index) => `query Q${index} { __typename }`), /51 operations/],
     ['tokens', `{ ${'a '.repeat(20_001)} }`, /20000 tokens/],
+    ['braces', `${'{ a '.repeat(6_000)}${'}'.repeat(6_000)}`, /200 levels deep/],
+    ['fragments without a name', `${'{ ... '.repeat(6_000)}${'}'.repeat(6_000)}`, /200 levels deep/],
+    ['lists', `{ workflows(first: ${'['.repeat(19_000)}`, /200 levels deep/],
+    ['brackets behind texts that only look open', `{ a(b: "\\"", c: """\\""" " """, d: "") # "\n ${'[{('.repeat(3_000)}`, /200 levels deep/],
     ['values', `{ workflows(filter: ${'{ and: ['.repeat(16)}${']}'.repeat(16)}) { totalCount } }`, /32 levels deep/],
   ])('%s', async (_what, query, message) => {
     const answer = await api.query('john', query);
     expect(new Set(codesOf(answer))).toEqual(new Set(['LIMIT_EXCEEDED']));
     expect(answer.data).toBeUndefined();
     expect(answer.errors!.map((error) => error.message).join(' ')).toMatch(message);
+  });
+
+  test('brackets in texts and comments are none', async () => {
+    const brackets = '[{('.repeat(1_000);
+    const answer = await api.query('john', `{ a: workflows(filter: { name: { in: ["${brackets}", "\\"${brackets}", """" ${brackets} \\""" """] } }) { totalCount } # ${brackets}\n }`);
+    expect(answer.data).toEqual({ a: { totalCount: 0 } });
+  });
+
+  const chain = (count: number, last: string): string => many(count, (index) => `fragment F${index} on Query { ...${index + 1 < count ? `F${index + 1}` : last} }`);
+  test.each([
+    ['a chain of fragments', `{ ...F0 } ${chain(2_000, 'Last')} fragment Last on Query { __typename }`, 'LIMIT_EXCEEDED'],
+    ['a chain of deep fragments', `{ ...F0 } ${many(60, (index) => `fragment F${index} on Query { ${'... { '.repeat(100)} ...F${index + 1} ${'}'.repeat(100)} }`)} fragment F60 on Query { __typename }`, 'LIMIT_EXCEEDED'],
+    ['a ring of fragments', `{ __typename } ${chain(2_000, 'F0')}`, 'BAD_REQUEST'],
+    ['a chain of fragments that nobody spreads', `{ __typename } ${chain(250, 'Unknown')}`, 'LIMIT_EXCEEDED'],
+  ])('%s', async (_what, query, code) => {
+    const answer = await api.query('john', query);
+    expect([codesOf(answer), answer.data]).toEqual([[code], undefined]);
   });
 
   test('variables', async () => {

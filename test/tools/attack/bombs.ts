@@ -22,6 +22,9 @@ const kinds: ((index: number) => { query: string; variables?: object })[] = [
   (index) => ({ query: `{ j${index}: workflows(filter: ${'{ and: ['.repeat(500)}${']}'.repeat(500)}) { totalCount } }` }),
   (index) => ({ query: `query ($f: WorkflowFilter) { k${index}: workflows(filter: $f) { totalCount } }`, variables: { f: { or: Array.from({ length: 10_000 }, () => ({ name: { equalTo: 'x' } })) } } }),
   (index) => ({ query: `query ($o: [WorkflowOrderBy!]) { l${index}: workflows(orderBy: $o) { totalCount } }`, variables: { o: Array.from({ length: 20_000 }, () => 'NAME_ASC') } }),
+  (index) => ({ query: `# ${index}\n${'{ ... '.repeat(6_000)}${'}'.repeat(6_000)}` }),
+  (index) => ({ query: `{ n${index}: workflows(first: ${'['.repeat(15_000)}1${']'.repeat(4_000)}) { totalCount } }` }),
+  (index) => ({ query: `{ o${index}: __typename ...F0 } ${times(2_000, (n) => `fragment F${n} on Query { ...F${n + 1} }`)} fragment F2000 on Query { __typename }` }),
   (index) => ({ query: `mutation ($f: ExecutionFilter!) { m${index}: cancelExecutions(input: { filter: $f }) { count } }`, variables: { f: { and: Array.from({ length: 10_000 }, () => ({ not: {} })) } } }),
 ];
 
