@@ -36,6 +36,8 @@ export const demandJson: RequestHandler = (request, _response, next) => {
   if (!request.accepts(['application/graphql-response+json', 'application/json'])) {
     throw new HttpError(406, 'BAD_REQUEST', 'The answer is JSON, which the request does not accept.', 'Set Accept: application/json.');
   }
+  // Media types are the same in capitals, but not to all that read them later.
+  if (request.method === 'POST') request.headers['content-type'] = request.get('content-type')!.toLowerCase();
   // Who does not say gets what every client understands.
   if ((request.get('accept') ?? '*/*') === '*/*') request.headers.accept = 'application/json';
   next();

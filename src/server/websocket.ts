@@ -180,7 +180,8 @@ function tooManyOperations(): AgentFlowError {
 }
 
 function credentialsOf(params: Record<string, unknown> | undefined, request: IncomingMessage): Credentials {
-  const given = new Map(Object.entries(params ?? {}).map(([name, value]) => [name.toLowerCase(), typeof value === 'string' ? value : undefined]));
+  // What is no text is a credential all the same, and no good one: only null says that there is none.
+  const given = new Map(Object.entries(params ?? {}).map(([name, value]) => [name.toLowerCase(), value == null ? undefined : typeof value === 'string' ? value : '']));
   const authorization = given.get('authorization');
   const apiKey = given.get('x-api-key');
   if (authorization !== undefined || apiKey !== undefined) return { authorization, apiKey };

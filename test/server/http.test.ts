@@ -108,6 +108,10 @@ describe('a malformed request', () => {
     expect(answer.headers.get('content-type')).toMatch(/json/);
   });
 
+  test('the content type may be written in capitals', async () => {
+    expect((await api.post('{"query":"{ __typename }"}', { 'content-type': 'Application/JSON; Charset=UTF-8' })).data).toEqual({ __typename: 'Query' });
+  });
+
   test('an address that cannot be decoded is refused', async () => {
     const answer = await get('/artifacts/%ff');
     expect([answer.status, ((await answer.json()) as { errors: { extensions: { code: string } }[] }).errors[0]!.extensions.code]).toEqual([400, 'BAD_REQUEST']);

@@ -128,6 +128,9 @@ describe('a connection', () => {
     ['a bad token', { authorization: 'Bearer nonsense' }],
     ['a bad key', { 'x-api-key': 'sk_live_nonsense' }],
     ['both', { authorization: 'Bearer a', 'x-api-key': 'b' }],
+    ['a token that is no text', { authorization: { bearer: 'a' } }],
+    ['a list of keys', { 'X-API-Key': ['a'] }],
+    ['no text at all', { authorization: false }],
   ])('with %s is refused', async (_what, params) => {
     const { code, reason } = await openClient(api.url, params).closed;
     expect(code).toBe(4401);
@@ -137,6 +140,9 @@ describe('a connection', () => {
   test('without an identity is a visitor, who may watch nothing', async () => {
     const refused = await watch(await open('visitor'), updated, { id: execution }).next();
     expect(refused.errors[0].extensions.code).toBe('UNAUTHENTICATED');
+    const connection = openClient(api.url, { authorization: null, 'x-api-key': null });
+    opened.push(connection);
+    expect((await watch(connection, '{ currentUser { email } }').next()).data).toEqual({ currentUser: null });
   });
 
   test('is told what is wrong with a document, with a code', async () => {
