@@ -4,6 +4,7 @@
 --!include app_private/functions/validation/is_email.sql
 --!include app_public/functions/create_user.sql
 --!include app_private/functions/tenants/create_tenant.sql
+--!include app_private/functions/tenants/erase_tenant.sql
 --!include app_public/functions/create_api_key.sql
 --!include app_public/functions/revoke_api_key.sql
 --!include app_public/functions/current_tenant_id.sql

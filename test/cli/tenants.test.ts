@@ -149,17 +149,33 @@ describe('operators of the platform', () => {
   });
 });
 
+/** Tables of the whole database, but for the certificates, with a row that says one of these words anywhere. */
+async function tablesThatSay(words: readonly string[]): Promise<string[]> {
+  const { rows } = await db.owner.query<{ name: string }>(`select c.oid::regclass::text as name from pg_class c join pg_namespace n on n.oid = c.relnamespace
+    where c.relkind = 'r' and n.nspname in ('app_public', 'app_private', 'graphile_worker') and c.relname <> 'tenant_erasures'`);
+  const patterns = words.map((word) => `%${word}%`);
+  const found = await Promise.all(rows.map(async ({ name }) => ((await db.owner.query(`select from ${name} as it where it::text like any ($1)`, [patterns])).rowCount === 0 ? [] : [name])));
+  return found.flat();
+}
+
 test('a tenant is erased as a whole, with a certificate, and the other stays as it was', async () => {
   await expect(asOwner((client) => eraseTenant(client, ours.slug, 'asked'))).rejects.toMatchObject({ code: 'AF411' });
   await asOwner((client) => setTenantStatus(client, ours.slug, 'suspended'));
   await expect(asOwner((client) => eraseTenant(client, ours.slug, ' '))).rejects.toMatchObject({ code: 'AF400' });
   await asOwner((client) => auditChain(client, 1));
+  await db.owner.query(`insert into access_links (tenant_id, kind, email, role, token_hash, expires_at) values ($1, 'invitation', 'invited@ours.example', 'viewer', 'x', now())`, [ours.id]);
+  const { rows: people } = await db.owner.query<{ email: string }>('select email from users where tenant_id = $1', [ours.id]);
+  const traces = [ours.id, 'invited@ours.example', ...people.map(({ email }) => email)];
+  for (const name of traces.slice(1)) await db.owner.query(`insert into app_private.sign_in_tries (kind, name) values ('account', $1)`, [name]);
+  await db.owner.query(`insert into app_private.request_buckets (kind, name, level) values ('tenant', $1, 1)`, [ours.id]);
+  expect(await tablesThatSay(traces)).toEqual(expect.arrayContaining(['users', 'app_private.sign_in_tries', 'app_private.request_buckets']));
   const [before, others] = [await everythingOf(ours), await everythingOf(theirs)];
 
   const certificate = await asOwner((client) => eraseTenant(client, ours.slug, 'asked by the customer'));
   expect(certificate).toMatchObject({ slug: ours.slug, erased_tenant_id: ours.id, reason: 'asked by the customer', erased_by: 'agentflow_owner', last_audit_hash: expect.stringMatching(/^[0-9a-f]{64}$/) as string });
   expect(certificate.row_counts).toEqual(Object.fromEntries(Object.entries(before).map(([name, rows]) => [name, rows.length])));
   expect(Object.values(await everythingOf(ours)).flat()).toEqual([]);
+  expect(await tablesThatSay(traces)).toEqual([]);
   expect(await everythingOf(theirs)).toEqual(others);
   expect((await db.owner.query('select from app_public.tenants where id = $1', [ours.id])).rowCount).toBe(0);
   expect(await asOwner((client) => auditChain(client, 5))).toMatchObject({ problems: [], unsealed: 0 });
