@@ -4,7 +4,7 @@ import { asText, isObject } from '../engine/json.ts';
 import { FillBudget, fillTemplate, fillValue, resolvePath, templatePieces, type TemplateField } from '../engine/template.ts';
 import { missingWarnings, scopeOf, sourceOf, textParameter } from './shared.ts';
 import { schemaFault, schemaProblems } from '../engine/schema.ts';
-import type { ApiAnswer, Json, JsonObject, NodeContext, NodeSpec, NodeType, Problem } from '../engine/types.ts';
+import type { ApiAnswer, ApiRequest, Json, JsonObject, NodeContext, NodeResult, NodeSpec, NodeType, Problem } from '../engine/types.ts';
 
 const methods = ['GET', 'POST', 'PUT', 'PATCH', 'DELETE', 'HEAD'];
 
@@ -29,9 +29,11 @@ export const api: NodeType = {
   defaultOutputKey: () => 'api_result',
   validate: checkSchema,
   example: { source: 'crm', method: 'POST', path: '/customers/{customer_id}/notes', body: { text: '{text_result}' } },
-  async run(context) {
+  /** Without `async`: of many calls under way each keeps as little as can be. */
+  run(context) {
     const { parameters } = context;
     const filling = new Filling(context);
+    const { missing } = filling;
     const request = {
       method: (textParameter(parameters, 'method') ?? 'GET').toUpperCase(),
       path: filling.path(textParameter(parameters, 'path') ?? ''),
@@ -40,17 +42,21 @@ export const api: NodeType = {
       body: parameters.body === undefined ? undefined : filling.value(parameters.body),
     };
     const pagination = parameters.pagination;
-    const answer = await sourceOf(context).api({ ...request, ...(pagination === undefined ? {} : { pagination }) });
-    refuseForNow(answer);
-    const { status, headers, body, pages, truncated } = answer;
-    checkBody(answer, parameters.response_schema);
-    const warnings = [...missingWarnings(filling.missing), ...(truncated === true ? [`there are more pages than the ${pages} read`] : [])];
-    return {
-      kind: 'done', output: { status, headers, body, ...(pages === undefined ? {} : { pages }) }, warnings,
-      input: { method: request.method, path: request.path, query: request.query, ...(request.body === undefined ? {} : { body: request.body }) },
-    };
+    return sourceOf(context).api(pagination === undefined ? request : { ...request, pagination }).then((answer) => resultOf(request, answer, parameters.response_schema, missing));
   },
 };
+
+/** @throws NodeError SOURCE_UNAVAILABLE, ANSWER_INVALID */
+function resultOf(request: ApiRequest, answer: ApiAnswer, schema: Json | undefined, missing: readonly string[]): NodeResult {
+  refuseForNow(answer);
+  const { status, headers, body, pages, truncated } = answer;
+  checkBody(answer, schema);
+  const warnings = [...missingWarnings(missing), ...(truncated === true ? [`there are more pages than the ${pages} read`] : [])];
+  return {
+    kind: 'done', output: { status, headers, body, ...(pages === undefined ? {} : { pages }) }, warnings,
+    input: { method: request.method, path: request.path, query: request.query, ...(request.body === undefined ? {} : { body: request.body }) },
+  };
+}
 
 /** Fills the parts of one request, under one budget. */
 class Filling {

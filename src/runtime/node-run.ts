@@ -79,15 +79,16 @@ export async function runEffectNode(task: NodeTask): Promise<RunEnd> {
       const taken = task.takeSlot();
       // Before the queues: between their permit and the call nothing may take long.
       slot = taken instanceof Promise ? await taken : taken;
-      const long = await turnOf(task, task.signal);
+      // What was waited for before needs no turn.
+      const long = task.gate === null || task.resumedWith !== undefined ? null : await task.gate.pass(task.signal);
       if (long !== null) return waitBetweenTries(task, tries - 1, long);
       task.onAttempt(attempt);
       const result = ended(await runOnce(task, attempt));
-      await charge(task);
+      if (task.gate !== null) await charge(task, task.gate);
       return 'kind' in result && result.reason === 'rate_limit' ? waitBetweenTries(task, tries - 1, result) : withUsed(result, task);
     } catch (error) {
       slot?.free();
-      await charge(task);
+      if (task.gate !== null) await charge(task, task.gate);
       task.kept = null;
       const isLast = tries >= retry.maxAttempts || task.signal.aborted;
       if (isLast || !(error instanceof NodeError) || !error.transient) return failureOf(error, task);
@@ -104,11 +105,6 @@ export async function runEffectNode(task: NodeTask): Promise<RunEnd> {
   }
 }
 
-/** Null when the node may begin; a long wait for its queues otherwise. What was waited for before needs no turn. */
-async function turnOf(task: NodeTask, signal: AbortSignal): Promise<NodeWaits | null> {
-  return task.gate === null || task.resumedWith !== undefined ? null : task.gate.pass(signal);
-}
-
 /** A wait after which the node is tried (again), with what must not be forgotten meanwhile. `tries`: those of this round that are over. */
 function waitBetweenTries(task: NodeTask, tries: number, wait: NodeWaits): NodeWaits {
   task.triesBefore = tries;
@@ -117,42 +113,85 @@ function waitBetweenTries(task: NodeTask, tries: number, wait: NodeWaits): NodeW
 }
 
 /** Tells its queues what its calls have used since they were last told. */
-async function charge(task: NodeTask): Promise<void> {
+async function charge(task: NodeTask, gate: Gate): Promise<void> {
   const open = task.used.tokens - task.chargedTokens;
   task.chargedTokens = task.used.tokens;
-  await task.gate?.charge(open);
+  await gate.charge(open);
 }
 
 /** A further call of the same try stands in its queues as the first one did. */
-async function nextTurn(task: NodeTask, signal: AbortSignal, keep: JsonObject): Promise<NodeWaits | null> {
-  await charge(task);
-  const long = await task.gate!.pass(signal);
+async function nextTurn(task: NodeTask, gate: Gate, signal: AbortSignal, keep: JsonObject): Promise<NodeWaits | null> {
+  await charge(task, gate);
+  const long = await gate.pass(signal);
   return long === null ? null : { ...long, details: { ...long.details, kept: keep } };
 }
 
-async function runOnce(task: NodeTask, attempt: number): Promise<NodeResult> {
-  const seconds = task.node.timeoutSeconds ?? defaultTimeoutSeconds;
-  // By hand: AbortSignal.any costs as much as all the rest of a short node.
-  const stopping = new AbortController();
-  const stopped = Promise.withResolvers<never>();
-  stopped.promise.catch(() => undefined); // whether anybody waits for it by then or not
-  const stop = (reason: unknown): void => {
-    stopping.abort(reason);
-    stopped.reject(reason);
-  };
-  const pass = (): void => stop(task.signal.reason);
-  if (task.signal.aborted) pass();
-  task.signal.addEventListener('abort', pass, { once: true });
-  const timeout = setTimeout(() => {
-    stop(new NodeError('NODE_TIMEOUT', `${task.node.type === 'task' ? 'Task' : 'Node'} '${task.node.id}' took longer than its timeout of ${seconds} s${sourceOf(task.node) === null ? '' : `; it asked source '${sourceOf(task.node)}'`}.`));
-  }, Math.min(seconds * 1_000, 2 ** 31 - 1));
-  try {
-    // Raced, because a node that does not listen to its signal must not hold the execution.
-    return await Promise.race([task.type.run(contextOf(task, attempt, stopping.signal)), stopped.promise]);
-  } finally {
-    clearTimeout(timeout);
-    task.signal.removeEventListener('abort', pass);
+function runOnce(task: NodeTask, attempt: number): Promise<NodeResult> {
+  return new Promise((resolve, reject) => new Try(task, resolve, reject).run(attempt));
+}
+
+/**
+ * One try of a node with an effect. It is over when its time is up or the execution stops, too: a node that does not listen to its signal must not hold
+ * the execution. By hand, without `async`: AbortSignal.any, and promises that race, cost as much as all the rest of a short node.
+ */
+class Try {
+  readonly #task: NodeTask;
+  readonly #resolve: (result: NodeResult) => void;
+  readonly #reject: (error: unknown) => void;
+  readonly #stopping = new AbortController();
+  #timeout: NodeJS.Timeout | undefined;
+
+  constructor(task: NodeTask, resolve: (result: NodeResult) => void, reject: (error: unknown) => void) {
+    this.#task = task;
+    this.#resolve = resolve;
+    this.#reject = reject;
   }
+
+  run(attempt: number): void {
+    const { signal, type, node } = this.#task;
+    if (signal.aborted) return this.#reject(signal.reason);
+    signal.addEventListener('abort', this);
+    this.#timeout = setTimeout(() => this.#stop(timeIsUp(node)), Math.min(secondsOf(node) * 1_000, 2 ** 31 - 1));
+    try {
+      Promise.resolve(type.run(contextOf(this.#task, attempt, this.#stopping.signal))).then((result) => this.#end(result), (error: unknown) => this.#fail(error));
+    } catch (error) {
+      this.#fail(error);
+    }
+  }
+
+  /** The execution stops. */
+  handleEvent(): void {
+    this.#stop(this.#task.signal.reason);
+  }
+
+  #stop(reason: unknown): void {
+    this.#stopping.abort(reason);
+    this.#fail(reason);
+  }
+
+  #end(result: NodeResult): void {
+    this.#isOver();
+    this.#resolve(result);
+  }
+
+  #fail(error: unknown): void {
+    this.#isOver();
+    this.#reject(error);
+  }
+
+  #isOver(): void {
+    clearTimeout(this.#timeout);
+    this.#task.signal.removeEventListener('abort', this);
+  }
+}
+
+function secondsOf(node: PlanNode): number {
+  return node.timeoutSeconds ?? defaultTimeoutSeconds;
+}
+
+function timeIsUp(node: PlanNode): NodeError {
+  const source = sourceOf(node);
+  return new NodeError('NODE_TIMEOUT', `${node.type === 'task' ? 'Task' : 'Node'} '${node.id}' took longer than its timeout of ${secondsOf(node)} s${source === null ? '' : `; it asked source '${source}'`}.`);
 }
 
 function contextOf(task: NodeTask, attempt: number, signal: AbortSignal): NodeContext {
@@ -169,7 +208,7 @@ function contextOf(task: NodeTask, attempt: number, signal: AbortSignal): NodeCo
     saveArtifact: (bytes, mediaType) => task.saveArtifact(bytes, mediaType),
     resumedWith: task.resumedWith,
     kept: task.kept,
-    ...(task.gate === null ? {} : { nextTurn: (keep: JsonObject) => nextTurn(task, signal, keep) }),
+    ...(task.gate === null ? {} : { nextTurn: (keep: JsonObject) => nextTurn(task, task.gate!, signal, keep) }),
   };
 }
 

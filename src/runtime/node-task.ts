@@ -1,16 +1,16 @@
 /** One node of an execution, made ready to run. */
 import { isObject } from '../engine/json.ts';
-import type { Json, Plan, QueueSpec, RunCommand } from '../engine/types.ts';
+import type { Json, JsonObject, NodeType, Plan, PlanNode, QueueSpec, RunCommand, SourcePort } from '../engine/types.ts';
 import type { ClaimedExecution, StoredNode } from '../store/rows.ts';
 import { keepArtifact } from './artifacts.ts';
 import type { DatabaseClock } from './clock.ts';
 import { Gate } from './gate.ts';
 import type { KindSlot } from './kind-slots.ts';
 import { NodeLog } from './node-log.ts';
-import { NodeRecord, type Wait } from './node-record.ts';
+import type { WorkerLog } from './log.ts';
+import { NodeRecord, type Asked, type Wait } from './node-record.ts';
 import type { NodeTask } from './node-run.ts';
-import { sourcePortFor } from './node-sources.ts';
-import { pricing } from './prices.ts';
+import { sourcePortFor, type SourceTeller } from './node-sources.ts';
 import type { ExecutionWorld } from './world.ts';
 
 export type RunNodeCommand = Extract<RunCommand, { type: 'run' }>;
@@ -38,58 +38,109 @@ export interface StartedNode {
 export function startedNode(setting: NodeSetting, command: RunNodeCommand, queues: readonly QueueSpec[], stored: StoredNode | null): StartedNode {
   const { claim, plan, world, clock } = setting;
   const node = plan.nodes.get(command.nodeId)!;
-  const log = new NodeLog(clock, world.redact, stored?.logs ?? []);
-  const record = new NodeRecord(node, command.sequence, { clock, log, stored });
-  const idempotencyKey = `${claim.executionId}:${node.id}`;
-  const left = leftBetweenTries(stored);
+  const record = new NodeRecord(node, command.sequence, { clock, log: new NodeLog(clock, world.redact, stored?.logs ?? []), stored });
   const gate = queues.length === 0 ? null : new Gate({
     queues, tenantId: claim.tenantId, workflowId: claim.workflowId, permits: world.permits, prepare: () => world.sources.prepare(), onWait: (queueId) => record.waitsForQueue(queueId),
   }, stored?.status === 'rate_limited');
-  const { used } = left;
-  const task: NodeTask = {
-    takeSlot: () => takeSlot(setting, record, node.type),
-    node, log, idempotencyKey, gate, used, chargedTokens: used.tokens, kept: left.kept,
-    type: world.nodeTypes.get(node.type)!,
-    state: command.data,
-    outputs: command.outputs,
-    earlierAttempts: record.attempts,
-    triesBefore: left.tries,
-    resumedWith: undefined,
-    signal: setting.signal,
-    serverLog: world.log,
-    place: { executionId: claim.executionId, nodeId: node.id },
-    redact: world.redact,
-    onAttempt: (attempt) => {
-      record.attempts = attempt;
-    },
-    source: (signal) => sourcePortFor({
-      plan, node, signal, idempotencyKey, tenantId: claim.tenantId, tenantSlug: setting.tenantSlug, runId: claim.executionId, ...pricing(world.prices),
-      log: (message) => log.add('warn', message),
-      onText: (text) => {
-        record.says(text);
-        setting.onText(node.id);
-      },
-      onAnswer: ({ tokens, costUnits, ...asked }) => {
-        used.tokens += tokens;
-        used.costUnits += costUnits;
-        record.says(null);
-        record.answeredBy(asked);
-      },
-    }, { sources: world.sources, findSource: (tenantId, name) => world.store.findSource(tenantId, name) }),
-    saveArtifact: (bytes, mediaType) => keepArtifact(world.artifacts, claim, node.id, bytes, mediaType),
-  };
-  return { record, task };
+  return { record, task: new StartedTask(setting, record, command, gate, stored) };
 }
 
-function takeSlot({ world, claim, signal, onSlotWait }: NodeSetting, record: NodeRecord, kind: string): KindSlot | Promise<KindSlot> {
-  const slot = world.slots.take(kind);
-  if (slot !== null) return slot;
-  record.waitsForQueue(`WORKER_MAX_PER_NODE_KIND ${kind}`);
-  onSlotWait(true);
-  return world.slots.wait(kind, claim.tenantId, signal).finally(() => {
-    record.waitsForQueue(null);
-    onSlotWait(false);
-  });
+/** A class: of many nodes under way each keeps as little as can be. */
+class StartedTask implements NodeTask, SourceTeller {
+  readonly node: PlanNode;
+  readonly type: NodeType;
+  readonly log: NodeLog;
+  readonly state: JsonObject;
+  readonly outputs: JsonObject;
+  readonly idempotencyKey: string;
+  readonly gate: Gate | null;
+  readonly used: { tokens: number; costUnits: number };
+  earlierAttempts: number;
+  triesBefore: number;
+  kept: JsonObject | null;
+  chargedTokens: number;
+  resumedWith: Json | undefined = undefined;
+  readonly #setting: NodeSetting;
+  readonly #record: NodeRecord;
+
+  constructor(setting: NodeSetting, record: NodeRecord, command: RunNodeCommand, gate: Gate | null, stored: StoredNode | null) {
+    const left = leftBetweenTries(stored);
+    this.#setting = setting;
+    this.#record = record;
+    this.node = record.node;
+    this.type = setting.world.nodeTypes.get(record.node.type)!;
+    this.log = record.log;
+    this.state = command.data;
+    this.outputs = command.outputs;
+    this.idempotencyKey = `${setting.claim.executionId}:${record.node.id}`;
+    this.gate = gate;
+    this.used = left.used;
+    this.chargedTokens = left.used.tokens;
+    this.earlierAttempts = record.attempts;
+    this.triesBefore = left.tries;
+    this.kept = left.kept;
+  }
+
+  get signal(): AbortSignal {
+    return this.#setting.signal;
+  }
+
+  get place(): { executionId: string; nodeId: string } {
+    return { executionId: this.#setting.claim.executionId, nodeId: this.node.id };
+  }
+
+  get serverLog(): WorkerLog {
+    return this.#setting.world.log;
+  }
+
+  redact(text: string): string {
+    return this.#setting.world.redact(text);
+  }
+
+  onAttempt(attempt: number): void {
+    this.#record.attempts = attempt;
+  }
+
+  takeSlot(): KindSlot | Promise<KindSlot> {
+    const { world, claim, signal, onSlotWait } = this.#setting;
+    const { type } = this.node;
+    const slot = world.slots.take(type);
+    if (slot !== null) return slot;
+    this.#record.waitsForQueue(`WORKER_MAX_PER_NODE_KIND ${type}`);
+    onSlotWait(true);
+    return world.slots.wait(type, claim.tenantId, signal).finally(() => {
+      this.#record.waitsForQueue(null);
+      onSlotWait(false);
+    });
+  }
+
+  source(signal: AbortSignal): SourcePort | null {
+    const { plan, claim, tenantSlug, world } = this.#setting;
+    return sourcePortFor({
+      plan, node: this.node, signal, idempotencyKey: this.idempotencyKey, tenantId: claim.tenantId, tenantSlug, runId: claim.executionId, pricing: world.prices, teller: this,
+    }, world);
+  }
+
+  saveArtifact(bytes: Uint8Array, mediaType: string): Promise<string> {
+    const { world, claim } = this.#setting;
+    return keepArtifact(world.artifacts, claim, this.node.id, bytes, mediaType);
+  }
+
+  warn(message: string): void {
+    this.log.add('warn', message);
+  }
+
+  onText(text: string): void {
+    this.#record.says(text);
+    this.#setting.onText(this.node.id);
+  }
+
+  onAnswer({ tokens, costUnits, ...asked }: Asked & { tokens: number; costUnits: number }): void {
+    this.used.tokens += tokens;
+    this.used.costUnits += costUnits;
+    this.#record.says(null);
+    this.#record.answeredBy(asked);
+  }
 }
 
 /** Waits after which a node is tried (again): nothing comes of them but its turn. */

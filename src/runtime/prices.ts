@@ -4,7 +4,15 @@ import type { ModelPrice } from '../store/engine-store.ts';
 
 const keepMs = 60_000;
 
-export class PriceBook {
+/** Functions that may be handed on alone. */
+export interface Pricing {
+  /** Units of 1e-10 US dollars; 0 for a model whose price is not known. */
+  costUnits(model: string, inputTokens: number, outputTokens: number): number;
+  /** The same for one picture. */
+  imageCostUnits(model: string): number;
+}
+
+export class PriceBook implements Pricing {
   readonly #load: () => Promise<ModelPrice[]>;
   #prices = new Map<string, ModelPrice>();
   #loadedAt = -Infinity;
@@ -30,21 +38,11 @@ export class PriceBook {
   of(model: string): ModelPrice | null {
     return this.#prices.get(model) ?? this.#prices.get(model.replace(/-(?:\d{4}-\d{2}-\d{2}|\d{8}|latest)$/, '')) ?? null;
   }
-}
 
-export interface Pricing {
-  /** Units of 1e-10 US dollars; 0 for a model whose price is not known. */
-  costUnits(model: string, inputTokens: number, outputTokens: number): number;
-  /** The same for one picture. */
-  imageCostUnits(model: string): number;
-}
-
-export function pricing(prices: Pick<PriceBook, 'of'>): Pricing {
-  return {
-    costUnits(model, inputTokens, outputTokens) {
-      const price = prices.of(model);
-      return price === null ? 0 : tokenCostUnits(price, inputTokens, outputTokens);
-    },
-    imageCostUnits: (model) => Math.round((prices.of(model)?.perImage ?? 0) * unitsPerDollar),
+  readonly costUnits = (model: string, inputTokens: number, outputTokens: number): number => {
+    const price = this.of(model);
+    return price === null ? 0 : tokenCostUnits(price, inputTokens, outputTokens);
   };
+
+  readonly imageCostUnits = (model: string): number => Math.round((this.of(model)?.perImage ?? 0) * unitsPerDollar);
 }

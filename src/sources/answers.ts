@@ -16,10 +16,20 @@ interface Form<Answer> {
   give(kept: KeptAnswer): Answer;
 }
 
-export async function answered<Answer extends object>(shared: SharedState | null, { binding, kind, request }: { binding: SourceBinding; kind: string; request: object }, form: Form<Answer>, ask: () => Promise<Answer>): Promise<Answer> {
-  const seconds = secondsOf(binding);
-  const { tenantId } = binding;
-  if (shared === null || seconds === null || tenantId === undefined) return ask();
+interface Question {
+  binding: SourceBinding;
+  kind: string;
+  request: object;
+}
+
+/** The kept answer, where the source keeps them, or what `ask` gets. */
+export function answered<Answer extends object>(shared: SharedState | null, question: Question, form: Form<Answer>, ask: () => Promise<Answer>): Promise<Answer> {
+  const seconds = secondsOf(question.binding);
+  return shared === null || seconds === null || question.binding.tenantId === undefined ? ask() : keptOrAsked(shared, { ...question, seconds }, form, ask);
+}
+
+async function keptOrAsked<Answer extends object>(shared: SharedState, { binding, kind, request, seconds }: Question & { seconds: number }, form: Form<Answer>, ask: () => Promise<Answer>): Promise<Answer> {
+  const tenantId = binding.tenantId!;
   const cacheKey = keyOf(binding, kind, request);
   const kept = await shared.findAnswer(tenantId, cacheKey);
   if (kept !== null) return form.give(kept);

@@ -47,22 +47,18 @@ export class SourceCall {
   }
 
   /** Runs it; whatever fails becomes a NodeError that names node and source and repeats no secret. */
-  async run<T>(work: () => Promise<T>, translate: (error: unknown) => NodeError): Promise<T> {
-    try {
-      return await work();
-    } catch (error) {
+  run<T>(work: () => Promise<T>, translate: (error: unknown) => NodeError): Promise<T> {
+    return begun(work).catch((error: unknown) => {
       if (this.binding.signal.aborted) throw this.binding.signal.reason;
       throw this.#named(refusalIn(error) ?? (error instanceof AgentFlowError ? error : translate(error)));
-    }
+    });
   }
 
   /** Names node and source in refusals of ours; everything else passes. */
-  async naming<T>(work: () => Promise<T>): Promise<T> {
-    try {
-      return await work();
-    } catch (error) {
+  naming<T>(work: () => Promise<T>): Promise<T> {
+    return begun(work).catch((error: unknown) => {
       throw error instanceof AgentFlowError && error !== this.binding.signal.reason ? this.#named(error) : error;
-    }
+    });
   }
 
   /** Of a text that grows: without secrets, and without an end that could become one. */
@@ -76,6 +72,15 @@ export class SourceCall {
     const isNamed = message.startsWith(`Node '${this.binding.nodeId}'`);
     const { transient = false, retryAfterSeconds = null } = error as Partial<NodeError>;
     return new NodeError(error.code, isNamed ? message : `${placeOf(this.binding)}${joint(message)}${message}`, { transient, retryAfterSeconds, remedy: error.remedy, details: error.details });
+  }
+}
+
+/** What it throws at once is a rejection as well. */
+function begun<T>(work: () => Promise<T>): Promise<T> {
+  try {
+    return work();
+  } catch (error) {
+    return Promise.reject(error);
   }
 }
 

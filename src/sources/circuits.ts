@@ -32,36 +32,41 @@ export class Circuits {
   }
 
   /** Makes the call when the circuit lets it pass. @throws NodeError SOURCE_PAUSED, and what the call throws */
-  async guarded<T>(binding: SourceBinding, work: () => Promise<T>): Promise<T> {
-    const { tenantId, sourceKey } = binding;
-    const rules = rulesOf(binding);
-    if (this.#shared === null || rules === null || tenantId === undefined || sourceKey === undefined) return work();
-    const key = `${tenantId} ${sourceKey}`;
-    const failuresBefore = await this.#enter(key, this.#shared, { tenantId, sourceKey });
-    const record = (isOk: boolean, errorCode: string | null): Promise<void> => {
-      this.#closed.delete(key);
-      return this.#shared!.recordCircuit({ tenantId, sourceKey, isOk, ...rules, errorCode });
-    };
-    try {
-      const result = await work();
-      if (failuresBefore > 0) await record(true, null);
-      return result;
-    } catch (error) {
-      if (counts(error, binding)) await record(false, (error as NodeError).code);
-      else if (failuresBefore > 0 && isAnswer(error)) await record(true, null);
-      throw error;
-    }
+  guarded<T>(binding: SourceBinding, work: () => Promise<T>): Promise<T> {
+    const { tenantId, sourceKey, config } = binding;
+    if (this.#shared === null || config['circuit_breaker'] === false || tenantId === undefined || sourceKey === undefined) return work();
+    const known = this.#closed.get(`${tenantId} ${sourceKey}`);
+    const isFresh = known !== undefined && performance.now() - known.readAt < freshMs;
+    return isFresh ? this.#called(binding, work, known.failures) : this.#enter(this.#shared, tenantId, sourceKey).then((failures) => this.#called(binding, work, failures));
   }
 
-  /** Failures in a row that are known. @throws NodeError SOURCE_PAUSED */
-  async #enter(key: string, shared: SharedState, { tenantId, sourceKey }: { tenantId: string; sourceKey: string }): Promise<number> {
-    const known = this.#closed.get(key);
-    if (known !== undefined && performance.now() - known.readAt < freshMs) return known.failures;
+  /** `failuresBefore`: in a row. */
+  #called<T>(binding: SourceBinding, work: () => Promise<T>, failuresBefore: number): Promise<T> {
+    const failed = async (error: unknown): Promise<never> => {
+      if (counts(error, binding)) await this.#record(binding, (error as NodeError).code);
+      else if (failuresBefore > 0 && isAnswer(error)) await this.#record(binding, null);
+      throw error;
+    };
+    return failuresBefore === 0 ? work().catch(failed) : work().then(async (result) => {
+      await this.#record(binding, null);
+      return result;
+    }, failed);
+  }
+
+  /** `errorCode` null: it went well. */
+  #record(binding: SourceBinding, errorCode: string | null): Promise<void> {
+    const [tenantId, sourceKey] = [binding.tenantId!, binding.sourceKey!];
+    this.#closed.delete(`${tenantId} ${sourceKey}`);
+    return this.#shared!.recordCircuit({ tenantId, sourceKey, isOk: errorCode === null, ...rulesOf(binding), errorCode });
+  }
+
+  /** Failures in a row, as all workers know them. @throws NodeError SOURCE_PAUSED */
+  async #enter(shared: SharedState, tenantId: string, sourceKey: string): Promise<number> {
     const circuit = await shared.enterCircuit(tenantId, sourceKey);
     if (circuit.state === 'OPEN') throw paused(circuit);
     if (circuit.state === 'CLOSED') {
       if (this.#closed.size >= maxKnown) this.#closed.clear();
-      this.#closed.set(key, { failures: circuit.failures, readAt: performance.now() });
+      this.#closed.set(`${tenantId} ${sourceKey}`, { failures: circuit.failures, readAt: performance.now() });
     }
     return circuit.failures;
   }
@@ -71,11 +76,8 @@ function paused({ failures, seconds }: CircuitState): NodeError {
   return new NodeError('SOURCE_PAUSED', `is not called: it failed ${failures} times in a row, and is tried out again in ${Math.ceil(seconds)} s.`, { transient: true, retryAfterSeconds: seconds });
 }
 
-/** Null: the source wants none. */
-function rulesOf({ config }: SourceBinding): Rules | null {
-  const given = config['circuit_breaker'];
-  if (given === false) return null;
-  const own = objectOf(given) ?? {};
+function rulesOf({ config }: SourceBinding): Rules {
+  const own = objectOf(config['circuit_breaker']) ?? {};
   const positive = (value: unknown, otherwise: number, most: number): number => (typeof value === 'number' && value > 0 ? Math.min(value, most) : otherwise);
   return { threshold: positive(own['failures'], defaultFailures, 1_000), seconds: positive(own['seconds'], defaultSeconds, 3_600) };
 }

@@ -5,6 +5,7 @@ import type { AddressInfo } from 'node:net';
 import { brotliCompressSync, deflateSync, gzipSync } from 'node:zlib';
 import { isPublicAddress } from '../../src/sources/guard/addresses.ts';
 import { createGuardedFetch, type GuardOptions } from '../../src/sources/guard/fetch.ts';
+import { RequestHeaders } from '../../src/sources/guard/headers.ts';
 
 let server: http.Server;
 let port: number;
@@ -40,7 +41,7 @@ function guard(options: Partial<GuardOptions> = {}): (url: string, init?: Reques
   closing.push(guarded.close);
   return way === 'fetch' ? guarded.fetch : async (url, init = {}) => {
     const { method = 'GET', headers, body = null, signal } = init;
-    const { status, text } = await guarded.ask(url, { method, headers: new Headers(headers), body: body as string | null, signal: signal ?? new AbortController().signal });
+    const { status, text } = await guarded.ask(url, { method, headers: new RequestHeaders(new Headers(headers)), body: body as string | null, signal: signal ?? new AbortController().signal });
     return new Response(text, { status });
   };
 }
@@ -151,4 +152,29 @@ describe.each(['fetch', 'ask'] as const)('by %s', (name) => {
     answer = () => abort.abort(new Error('enough'));
     await expect(guard({ allowHosts: [`127.0.0.1:${port}`] })(`http://127.0.0.1:${port}/`, { signal: abort.signal })).rejects.toThrow('enough');
   });
+
+  test('a call that is aborted in the middle of its answer ends, packed or not', async () => {
+    for (const packed of [{}, { 'content-encoding': 'gzip' }]) {
+      const abort = new AbortController();
+      answer = (_request, response) => {
+        response.writeHead(200, packed).write(gzipSync('the beginning'), () => setImmediate(() => abort.abort(new Error('enough'))));
+      };
+      await expect(guard({ allowHosts: [`127.0.0.1:${port}`] })(`http://127.0.0.1:${port}/`, { signal: abort.signal }).then((response) => response.text())).rejects.toThrow('enough');
+    }
+  });
+
+  test('the body of a redirect is not waited for', async () => {
+    answer = (request, response) => (request.url === '/end' ? response.end('there') : response.writeHead(302, { location: '/end' }).write(Buffer.alloc(1_000_000)));
+    expect(await (await guard({ allowHosts: [`127.0.0.1:${port}`] })(`http://127.0.0.1:${port}/`)).text()).toBe('there');
+  });
+});
+
+test.each([['x-own', 'two\r\nlines'], ['x-own', 'nul\0'], ['x-own', 'far \u{1f600}'], ['two words', 'x'], ['', 'x'], ['x:y', 'x']])('the header %j with %j is refused', (name, value) => {
+  expect(() => new RequestHeaders().set(name, value)).toThrow(TypeError);
+});
+
+test('headers are sent without outer space, under names in lower case, over what stands for those that are missing', () => {
+  const headers = new RequestHeaders([['accept', 'text/plain']]);
+  headers.set('X-Own', ' a value\n');
+  expect(headers.flat({ accept: '*/*', 'user-agent': 'us' })).toEqual(['user-agent', 'us', 'accept', 'text/plain', 'x-own', 'a value']);
 });

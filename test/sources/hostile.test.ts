@@ -4,6 +4,7 @@ import http from 'node:http';
 import net from 'node:net';
 import type { AddressInfo } from 'node:net';
 import { createGuardedFetch } from '../../src/sources/guard/fetch.ts';
+import { RequestHeaders } from '../../src/sources/guard/headers.ts';
 import { GuardedSocket } from '../../src/sources/guard/socket.ts';
 import { isFull, report } from '../support/attacks.ts';
 
@@ -36,7 +37,7 @@ afterAll(() => new Promise((resolve) => {
 function guarded(lookup?: typeof dns.lookup): ((url: string) => Promise<unknown>)[] {
   const { fetch, ask, close } = createGuardedFetch({ allowHosts: [], maxBytes: 1_000, ...(lookup === undefined ? {} : { lookup }) });
   closing.push(close);
-  return [fetch, (url) => ask(url, { method: 'GET', headers: new Headers(), body: null, signal: new AbortController().signal })];
+  return [fetch, (url) => ask(url, { method: 'GET', headers: new RequestHeaders(), body: null, signal: new AbortController().signal })];
 }
 
 /** Each octet in decimal, octal and hexadecimal, whole and short forms, and with odd dots and digits. */

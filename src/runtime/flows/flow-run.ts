@@ -7,7 +7,7 @@ import type { ClaimedExecution } from '../../store/rows.ts';
 import { clockFrom, type DatabaseClock } from '../clock.ts';
 import { Execution } from '../execution.ts';
 import type { SourceFinder } from '../node-sources.ts';
-import { pricing, type Pricing } from '../prices.ts';
+import type { Pricing } from '../prices.ts';
 import type { ExecutionWorld } from '../world.ts';
 import { flowStoreFor } from './flow-records.ts';
 import type { FlowTaskRegistry } from './registry.ts';
@@ -36,8 +36,8 @@ export class FlowRun {
     this.registry = registry;
     this.store = store;
     this.notes = new TaskNotes(world.redact);
-    this.finder = { sources: world.sources, findSource: (tenantId, name) => world.store.findSource(tenantId, name) };
-    this.pricing = pricing(world.prices);
+    this.finder = world;
+    this.pricing = world.prices;
     this.clock = clockFrom(claim.nowMs);
   }
 

@@ -49,8 +49,8 @@ export async function runNodeInTask(place: TaskPlace, typeName: string, paramete
 export function sourceOfTask({ run, idempotencyKey, node }: TaskPlace, planned: PlanNode, plan: Plan = run.plan): SourcePort | null {
   return sourcePortFor({
     plan, node: { ...planned, sourceId: null }, signal: node.signal, idempotencyKey,
-    tenantId: run.claim.tenantId, tenantSlug: run.claim.tenantSlug, runId: run.claim.executionId, ...run.pricing,
-    log: (message) => node.log('warn', message), onAnswer: () => undefined,
+    tenantId: run.claim.tenantId, tenantSlug: run.claim.tenantSlug, runId: run.claim.executionId, pricing: run.pricing,
+    teller: { warn: (message) => node.log('warn', message), onAnswer: () => undefined },
   }, run.finder);
 }
 

@@ -6,6 +6,7 @@ import type { SourceCall } from '../call.ts';
 import { statusError, unreachable } from '../failures.ts';
 import type { Ask } from '../guard/fetch.ts';
 import type { Answer } from '../guard/ask.ts';
+import type { RequestHeaders } from '../guard/headers.ts';
 import { itemsOf, nextPage, pagingOf, type Paging } from './pages.ts';
 import { baseOf, bodyOf, headersOf, urlOf } from './request.ts';
 
@@ -17,28 +18,38 @@ const hiddenHeaders = new Set(['set-cookie', 'set-cookie2', 'proxy-authenticate'
 interface Prepared {
   base: URL;
   request: ApiRequest;
-  headers: Headers;
+  headers: RequestHeaders;
   body: string | null;
 }
 
+interface Outside {
+  call: SourceCall;
+  ask: Ask;
+}
+
+/** Without `async` where there is nothing to wait for but the answer: of many calls under way each keeps as little as can be. */
 export function callApi(request: ApiRequest, call: SourceCall, ask: Ask): Promise<ApiAnswer> {
-  return call.run(async () => {
+  return call.run(() => {
     const base = baseOf(call);
-    const headers = await headersOf(call, base, request);
-    const prepared = { base, request, headers, body: bodyOf(request, headers) };
-    const url = urlOf(base, request.path, request.query);
-    const paging = pagingOf(request.pagination ?? call.binding.config['pagination']);
-    return paging === null ? await send(url, prepared, call, ask) : await allPages(url, paging, prepared, { call, ask });
+    const headers = headersOf(call, base, request);
+    return headers instanceof Promise ? headers.then((opened) => callWith(opened, base, request, { call, ask })) : callWith(headers, base, request, { call, ask });
   }, (error) => unreachable(error, (text) => call.said(text)));
 }
 
-async function allPages(first: URL, paging: Paging, prepared: Prepared, { call, ask }: { call: SourceCall; ask: Ask }): Promise<ApiAnswer> {
+function callWith(headers: RequestHeaders, base: URL, request: ApiRequest, outside: Outside): Promise<ApiAnswer> {
+  const prepared = { base, request, headers, body: bodyOf(request, headers) };
+  const url = urlOf(base, request.path, request.query);
+  const paging = pagingOf(request.pagination ?? outside.call.binding.config['pagination']);
+  return paging === null ? send(url, prepared, outside) : allPages(url, paging, prepared, outside);
+}
+
+async function allPages(first: URL, paging: Paging, prepared: Prepared, outside: Outside): Promise<ApiAnswer> {
   const items: Json[] = [];
   let url: URL | null = first;
   let pages = 0;
   let answer: ApiAnswer | null = null;
   while (url !== null && pages < paging.maxPages) {
-    answer = await send(url, prepared, call, ask);
+    answer = await send(url, prepared, outside);
     if (answer.status >= 300) return answer;
     for (const item of itemsOf(paging, answer.body)) items.push(item);
     if (items.length > mostItems) throw new NodeError('LIMIT_OUTPUT', `its pages hold more than ${mostItems} entries.`);
@@ -48,21 +59,25 @@ async function allPages(first: URL, paging: Paging, prepared: Prepared, { call, 
   return { ...answer!, body: items, pages, truncated: url !== null };
 }
 
-async function send(url: URL, { request, headers, body }: Prepared, call: SourceCall, ask: Ask): Promise<ApiAnswer> {
-  const seconds = numberOf(call.binding.config, 'timeout');
-  const signal = seconds === null ? call.binding.signal : AbortSignal.any([call.binding.signal, AbortSignal.timeout(seconds * 1_000)]);
-  let answer: Answer;
-  try {
-    answer = await ask(url, { method: request.method, headers, body, signal });
-  } catch (error) {
-    if (signal.aborted && !call.binding.signal.aborted) throw new NodeError('SOURCE_UNAVAILABLE', `did not answer within its timeout of ${seconds} s.`, { transient: true });
+function send(url: URL, { request: { method }, headers, body }: Prepared, { call, ask }: Outside): Promise<ApiAnswer> {
+  const { signal, config } = call.binding;
+  const seconds = numberOf(config, 'timeout');
+  if (seconds === null) return ask(url, { method, headers, body, signal }).then((answer) => shownTo(call, answer));
+  const ended = AbortSignal.any([signal, AbortSignal.timeout(seconds * 1_000)]);
+  return ask(url, { method, headers, body, signal: ended }).then((answer) => shownTo(call, answer), (error: unknown) => {
+    if (ended.aborted && !signal.aborted) throw new NodeError('SOURCE_UNAVAILABLE', `did not answer within its timeout of ${seconds} s.`, { transient: true });
     throw error;
-  }
+  });
+}
+
+/** An answer as the node gets it. @throws NodeError SOURCE_UNAVAILABLE, SOURCE_FAILED */
+function shownTo(call: SourceCall, answer: Answer): ApiAnswer {
   const { status } = answer;
   const text = call.redact(answer.text);
-  const shown = Object.fromEntries(Object.entries(answer.headers).filter(([name]) => !hiddenHeaders.has(name)).map(([name, value]) => [name, call.redact(value)]));
-  if (status === 429 || status >= 500) throw statusError({ status, headers: shown, said: call.said(text) });
-  return { status, headers: shown, body: parsed(text, answer) };
+  const headers: Record<string, string> = {};
+  for (const name of Object.keys(answer.headers)) if (!hiddenHeaders.has(name)) headers[name] = call.redact(answer.headers[name]!);
+  if (status === 429 || status >= 500) throw statusError({ status, headers, said: call.said(text) });
+  return { status, headers, body: parsed(text, answer) };
 }
 
 /** @throws NodeError SOURCE_FAILED when what calls itself JSON is none. */

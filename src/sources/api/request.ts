@@ -4,10 +4,14 @@ import type { ApiRequest, Json, JsonObject } from '../../engine/types.ts';
 import { objectOf, textOf } from '../binding.ts';
 import type { SourceCall } from '../call.ts';
 import { readCredential, type Wanted } from '../credentials.ts';
+import { RequestHeaders } from '../guard/headers.ts';
 
 /** The connection's own; and what would let a node speak for somebody else. */
 const reserved = /^(host|connection|content-length|transfer-encoding|upgrade|te|trailer|expect|keep-alive|proxy-.*|forwarded|x-forwarded-.*|x-real-ip)$/i;
 const maxBodyBytes = 8 * 1024 * 1024;
+const tokenKeys = ['token', 'api_key', 'key'];
+const tokenVariables = ['token_env', 'auth_env', 'api_key_env', 'key_env'];
+const identityKeys = ['auth', 'auth_type', ...tokenKeys, ...tokenVariables];
 
 export function baseOf({ binding }: SourceCall): URL {
   const text = textOf(binding.config, 'base_url', 'url', 'endpoint');
@@ -43,20 +47,37 @@ function textsOf(value: Json): string[] {
   return [typeof value === 'string' ? value : JSON.stringify(value)];
 }
 
-/** The source's identity stands over what the node says, the node over the source's plain headers. */
-export async function headersOf(call: SourceCall, base: URL, request: ApiRequest): Promise<Headers> {
-  const headers = new Headers({ accept: 'application/json, */*;q=0.5', 'user-agent': 'AgentFlow', 'idempotency-key': call.binding.idempotencyKey });
-  const plain = objectOf(call.binding.config['headers']) ?? {};
-  for (const [name, value] of Object.entries(plain)) {
+/** The source's identity stands over what the node says, the node over the source's plain headers. A promise where secrets may have to be opened. */
+export function headersOf(call: SourceCall, base: URL, request: ApiRequest): RequestHeaders | Promise<RequestHeaders> {
+  const { config, idempotencyKey } = call.binding;
+  const headers = new RequestHeaders([['accept', 'application/json, */*;q=0.5'], ['user-agent', 'AgentFlow'], ['idempotency-key', idempotencyKey]]);
+  const plain = objectOf(config['headers']) ?? {};
+  if (isIdentified(config, plain)) return identified(headers, call, base, request);
+  for (const [name, value] of Object.entries(plain)) setHeader(headers, name, plainText(value));
+  for (const [name, value] of Object.entries(request.headers)) setHeader(headers, name, value);
+  return headers;
+}
+
+/** Is there anything in it that may stand for a secret? */
+function isIdentified(config: JsonObject, headers: JsonObject): boolean {
+  return identityKeys.some((key) => config[key] !== undefined) || Object.values(headers).some((value) => objectOf(value) !== null);
+}
+
+async function identified(headers: RequestHeaders, call: SourceCall, base: URL, request: ApiRequest): Promise<RequestHeaders> {
+  for (const [name, value] of Object.entries(objectOf(call.binding.config['headers']) ?? {})) {
     const secret = objectOf(value) === null ? null : await readCredential(call, { secretKeys: ['value'], variableKeys: ['env'], host: base.hostname }, { value, ...objectOf(value) });
-    setHeader(headers, name, secret ?? (typeof value === 'string' ? value : JSON.stringify(value)));
+    setHeader(headers, name, secret ?? plainText(value));
   }
   for (const [name, value] of Object.entries(request.headers)) setHeader(headers, name, value);
   for (const [name, value] of await identityOf(call, base)) setHeader(headers, name, value);
   return headers;
 }
 
-function setHeader(headers: Headers, name: string, value: string): void {
+function plainText(value: Json): string {
+  return typeof value === 'string' ? value : JSON.stringify(value);
+}
+
+function setHeader(headers: RequestHeaders, name: string, value: string): void {
   if (reserved.test(name)) throw new NodeError('SOURCE_NOT_ALLOWED', `the header ${name} may not be set.`, { remedy: 'Remove it.' });
   try {
     headers.set(name, value);
@@ -70,7 +91,7 @@ async function identityOf(call: SourceCall, base: URL): Promise<[string, string]
   const auth = objectOf(config['auth']);
   const settings: JsonObject = { ...config, ...auth };
   const type = (textOf(auth ?? {}, 'type') ?? textOf(config, 'auth', 'auth_type'))?.toLowerCase() ?? null;
-  const wanted: Wanted = { host: base.hostname, secretKeys: ['token', 'api_key', 'key'], variableKeys: ['token_env', 'auth_env', 'api_key_env', 'key_env'] };
+  const wanted: Wanted = { host: base.hostname, secretKeys: tokenKeys, variableKeys: tokenVariables };
   const header = textOf(settings, 'header', 'auth_header', 'header_name', 'api_key_header');
   if (type === 'none') return [];
   if (type === 'basic') return [['authorization', await basic(call, settings, wanted)]];
@@ -94,7 +115,7 @@ async function basic(call: SourceCall, settings: JsonObject, { host }: Wanted): 
 }
 
 /** A text is sent as it is, everything else as JSON. */
-export function bodyOf({ method, body }: ApiRequest, headers: Headers): string | null {
+export function bodyOf({ method, body }: ApiRequest, headers: RequestHeaders): string | null {
   if (body === undefined || method === 'GET' || method === 'HEAD') return null;
   const text = typeof body === 'string' ? body : JSON.stringify(body);
   if (Buffer.byteLength(text) > maxBodyBytes) throw new NodeError('TOO_LARGE', `the body has more than ${maxBodyBytes} bytes.`);

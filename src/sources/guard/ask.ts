@@ -1,12 +1,13 @@
 /** One request without the machinery of fetch, for answers that are read whole. Who may be asked is the guard's matter. */
-import { pipeline, type Duplex, type Readable } from 'node:stream';
+import { pipeline, Readable, type Duplex } from 'node:stream';
 import zlib from 'node:zlib';
-import { request as undiciRequest, type Dispatcher } from 'undici';
+import type { Dispatcher } from 'undici';
 import { NodeError } from '../../errors.ts';
+import type { RequestHeaders } from './headers.ts';
 
 export interface Asked {
   method: string;
-  headers: Headers;
+  headers: RequestHeaders;
   body: string | null;
   signal: AbortSignal;
 }
@@ -15,66 +16,160 @@ export interface Answer {
   status: number;
   /** Names in lower case. */
   headers: Readonly<Record<string, string>>;
+  /** Empty for redirects. */
   text: string;
-}
-
-interface Begun {
-  status: number;
-  location: string | null;
-  drop(): Promise<void>;
-  /** @throws NodeError LIMIT_OUTPUT when the body, unpacked, has more bytes than that. */
-  read(maxBytes: number): Promise<Answer>;
 }
 
 /** More packings, one in the other, are nobody's honest answer. */
 const maxCodings = 3;
+/** Of the body of a redirect, before its connection is given up. */
+const maxDroppedBytes = 128 * 1024;
 /** As fetch reads: what was cut short is read up to there. */
 const lenient = { flush: zlib.constants.Z_SYNC_FLUSH, finishFlush: zlib.constants.Z_SYNC_FLUSH };
 const lenientBrotli = { flush: zlib.constants.BROTLI_OPERATION_FLUSH, finishFlush: zlib.constants.BROTLI_OPERATION_FLUSH };
+const byDefault = { accept: '*/*', 'accept-encoding': 'gzip, br', 'user-agent': 'undici' };
 
-export async function askOnce(url: URL, { method, headers, body, signal }: Asked, dispatcher: Dispatcher): Promise<Begun> {
-  const sent: Record<string, string> = { accept: '*/*', 'accept-encoding': 'gzip, br', 'user-agent': 'undici' };
-  for (const [name, value] of headers) sent[name] = value;
-  const response = await undiciRequest(url, { method, headers: sent, body, signal, dispatcher });
-  const received = joined(response.headers);
-  return {
-    status: response.statusCode,
-    location: received['location'] ?? null,
-    drop: () => response.body.dump(),
-    async read(maxBytes) {
-      const text = await textOf(response, { codings: method === 'HEAD' ? [] : codingsOf(received), length: received['content-length'] ?? null, maxBytes });
-      return { status: response.statusCode, headers: received, text };
-    },
-  };
+/** Rejects with the signal's reason when that is aborted, and with NodeError LIMIT_OUTPUT when the body, unpacked, has more than `maxBytes`. */
+export function askOnce(url: URL, asked: Asked, dispatcher: Dispatcher, maxBytes: number): Promise<Answer> {
+  const { method, headers, body, signal } = asked;
+  return new Promise((resolve, reject) => {
+    if (signal.aborted) return reject(signal.reason as Error);
+    const exchange = new Exchange(method, signal, maxBytes, resolve, reject);
+    signal.addEventListener('abort', exchange);
+    dispatcher.dispatch({ origin: url.origin, path: `${url.pathname}${url.search}`, method: method, headers: headers.flat(byDefault), body }, exchange);
+  });
 }
 
-function joined(headers: Record<string, string | string[] | undefined>): Record<string, string> {
-  return Object.fromEntries(Object.entries(headers).map(([name, value]) => [name, Array.isArray(value) ? value.join(', ') : value ?? '']));
+/** Where an answer points to; null when it is no redirect. */
+export function redirectOf(status: number, location: string | null | undefined): string | null {
+  return [301, 302, 303, 307, 308].includes(status) ? location ?? null : null;
+}
+
+class Exchange implements Dispatcher.DispatchHandler {
+  readonly #method: string;
+  readonly #signal: AbortSignal;
+  readonly #maxBytes: number;
+  readonly #resolve: (answer: Answer) => void;
+  readonly #reject: (error: unknown) => void;
+  #controller: Dispatcher.DispatchController | null = null;
+  #status = 0;
+  #headers: Record<string, string> = {};
+  #isDropped = false;
+  #packed: Readable | null = null;
+  #chunks: Buffer[] = [];
+  #seen = 0;
+  /** Why it ended early. */
+  #error: Error | null = null;
+  #isOver = false;
+
+  constructor(method: string, signal: AbortSignal, maxBytes: number, resolve: (answer: Answer) => void, reject: (error: unknown) => void) {
+    this.#method = method;
+    this.#signal = signal;
+    this.#maxBytes = maxBytes;
+    this.#resolve = resolve;
+    this.#reject = reject;
+  }
+
+  /** Of the signal. */
+  handleEvent(): void {
+    this.#fail(this.#signal.reason as Error);
+  }
+
+  onRequestStart(controller: Dispatcher.DispatchController): void {
+    this.#controller = controller;
+    if (this.#isOver) controller.abort(this.#error!);
+  }
+
+  onResponseStart(controller: Dispatcher.DispatchController, status: number, headers: Record<string, string | string[] | undefined>): void {
+    if (status < 200) return;
+    this.#status = status;
+    for (const name of Object.keys(headers)) {
+      const value = headers[name];
+      this.#headers[name] = Array.isArray(value) ? value.join(', ') : value ?? '';
+    }
+    this.#isDropped = redirectOf(status, this.#headers['location']) !== null;
+    const codings = this.#isDropped || this.#method === 'HEAD' ? [] : codingsOf(this.#headers);
+    if (codings.length > 0) this.#unpack(codings, controller);
+  }
+
+  onResponseData(controller: Dispatcher.DispatchController, chunk: Buffer): void {
+    if (this.#isOver) return;
+    if (this.#packed !== null) {
+      if (!this.#packed.push(chunk)) controller.pause();
+      return;
+    }
+    this.#seen += chunk.byteLength;
+    if (!this.#isDropped) {
+      if (this.#seen > this.#maxBytes) this.#fail(tooMuch(this.#maxBytes));
+      else this.#chunks.push(chunk);
+    } else if (this.#seen > maxDroppedBytes) {
+      this.#end('');
+      controller.abort(new Error('nobody reads the body of a redirect'));
+    }
+  }
+
+  onResponseEnd(): void {
+    if (this.#packed === null) this.#end(decoded(this.#chunks));
+    else this.#packed.push(null);
+  }
+
+  onResponseError(_controller: unknown, error: Error): void {
+    this.#fail(error);
+  }
+
+  #unpack(codings: string[], controller: Dispatcher.DispatchController): void {
+    this.#packed = new Readable({ read: () => controller.resume() });
+    readWhole(this.#packed, codings, this.#maxBytes).then((text) => this.#end(text), (error: Error) => this.#fail(error));
+  }
+
+  #end(text: string): void {
+    if (this.#isOver) return;
+    this.#isOver = true;
+    this.#signal.removeEventListener('abort', this);
+    this.#resolve({ status: this.#status, headers: this.#headers, text });
+  }
+
+  #fail(error: Error): void {
+    if (this.#isOver) return;
+    this.#isOver = true;
+    this.#error = error;
+    this.#signal.removeEventListener('abort', this);
+    this.#reject(error);
+    this.#packed?.destroy(error);
+    this.#controller?.abort(error);
+  }
+}
+
+function tooMuch(maxBytes: number): NodeError {
+  return new NodeError('LIMIT_OUTPUT', `The source answered with more than ${maxBytes} bytes.`);
+}
+
+function decoded(chunks: readonly Buffer[]): string {
+  const text = (chunks.length === 1 ? chunks[0]! : Buffer.concat(chunks)).toString('utf8');
+  return text.startsWith('\uFEFF') ? text.slice(1) : text;
 }
 
 function codingsOf(headers: Record<string, string>): string[] {
-  return (headers['content-encoding'] ?? '').toLowerCase().split(',').map((coding) => coding.trim()).filter((coding) => coding !== '' && coding !== 'identity');
+  const given = headers['content-encoding'];
+  return given === undefined ? [] : given.toLowerCase().split(',').map((coding) => coding.trim()).filter((coding) => coding !== '' && coding !== 'identity');
 }
 
-async function textOf({ body }: Dispatcher.ResponseData, { codings, length, maxBytes }: { codings: string[]; length: string | null; maxBytes: number }): Promise<string> {
-  const tooMuch = (): NodeError => new NodeError('LIMIT_OUTPUT', `The source answered with more than ${maxBytes} bytes.`);
-  // The connection is cut at the length that was announced; only what is unpacked can become more.
-  if (codings.length === 0 && length !== null && Number(length) <= maxBytes) return body.text();
+async function readWhole(body: Readable, codings: string[], maxBytes: number): Promise<string> {
   const chunks: Buffer[] = [];
   let seen = 0;
   for await (const chunk of unpacked(body, codings) as AsyncIterable<Buffer>) {
     seen += chunk.byteLength;
-    if (seen > maxBytes) throw tooMuch();
+    if (seen > maxBytes) throw tooMuch(maxBytes);
     chunks.push(chunk);
   }
-  return new TextDecoder().decode(Buffer.concat(chunks));
+  return decoded(chunks);
 }
 
 /** What is packed in a way that nobody asked for stays as it is. */
 function unpacked(body: Readable, codings: string[]): Readable {
   if (codings.length > maxCodings) throw new NodeError('SOURCE_FAILED', `The answer is packed ${codings.length} times.`);
   const unpackers = codings.toReversed().map(unpackerOf);
-  if (unpackers.length === 0 || unpackers.includes(null)) return body;
+  if (unpackers.includes(null)) return body;
   return pipeline([body, ...unpackers as Duplex[]], () => undefined) as unknown as Readable;
 }
 

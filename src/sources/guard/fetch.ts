@@ -7,7 +7,7 @@ import { isIP } from 'node:net';
 import { Agent, fetch as undiciFetch, type Dispatcher } from 'undici';
 import { NodeError } from '../../errors.ts';
 import { isPublicAddress } from './addresses.ts';
-import { askOnce, type Answer, type Asked } from './ask.ts';
+import { askOnce, redirectOf, type Answer, type Asked } from './ask.ts';
 import { checkingLookup, refusedAddress } from './lookup.ts';
 
 export interface GuardOptions {
@@ -23,7 +23,7 @@ export interface GuardOptions {
 export type Fetch = (input: string | URL | Request, init?: RequestInit) => Promise<Response>;
 
 /** A call whose answer is read whole: by the same rules, and a fraction of the work. */
-export type Ask = (input: string | URL, init: Asked) => Promise<Answer>;
+export type Ask = (input: string | URL, request: Asked) => Promise<Answer>;
 
 const maxRedirects = 5;
 const connectTimeoutMs = 10_000;
@@ -31,6 +31,7 @@ const connectTimeoutMs = 10_000;
 const agentOptions: Agent.Options = { headersTimeout: 0, bodyTimeout: 0, keepAliveTimeout: 10_000 };
 /** All others may identify us, whatever they are called. */
 const keptOnOtherOrigin = new Set(['accept', 'accept-language', 'content-type', 'user-agent']);
+const aboutBody = new Set(['content-type', 'content-length']);
 
 /** A `fetch` and an `ask` that throw NodeError SOURCE_NOT_ALLOWED for what they refuse. `close` ends idle connections. */
 export function createGuardedFetch(options: GuardOptions): { fetch: Fetch; ask: Ask; close(): Promise<void> } {
@@ -44,70 +45,76 @@ export function createGuardedFetch(options: GuardOptions): { fetch: Fetch; ask: 
     return checked;
   };
   return {
-    fetch: async (input, init = {}) => limited((await followed(asUrl(input), init, (url, request) => fetchOnce(url, request, agentFor(url)))).response, options.maxBytes),
-    ask: async (input, init) => (await followed(asUrl(input), init, (url, request) => asking(url, request, agentFor(url)))).read(options.maxBytes),
+    fetch: async (input, init = {}) => limited(await fetched(asUrl(input), init, agentFor), options.maxBytes),
+    ask: (input, request) => answered({ first: input, agentFor, maxBytes: options.maxBytes }, input, request, 0),
     async close() {
       await Promise.all([open.close(), checked.close()]);
     },
   };
 }
 
-/** An answer of which the body is not read yet. */
-export interface Begun {
-  status: number;
-  /** Of a redirect. */
-  location: string | null;
-  /** The body is not wanted. */
-  drop(): Promise<void>;
-}
+/** As of `createGuardedFetch`: throws for what is refused. */
+type AgentFor = (url: URL) => Dispatcher;
 
-type Redirectable = Pick<RequestInit, 'method' | 'headers' | 'body'>;
-
-async function followed<Init extends Redirectable, Answered extends Begun>(first: URL, init: Init, send: (url: URL, request: Init) => Promise<Answered>): Promise<Answered> {
+async function fetched(first: URL, init: RequestInit, agentFor: AgentFor): Promise<Response> {
   let url = first;
   let request = init;
   for (let redirects = 0; ; redirects += 1) {
-    const begun = await send(url, request);
-    const location = [301, 302, 303, 307, 308].includes(begun.status) ? begun.location : null;
-    if (location === null) return begun;
-    await begun.drop();
-    if (redirects === maxRedirects) throw new NodeError('SOURCE_FAILED', `${first.host} redirects more than ${maxRedirects} times.`);
-    const next = URL.parse(location, url.href);
-    if (next === null) throw new NodeError('SOURCE_FAILED', `${url.host} redirects to something that is no URL.`);
-    request = redirected(request, begun.status, url, next);
+    const response = await fetchOnce(url, request, agentFor(url));
+    const location = redirectOf(response.status, response.headers.get('location'));
+    if (location === null) return response;
+    await response.body?.cancel();
+    const next = nextUrl(location, { first, url, redirects });
+    const { losesBody, isDropped } = changes(response.status, request.method ?? 'GET', url, next);
+    const headers = new Headers(request.headers);
+    for (const name of [...headers.keys()]) if (isDropped(name)) headers.delete(name);
+    request = { ...request, headers, ...(losesBody ? { method: 'GET', body: null } : {}) };
     url = next;
   }
 }
 
-async function fetchOnce(url: URL, request: RequestInit, dispatcher: Dispatcher): Promise<Begun & { response: Response }> {
+async function fetchOnce(url: URL, request: RequestInit, dispatcher: Dispatcher): Promise<Response> {
   try {
     // undici's own types of fetch differ from those of the platform in name only.
-    const response: Response = await undiciFetch(url, { ...request, redirect: 'manual', dispatcher } as Parameters<typeof undiciFetch>[1]);
-    return { response, status: response.status, location: response.headers.get('location'), drop: async () => response.body?.cancel() };
+    return await undiciFetch(url, { ...request, redirect: 'manual', dispatcher } as Parameters<typeof undiciFetch>[1]);
   } catch (error) {
     throw refusalIn(error) ?? error;
   }
 }
 
-async function asking(url: URL, request: Asked, dispatcher: Dispatcher): ReturnType<typeof askOnce> {
+/** Without `async`: of many calls under way each keeps as little as can be. */
+function answered(call: { first: string | URL; agentFor: AgentFor; maxBytes: number }, input: string | URL, request: Asked, redirects: number): Promise<Answer> {
+  let url: URL;
+  let dispatcher: Dispatcher;
   try {
-    return await askOnce(url, request, dispatcher);
+    url = input instanceof URL ? input : asUrl(input);
+    dispatcher = call.agentFor(url);
   } catch (error) {
-    throw refusalIn(error) ?? error;
+    return Promise.reject(error);
   }
+  return askOnce(url, request, dispatcher, call.maxBytes).then((answer) => {
+    const location = redirectOf(answer.status, answer.headers['location']);
+    if (location === null) return answer;
+    const next = nextUrl(location, { first: asUrl(call.first), url, redirects });
+    const { losesBody, isDropped } = changes(answer.status, request.method, url, next);
+    return answered(call, next, { ...request, headers: request.headers.without(isDropped), ...(losesBody ? { method: 'GET', body: null } : {}) }, redirects + 1);
+  }, (error: unknown) => {
+    throw refusalIn(error) ?? error;
+  });
+}
+
+function nextUrl(location: string, { first, url, redirects }: { first: URL; url: URL; redirects: number }): URL {
+  if (redirects === maxRedirects) throw new NodeError('SOURCE_FAILED', `${first.host} redirects more than ${maxRedirects} times.`);
+  const next = URL.parse(location, url.href);
+  if (next === null) throw new NodeError('SOURCE_FAILED', `${url.host} redirects to something that is no URL.`);
+  return next;
 }
 
 /** As browsers do: 303, and 301 and 302 after POST, become GET. What identifies us stays with the first origin. */
-function redirected<Init extends Redirectable>(request: Init, status: number, from: URL, to: URL): Init {
-  const headers = new Headers(request.headers);
-  const next: Init = { ...request, headers };
-  if (from.origin !== to.origin) for (const name of [...headers.keys()]) if (!keptOnOtherOrigin.has(name)) headers.delete(name);
-  if (status === 303 || ((status === 301 || status === 302) && request.method === 'POST')) {
-    next.method = 'GET';
-    next.body = null;
-    for (const name of ['content-type', 'content-length']) headers.delete(name);
-  }
-  return next;
+function changes(status: number, method: string, from: URL, to: URL): { losesBody: boolean; isDropped(header: string): boolean } {
+  const losesBody = status === 303 || ((status === 301 || status === 302) && method === 'POST');
+  const isElsewhere = from.origin !== to.origin;
+  return { losesBody, isDropped: (header) => (isElsewhere && !keptOnOtherOrigin.has(header)) || (losesBody && aboutBody.has(header)) };
 }
 
 function checkUrl(url: URL): void {
