@@ -4,6 +4,7 @@
  */
 import pg from 'pg';
 import { parseArgs } from 'node:util';
+import { callerPlanner } from '../src/store/caller-planner.ts';
 import { querySettled, settingsStatement } from '../src/store/settled-query.ts';
 import { apiLoad, tokensOf } from './api.ts';
 import { startCommand } from './support/api-processes.ts';
@@ -76,7 +77,7 @@ async function costOfPolicies(cluster: OwnCluster, size: Size, rounds: number): 
   const open = async (url: string): Promise<{ pool: pg.Pool; client: pg.PoolClient }> => {
     const pool = new pg.Pool({ connectionString: url, max: 1, pipeline: true });
     const client = await pool.connect();
-    await client.query('set jit = off; set plan_cache_mode = force_generic_plan');
+    await client.query(callerPlanner);
     return { pool, client };
   };
   const bound = await open(cluster.url('agentflow_authenticator'));
@@ -89,9 +90,11 @@ async function costOfPolicies(cluster: OwnCluster, size: Size, rounds: number): 
     const values = [...kind === 'bare' ? [idOf.tenant(tenant)] : [], ...Object.values(query.values(size, tenant, n))];
     return querySettled(who.client, settingsStatement(claims(role)), { name: `q${apiQueries.indexOf(query)}`, text: query.sql[kind], values });
   };
+  // Each turn asks for the same: who came first would fetch the pages for the other.
+  const each = 150;
   for (const query of apiQueries) {
     costs.push(await inTurns(`row-level security: ${query.name}`, {
-      rounds, each: 150, withIt: (n) => ask(bound, 'agentflow_user', query, 'underPolicies', n), without: (n) => ask(free, 'agentflow_owner', query, 'bare', n),
+      rounds, each, withIt: (n) => ask(bound, 'agentflow_user', query, 'underPolicies', n % each), without: (n) => ask(free, 'agentflow_owner', query, 'bare', n % each),
     }));
   }
   for (const { client, pool } of [bound, free]) {

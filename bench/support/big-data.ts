@@ -47,7 +47,7 @@ const spec = {
 };
 
 /** `present`: how many executions of the same tenants an earlier call has loaded. */
-export async function loadBigData(embedded: EmbeddedPostgres, size: Size, say: (line: string) => void, present = 0): Promise<void> {
+export async function loadBigData(embedded: Pick<EmbeddedPostgres, 'url'>, size: Size, say: (line: string) => void, present = 0): Promise<void> {
   const client = new pg.Client({ connectionString: embedded.url('postgres') });
   await client.connect();
   try {

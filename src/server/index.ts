@@ -12,6 +12,7 @@ import { createApp } from './app.ts';
 import { artifactHandler } from './artifacts.ts';
 import { addProcessMetrics, Metrics } from '../metrics.ts';
 import { SecretBox } from '../secrets.ts';
+import { callerPlanner } from '../store/caller-planner.ts';
 import { readConstraints } from '../store/constraints.ts';
 import { makeOperatingFigures } from '../store/operating-figures.ts';
 import { makeWithCallerClient } from '../store/caller-transactions.ts';
@@ -210,9 +211,7 @@ function openPool(connectionString: string, log: Log): pg.Pool {
   // A connection lost while in use is told to who uses it; without a listener the event would end the process.
   pool.on('connect', (client) => {
     client.on('error', (error) => log.debug({ err: error }, 'A database connection failed'));
-    // Compiling a statement's expressions costs more than the API's statements take, and so does planning each anew: policies hide
-    // the tenant from the planner, so what it can know of the values makes no better plan.
-    client.query('set jit = off; set plan_cache_mode = force_generic_plan').catch((error: unknown) => log.debug({ err: error }, 'The planner could not be set'));
+    client.query(callerPlanner).catch((error: unknown) => log.debug({ err: error }, 'The planner could not be set'));
   });
   return pool;
 }
