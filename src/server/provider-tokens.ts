@@ -3,7 +3,7 @@
  * here, whose id follows from the token, so that it can be ended here, and is refused on the next request like any other.
  */
 import { createHash } from 'node:crypto';
-import { errors, type JWTPayload, jwtVerify, type JWTVerifyGetKey } from 'jose';
+import { errors, type JWTPayload, jwtVerify, type JWTVerifyGetKey, type JWTVerifyOptions } from 'jose';
 import { AgentFlowError } from '../errors.ts';
 
 export interface IdentityProvider {
@@ -30,7 +30,8 @@ const maxTextLength = 255;
 
 /** Throws TOKEN_EXPIRED, TOKEN_INVALID, or UNAVAILABLE when the provider's keys cannot be had. */
 export async function verifyProviderToken(token: string, { issuer, audience, keys }: IdentityProvider): Promise<{ sessionId: string; person: ProvidedPerson; expiresAt: Date }> {
-  const claims = await verified(() => jwtVerify(token, keys, { algorithms, issuer, audience, maxTokenAge: maxTokenAgeSeconds, clockTolerance: 5, requiredClaims: ['sub', 'exp', 'iat'] }));
+  const options = { algorithms, issuer, audience, maxTokenAge: maxTokenAgeSeconds, clockTolerance: 5, requiredClaims: ['sub', 'exp', 'iat'] };
+  const claims = await verified(() => jwtVerify(token, keys, options).catch((error: unknown) => verifyByAny(token, error, options)));
   const { sub, exp, iat, jti } = claims;
   if (typeof sub !== 'string' || sub === '' || sub.length > maxTextLength || sub.includes('\0')) throw new AgentFlowError('TOKEN_INVALID');
   // Whatever it says of its end: a connection that stays open must not outlive what a new request with the token would be refused for.
@@ -67,8 +68,20 @@ async function verified(verify: () => Promise<{ payload: JWTPayload }>): Promise
   }
 }
 
+/** A token that does not name its key, where there are several of its kind: one of them may have signed it. */
+async function verifyByAny(token: string, error: unknown, options: JWTVerifyOptions): Promise<{ payload: JWTPayload }> {
+  if (!(error instanceof errors.JWKSMultipleMatchingKeys)) throw error;
+  for await (const key of error) {
+    try {
+      return await jwtVerify(token, key, options);
+    } catch (failure) {
+      if (!(failure instanceof errors.JWSSignatureVerificationFailed)) throw failure;
+    }
+  }
+  throw new errors.JWSSignatureVerificationFailed();
+}
+
 /** No answer from the provider, or one that holds no keys: no fault of the token. */
 function isOfTheWay(error: unknown): boolean {
-  const { code, message } = error as { code?: unknown; message?: unknown };
-  return message === 'fetch failed' || code === 'ERR_JWKS_TIMEOUT' || code === 'ERR_JWKS_INVALID' || code === 'ERR_JOSE_GENERIC';
+  return (error as { code?: unknown }).code === errors.JOSEError.code;
 }

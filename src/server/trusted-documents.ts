@@ -32,9 +32,9 @@ export class TrustedDocuments {
     return this.#byId.get(documentId.replace(/^sha256:/, ''));
   }
 
-  /** Admins may send what they like. Throws DOCUMENT_NOT_TRUSTED. */
+  /** Admins may send what they like, in person: their keys are in programs. Throws DOCUMENT_NOT_TRUSTED. */
   demand(query: string, identity: Identity): void {
-    if (identity.kind !== 'visitor' && identity.role === 'admin') return;
+    if (identity.kind === 'session' && identity.role === 'admin') return;
     if (!this.#hashes.has(hashOf(query))) throw new AgentFlowError('DOCUMENT_NOT_TRUSTED', undefined, { details: { field: 'query' } });
   }
 }

@@ -2,12 +2,13 @@
 import { randomBytes, randomUUID } from 'node:crypto';
 import http from 'node:http';
 import type { AddressInfo } from 'node:net';
-import { exportJWK, generateKeyPair, SignJWT, UnsecuredJWT, type CryptoKey, type JWTPayload } from 'jose';
+import { exportJWK, generateKeyPair, SignJWT, UnsecuredJWT, type CryptoKey, type JWTPayload, type JWTVerifyGetKey } from 'jose';
 import pino from 'pino';
-import { identityProvider } from '../../src/cli/identity-provider.ts';
+import { identityProvider, providerKeys } from '../../src/cli/identity-provider.ts';
 import { loadWorkflowTools } from '../../src/cli/workflow-tools.ts';
 import { readConfig, openFace } from '../../src/config.ts';
 import { startServer, type RunningServer } from '../../src/server/index.ts';
+import { verifyProviderToken } from '../../src/server/provider-tokens.ts';
 import { plantTenant, type PlantedTenant } from '../sql/support/plant.ts';
 import { useTestDatabase } from '../support/database.ts';
 
@@ -166,6 +167,92 @@ test('of 500 malformed tokens none is accepted, and none breaks anything', async
   expect(answers.filter(({ status, user }) => status !== 401 || user != null)).toEqual([]);
   expect((await ask(good)).user).toMatchObject({ email: 'john@example.com' });
 }, 180_000);
+
+describe('the keys of the provider', () => {
+  let answer: (response: http.ServerResponse) => void;
+  let asked = 0;
+  let clock = 0;
+  let source: http.Server;
+  let url: URL;
+  beforeAll(async () => {
+    source = http.createServer((_request, response) => {
+      asked += 1;
+      answer(response);
+    });
+    await new Promise<void>((resolve) => source.listen(0, '127.0.0.1', resolve));
+    url = new URL(`http://127.0.0.1:${(source.address() as AddressInfo).port}/`);
+  });
+  afterAll(() => {
+    source.closeAllConnections();
+    source.close();
+  });
+  beforeEach(() => {
+    [asked, clock] = [0, 1e12];
+  });
+  const gives = (...keys: unknown[]) => (response: http.ServerResponse): void => void response.end(JSON.stringify({ keys }));
+  const verify = (keys: JWTVerifyGetKey, token: string): Promise<string> =>
+    verifyProviderToken(token, { issuer, audience, keys }).then(() => 'good', (error: { code: string }) => error.code);
+  const unsigned = async (): Promise<string> => sign(john, { kid: 'unknown', key: (await generateKeyPair('RS256')).privateKey });
+
+  test.each<[string, () => void]>([
+    ['HTML', () => { answer = (response) => void response.end('<html>Sign in</html>'); }],
+    ['nothing', () => { answer = (response) => void response.end(); }],
+    ['an error', () => { answer = (response) => void response.writeHead(500).end(JSON.stringify({ keys: [publicJwk] })); }],
+    ['a redirect', () => { answer = (response) => void response.writeHead(302, { location: '/elsewhere' }).end(); }],
+    ['JSON of another form', () => { answer = (response) => void response.end('{"keys": {"rsa": 1}}'); }],
+    ['a body that is cut off', () => { answer = (response) => { response.writeHead(200, { 'content-length': 1_000 }); response.write('{', () => response.destroy()); }; }],
+    ['no end', () => {
+      answer = (response) => {
+        const more = (): void => {
+          while (!response.destroyed && response.write(' '.repeat(65_536)));
+        };
+        response.on('drain', more);
+        more();
+      };
+    }],
+  ])('that come as %s are none, and the token is not blamed', async (_what, prepare) => {
+    prepare();
+    expect(await verify(providerKeys(url, () => clock), await sign(john))).toBe('UNAVAILABLE');
+  });
+
+  test('are good through an outage of an hour, and asked for in vain only now and then', async () => {
+    answer = gives(publicJwk);
+    const keys = providerKeys(url, () => clock);
+    const token = await sign(john);
+    expect(await verify(keys, token)).toBe('good');
+    answer = (response) => void response.writeHead(503).end();
+    for (const minutes of [5, 6, 48]) {
+      clock += minutes * 60_000;
+      for (let turn = 0; turn < 3; turn += 1) expect(await verify(keys, token)).toBe('good');
+    }
+    expect(asked).toBe(3);
+    clock += 2 * 60_000;
+    expect(await verify(keys, token)).toBe('UNAVAILABLE');
+    answer = gives(publicJwk);
+    expect(await verify(keys, token)).toBe('good');
+  });
+
+  test('may be changed: a new one is found at once, one that was taken back is refused soon', async () => {
+    answer = gives(publicJwk);
+    const keys = providerKeys(url, () => clock);
+    const [old, next] = [await sign(john), await sign(john, { alg: 'ES256', kid: 'next', key: ec.privateKey })];
+    expect(await verify(keys, old)).toBe('good');
+    answer = gives({ ...await exportJWK(ec.publicKey), kid: 'next', alg: 'ES256' });
+    clock += 11_000;
+    expect([await verify(keys, next), await verify(keys, old)]).toEqual(['good', 'TOKEN_INVALID']);
+    for (let turn = 0; turn < 5; turn += 1) expect(await verify(keys, await unsigned())).toBe('TOKEN_INVALID');
+    expect(asked).toBe(2);
+  });
+
+  test('need no names', async () => {
+    const others = await Promise.all([1, 2, 3].map(async () => exportJWK((await generateKeyPair('RS256')).publicKey)));
+    answer = gives(...others, { ...publicJwk, kid: undefined });
+    const keys = providerKeys(url, () => clock);
+    const nameless = (key: CryptoKey): Promise<string> => new SignJWT({ iss: issuer, aud: audience, ...john }).setProtectedHeader({ alg: 'RS256' }).setIssuedAt().setExpirationTime('1h').sign(key);
+    expect(await verify(keys, await nameless(rsa.privateKey))).toBe('good');
+    expect(await verify(keys, await nameless((await generateKeyPair('RS256')).privateKey))).toBe('TOKEN_INVALID');
+  });
+});
 
 test('when the provider does not answer, that is said, and keys work as before', async () => {
   const other = await start('http://127.0.0.1:1/keys');
