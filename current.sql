@@ -37,3 +37,4 @@ drop index if exists app_private.idx_execution_leases_tenant_id;
 --!include policies/workflow_versions.sql
 --!include policies/workflows.sql
 --!include app_private/functions/engine/claim_executions.sql
+--!include app_public/functions/execute_workflows.sql
