@@ -63,6 +63,9 @@ async function findActor(client: pg.Client, { tenant = null, user = null }: { te
   const [actor] = await findActors(client, { tenant, user });
   if (actor) return actor;
   const slugs = await tenantSlugs(client);
+  if (tenant !== null && !slugs.includes(tenant)) {
+    throw new AgentFlowError('NOT_FOUND', `There is no active tenant ${tenant}. Active are: ${slugs.join(', ') || 'none'}.`, { remedy: 'Choose by --tenant. One that is suspended is let in again by: agentflow tenant resume <slug>' });
+  }
   const wanted = [...(user === null ? ['active user'] : [`active user ${user}`]), ...(tenant === null ? [] : [`in the tenant ${tenant}`])].join(' ');
   throw new AgentFlowError('NOT_FOUND', `There is no ${wanted}. Tenants: ${slugs.join(', ') || 'none'}.`, { remedy: 'Choose by --tenant and --user.' });
 }

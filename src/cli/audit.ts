@@ -7,6 +7,7 @@ import { auditLines, latestAudit, type AuditFilter } from '../store/audit.ts';
 import { actAs, actingOptions, type ActingOptions } from './acting.ts';
 import { action } from './context.ts';
 import { table } from './table.ts';
+import { parseTime } from './times.ts';
 
 export function auditCommands(): Command {
   return new Command('audit')
@@ -30,12 +31,6 @@ function filtered(command: Command): Command {
     .option('--action <name>', 'e.g. create, publish, sign_in, refuse')
     .option('--entity <type>', 'e.g. workflow, user, api_key')
     .option('--by <email>', 'what this user did');
-}
-
-function parseTime(text: string): string {
-  const time = new Date(text);
-  if (Number.isNaN(time.getTime())) throw new InvalidArgumentError('a time such as 2026-01-31 or 2026-01-31T12:00:00Z is expected.');
-  return time.toISOString();
 }
 
 const filterOf = ({ from, to, action: name, entity, by }: AuditOptions): AuditFilter =>

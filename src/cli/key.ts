@@ -8,6 +8,7 @@ import { readingClient } from '../store/reading.ts';
 import { actAs, actingOptions, type ActingOptions } from './acting.ts';
 import { action, type Context } from './context.ts';
 import { table } from './table.ts';
+import { parseTime } from './times.ts';
 
 export function keyCommands(): Command {
   return new Command('key')
@@ -30,7 +31,7 @@ function createCommand(): Command {
     .argument('<name>', 'what the key is for')
     .requiredOption('--permissions <json>', 'e.g. {"workflows": ["read", "execute"], "executions": ["read"]}', parsePermissions)
     .option('--for <email>', 'the user for whom it acts (default: who makes it)')
-    .option('--expires <time>', 'when it ends, e.g. 2030-01-31 (default: never)')
+    .option('--expires <time>', 'when it ends, e.g. 2030-01-31 (default: never)', parseTime)
     .option('--test', 'a key that begins with sk_test_')
     .description('Make an API key and print it, this once.')
     .action(action<CreateOptions>((context, options, name) => actAs(context, options, async ({ transaction }) => {

@@ -39,7 +39,7 @@ export async function setUserStatus(client: pg.ClientBase, id: string, status: '
 
 export async function listKeys(client: pg.ClientBase): Promise<KeyRow[]> {
   const { rows } = await client.query<KeyRow>(
-    `select api_keys.id, key_prefix as prefix, api_keys.name, users.email as user, api_keys.status, last_used_at as "lastUsedAt", expires_at as "expiresAt"
+    `select api_keys.id, key_prefix as prefix, api_keys.name, users.email as user, api_keys.status, last_used_at as "lastUsedAt", nullif(expires_at, 'infinity') as "expiresAt"
        from app_public.api_keys join app_public.users on users.tenant_id = api_keys.tenant_id and users.id = api_keys.user_id
       where api_keys.deleted_at is null
       order by api_keys.created_at, api_keys.id`);

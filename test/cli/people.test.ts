@@ -46,6 +46,7 @@ test('a tenant is made, its admin comes in by the link, invites, and is refused 
   expect(await cli('user', 'list', '--tenant', 'acme')).toMatchObject([{ email: 'boss@acme.example', status: 'active' }, { email: 'second@acme.example', status: 'inactive' }]);
   await cli('tenant', 'disable', 'acme');
   expect((await ask('{ currentUser { email } }', {}, headers)).errors![0]!.extensions.code).toBe('TOKEN_INVALID');
+  await expect(cli('user', 'list', '--tenant', 'acme')).rejects.toThrow('There is no active tenant acme.');
   await cli('tenant', 'enable', 'acme');
   expect((await ask('{ currentUser { email } }', {}, headers)).data!.currentUser).toEqual({ email: 'boss@acme.example' });
 }, 180_000);
@@ -54,6 +55,7 @@ test('a key is made, rotated and revoked', async () => {
   const { key, id } = await cli('key', 'create', 'robot', '--permissions', '{"workflows": ["read"]}', '--for', 'operator@example.com');
   const who = async (apiKey: string): Promise<unknown> => (await ask('{ currentUser { email } }', {}, { 'x-api-key': apiKey })).data?.currentUser;
   expect(await who(key!)).toEqual({ email: 'operator@example.com' });
+  await expect(cli('key', 'create', 'robot', '--permissions', '{}', '--expires', 'tomorrow')).rejects.toThrow('a time such as 2026-01-31');
   const { key: next, id: nextId } = await cli('key', 'rotate', id!, '--overlap', '0');
   expect([await who(key!), await who(next!)]).toEqual([undefined, { email: 'operator@example.com' }]);
   await cli('key', 'revoke', nextId!, '--reason', 'done');

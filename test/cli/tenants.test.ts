@@ -55,6 +55,13 @@ test.each([
   expect(told).toMatchObject({ code, message });
 });
 
+test('the first admin of a tenant has no account in another one, and an address with a host', async () => {
+  const { rows: [taken] } = await db.owner.query<{ email: string }>('select email from users where tenant_id = $1', [theirs.id]);
+  for (const adminEmail of [taken!.email.toUpperCase(), 'boss@acme', 'boss@acme.example, other@acme.example']) {
+    await expect(asOwner((client) => createTenant(client, { slug: 'another', name: null, adminEmail }, 'f'.repeat(64)))).rejects.toMatchObject({ code: 'AF400', column: 'admin_email' });
+  }
+});
+
 test('an export holds every row of the tenant, no secret, and nothing of the other', async () => {
   const before = await everythingOf(ours);
   const file = path.join(folder, 'ours.tar.gz');
