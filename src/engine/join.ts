@@ -8,7 +8,7 @@ export function settleSuccessors(plan: Plan, state: RunState, nodeId: string, ta
   for (const settled of pending) {
     for (const id of plannedNode(plan, settled.nodeId).successors) {
       const run = state.nodes.get(id) as RunNode;
-      run.arrivals.set(settled.nodeId, settled.taken.has(id));
+      run.arrivals = (run.arrivals ?? new Map<string, boolean>()).set(settled.nodeId, settled.taken.has(id));
       if (run.status !== 'pending' || run.arrivals.size < plannedNode(plan, id).predecessors.length) continue;
       if ([...run.arrivals.values()].includes(true)) {
         becomeReady(plan, state, id);
@@ -31,7 +31,7 @@ function becomeReady(plan: Plan, state: RunState, id: string): void {
 /** The intent that a node inherits: of those that led to it, the one settled last that has one. */
 export function inheritedIntent(run: RunNode, state: RunState): RunNode['intent'] {
   let intent: RunNode['intent'];
-  for (const [id, taken] of run.arrivals) intent = (taken ? state.nodes.get(id)?.intent : undefined) ?? intent;
+  for (const [id, taken] of run.arrivals ?? []) intent = (taken ? state.nodes.get(id)?.intent : undefined) ?? intent;
   return intent;
 }
 

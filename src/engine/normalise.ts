@@ -90,8 +90,10 @@ function number(value: number, at: Walk): Json {
   return value === 0 ? 0 : value;
 }
 
-/** jsonb keeps keys by length in bytes, then bytewise. */
+/** jsonb keeps keys by length in bytes, then bytewise. What is ASCII alone needs no bytes for that. */
 function byJsonbKey([left]: [string, Json], [right]: [string, Json]): number {
-  const difference = Buffer.byteLength(left) - Buffer.byteLength(right);
-  return difference !== 0 ? difference : Buffer.compare(Buffer.from(left), Buffer.from(right));
+  if (isAscii.test(left) && isAscii.test(right)) return left.length - right.length || (left < right ? -1 : Number(left > right));
+  return Buffer.byteLength(left) - Buffer.byteLength(right) || Buffer.compare(Buffer.from(left), Buffer.from(right));
 }
+
+const isAscii = /^[\0-\x7f]*$/;

@@ -24,7 +24,7 @@ function blankRun(plan: Plan, { data, warnings }: { data: JsonObject; warnings: 
   const keyBytes = new Map(Object.entries(data).filter(([key]) => !engineKeys.has(key)).map(([key, value]) => [key, entryBytes(key, value)]));
   return {
     status: 'running', data, outputs: {}, writers: new Map(), keyBytes, dataBytes: [...keyBytes.values()].reduce((sum, bytes) => sum + bytes, 2),
-    nodes: new Map([...plan.nodes.keys()].map((nodeId): [string, RunNode] => [nodeId, { nodeId, status: 'pending', sequence: null, arrivals: new Map(), intent: undefined }])),
+    nodes: new Map([...plan.nodes.keys()].map((nodeId): [string, RunNode] => [nodeId, { nodeId, status: 'pending', sequence: null, arrivals: null, intent: undefined }])),
     nextSequence: 1, nextFinishOrder: 1, ready: [], running: new Set(), tokens: 0, costUnits: 0, nodesRun: 0, warnings, cancelled: false, failure: null,
   };
 }

@@ -158,8 +158,8 @@ export interface RunNode {
   nodeId: string;
   status: NodeStatus;
   sequence: number | null;
-  /** For each predecessor that is settled: whether one of its edges to this node was taken. */
-  arrivals: Map<string, boolean>;
+  /** For each predecessor that is settled: whether one of its edges to this node was taken. Null until one is. */
+  arrivals: Map<string, boolean> | null;
   /** Intent of the nearest router on the way here, this node included; undefined when there is none. */
   intent: Json | undefined;
 }

@@ -4,7 +4,7 @@
  * durable before anything with an effect that depends on it starts.
  */
 import { initialRun, outcomeOf, restoreRun, step, type NodeEnd } from '../engine/index.ts';
-import type { Json, Plan, QueueSpec, RunCommand, RunEvent, RunState } from '../engine/types.ts';
+import type { Json, Plan, RunCommand, RunEvent, RunState } from '../engine/types.ts';
 import { AgentFlowError } from '../errors.ts';
 import type { ClaimedExecution, StoredNode } from '../store/rows.ts';
 import { clockFrom, type DatabaseClock } from './clock.ts';
@@ -44,12 +44,12 @@ export class Execution implements NodeSetting {
   readonly #held = Promise.withResolvers<'held'>();
   /** Where it waits for its turn, and goes on afterwards, when no job drives it. */
   readonly #seat: WaitingSeat;
-  readonly onSlotWait: (waits: boolean) => void;
-  readonly onText: (nodeId: string) => void;
   readonly #journal: Journal;
-  /** Nodes that an earlier claim left unfinished. */
-  readonly #leftOver: Map<string, StoredNode>;
+  /** Nodes that an earlier claim left unfinished; null when there are none. */
+  readonly #leftOver: Map<string, StoredNode> | null;
   readonly #seconds: Map<string, number>;
+  #slotHold: SlotHold | null = null;
+  #growingTexts: GrowingTexts | null = null;
   readonly #running = new Map<string, StartedNode>();
   readonly #waits: Waits;
   #state: RunState;
@@ -70,14 +70,8 @@ export class Execution implements NodeSetting {
     this.clock = clockFrom(claim.nowMs);
     this.#journal = new Journal(claim, world, () => this.stop('lost'));
     this.#seat = new WaitingSeat(world.room, this.plan.document.limits.maxSeconds);
-    this.onSlotWait = new SlotHold({
-      seat: this.#seat, held: () => this.#held.resolve('held'), giveBack: (ms) => this.postpone(ms),
-      onlyWaits: (count) => !this.#isOver && count >= this.#running.size && this.#startsPending === 0,
-    }).tell;
-    this.onText = new GrowingTexts((nodeId) => this.#running.has(nodeId) && this.#show(this.#running.get(nodeId)!)).tell;
-    const stored = claim.nodes ?? [];
-    this.#leftOver = unfinished(stored);
-    this.#seconds = storedSeconds(stored);
+    this.#leftOver = claim.nodes === null ? null : unfinished(claim.nodes);
+    this.#seconds = storedSeconds(claim.nodes ?? []);
     this.#waits = new Waits(this.clock, (started, reason) => this.#guarded(() => this.#resume(started, endsWithATry(reason) ? undefined : null)));
     this.#state = initialRun(this.plan, claim.initialState);
   }
@@ -86,13 +80,26 @@ export class Execution implements NodeSetting {
     return this.#abort.signal;
   }
 
+  onSlotWait(waits: boolean): void {
+    this.#slotHold ??= new SlotHold({
+      seat: this.#seat, held: () => this.#held.resolve('held'), giveBack: (ms) => this.postpone(ms),
+      onlyWaits: (count) => !this.#isOver && count >= this.#running.size && this.#startsPending === 0,
+    });
+    this.#slotHold.tell(waits);
+  }
+
+  onText(nodeId: string): void {
+    this.#growingTexts ??= new GrowingTexts((grown) => this.#running.has(grown) && this.#show(this.#running.get(grown)!));
+    this.#growingTexts.tell(nodeId);
+  }
+
   /** Resolves when it no longer needs the job that drives it: it waits in memory, and goes on by itself. */
   get held(): Promise<'held'> {
     return this.#held.promise;
   }
 
   /** Resolves when the execution has ended, waits, or was let go. Rejects when even its failure cannot be written. */
-  async drive(): Promise<void> {
+  drive(): Promise<void> {
     this.#guarded(() => {
       if (this.claim.nodes === null && this.claim.repeats === null) this.#advance([{ event: { type: 'start' } }], []);
       else this.#restore();
@@ -100,7 +107,7 @@ export class Execution implements NodeSetting {
       if (!this.#isOver) this.#limitTime();
       if (!this.#isOver && !this.#journal.isBegun) this.#beginning = setTimeout(() => this.#begin(), this.#showBegunAfterMs);
     });
-    await this.#over.promise;
+    return this.#over.promise;
   }
 
   /** What a node of it waits for has come. */
@@ -146,9 +153,9 @@ export class Execution implements NodeSetting {
   }
 
   #prepare(command: RunNodeCommand, work: Work[], starts: StartedNode[]): void {
-    const stored = this.#leftOver.get(command.nodeId) ?? null;
-    this.#leftOver.delete(command.nodeId);
-    const started = startedNode(this, command, this.#queuesTo(command.nodeId), stored);
+    const stored = this.#leftOver?.get(command.nodeId) ?? null;
+    this.#leftOver?.delete(command.nodeId);
+    const started = startedNode(this, command, this.#state.nodes.get(command.nodeId)?.arrivals ?? null, stored);
     const left = leftOverWait(stored, this.clock);
     if (left !== null && 'wait' in left) return this.#waits.add(started, left.wait);
     if (left !== null) {
@@ -169,14 +176,6 @@ export class Execution implements NodeSetting {
     if (this.#isOver) return;
     this.#release(this.clock.now() + ms);
     this.#abort.abort(new AgentFlowError('UNAVAILABLE', 'The execution waits for its turn.'));
-  }
-
-  /** Those that the edges taken to a node run through. */
-  #queuesTo(nodeId: string): QueueSpec[] {
-    const { queues } = this.plan.nodes.get(nodeId)!;
-    if (queues.size === 0) return [];
-    const arrivals = this.#state.nodes.get(nodeId)?.arrivals;
-    return [...new Set([...queues].flatMap(([from, queue]) => (arrivals?.get(from) === true ? [queue] : [])))];
   }
 
   #stepFinished({ record }: StartedNode, end: NodeEnd): RunCommand[] {

@@ -9,12 +9,12 @@ export class GrowingTexts {
     this.#show = show;
   }
 
-  readonly tell = (nodeId: string): void => {
+  tell(nodeId: string): void {
     if (this.#due.has(nodeId)) return;
     this.#due.add(nodeId);
     setTimeout(() => {
       this.#due.delete(nodeId);
       this.#show(nodeId);
     }, showEveryMs).unref();
-  };
+  }
 }

@@ -1,6 +1,6 @@
 /** One node of an execution, made ready to run. */
 import { isObject } from '../engine/json.ts';
-import type { Json, JsonObject, NodeType, Plan, PlanNode, QueueSpec, RunCommand, SourcePort } from '../engine/types.ts';
+import type { Json, JsonObject, NodeType, Plan, PlanNode, QueueSpec, RunCommand, RunNode, SourcePort } from '../engine/types.ts';
 import type { ClaimedExecution, StoredNode } from '../store/rows.ts';
 import { keepArtifact } from './artifacts.ts';
 import type { DatabaseClock } from './clock.ts';
@@ -34,16 +34,25 @@ export interface StartedNode {
   task: NodeTask;
 }
 
-/** `queues`: those that the edges taken to it run through. */
-export function startedNode(setting: NodeSetting, command: RunNodeCommand, queues: readonly QueueSpec[], stored: StoredNode | null): StartedNode {
+/** `arrivals`: which edges to it were taken. */
+export function startedNode(setting: NodeSetting, command: RunNodeCommand, arrivals: RunNode['arrivals'], stored: StoredNode | null): StartedNode {
   const { claim, plan, world, clock } = setting;
   const node = plan.nodes.get(command.nodeId)!;
   const record = new NodeRecord(node, command.sequence, { clock, log: new NodeLog(clock, world.redact, stored?.logs ?? []), stored });
+  const queues = queuesTaken(node, arrivals);
   const gate = queues.length === 0 ? null : new Gate({
     queues, tenantId: claim.tenantId, workflowId: claim.workflowId, permits: world.permits, prepare: () => world.sources.prepare(), onWait: (queueId) => record.waitsForQueue(queueId),
   }, stored?.status === 'rate_limited');
   return { record, task: new StartedTask(setting, record, command, gate, stored) };
 }
+
+/** The queues that the edges taken to a node run through. */
+function queuesTaken({ queues }: PlanNode, arrivals: RunNode['arrivals']): readonly QueueSpec[] {
+  if (queues.size === 0 || arrivals === null) return noQueues;
+  return [...new Set([...queues].flatMap(([from, queue]) => (arrivals.get(from) === true ? [queue] : [])))];
+}
+
+const noQueues: readonly QueueSpec[] = [];
 
 /** A class: of many nodes under way each keeps as little as can be. */
 class StartedTask implements NodeTask, SourceTeller {
@@ -102,15 +111,15 @@ class StartedTask implements NodeTask, SourceTeller {
   }
 
   takeSlot(): KindSlot | Promise<KindSlot> {
-    const { world, claim, signal, onSlotWait } = this.#setting;
+    const { world, claim, signal } = this.#setting;
     const { type } = this.node;
     const slot = world.slots.take(type);
     if (slot !== null) return slot;
     this.#record.waitsForQueue(`WORKER_MAX_PER_NODE_KIND ${type}`);
-    onSlotWait(true);
+    this.#setting.onSlotWait(true);
     return world.slots.wait(type, claim.tenantId, signal).finally(() => {
       this.#record.waitsForQueue(null);
-      onSlotWait(false);
+      this.#setting.onSlotWait(false);
     });
   }
 

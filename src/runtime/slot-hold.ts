@@ -22,12 +22,12 @@ export class SlotHold {
   }
 
   /** A node begins or ends to wait. */
-  readonly tell = (waits: boolean): void => {
+  tell(waits: boolean): void {
     this.#waits += waits ? 1 : -1;
     // Where its wait begins, the node is not yet among those that run.
     if (waits) setImmediate(() => this.#hold());
     else if (!this.#options.seat.goOn()) this.#options.giveBack(0);
-  };
+  }
 
   #hold(): void {
     const { seat, onlyWaits, held, giveBack } = this.#options;
