@@ -44,9 +44,10 @@ export function createGuardedFetch(options: GuardOptions): { fetch: Fetch; ask: 
     if (isIP(host) !== 0 && !isPublicAddress(host)) throw refusedAddress(url.host);
     return checked;
   };
+  const rules = { agentFor, maxBytes: options.maxBytes };
   return {
     fetch: async (input, init = {}) => limited(await fetched(asUrl(input), init, agentFor), options.maxBytes),
-    ask: (input, request) => answered({ first: input, agentFor, maxBytes: options.maxBytes }, input, request, 0),
+    ask: (input, request) => answered(rules, input, request),
     async close() {
       await Promise.all([open.close(), checked.close()]);
     },
@@ -83,21 +84,24 @@ async function fetchOnce(url: URL, request: RequestInit, dispatcher: Dispatcher)
 }
 
 /** Without `async`: of many calls under way each keeps as little as can be. */
-function answered(call: { first: string | URL; agentFor: AgentFor; maxBytes: number }, input: string | URL, request: Asked, redirects: number): Promise<Answer> {
+function answered(rules: { agentFor: AgentFor; maxBytes: number }, input: string | URL, request: Asked, redirects = 0, first = String(input)): Promise<Answer> {
   let url: URL;
   let dispatcher: Dispatcher;
   try {
     url = input instanceof URL ? input : asUrl(input);
-    dispatcher = call.agentFor(url);
+    dispatcher = rules.agentFor(url);
   } catch (error) {
     return Promise.reject(error);
   }
-  return askOnce(url, request, dispatcher, call.maxBytes).then((answer) => {
+  // The text is less to keep than the URL.
+  const { href } = url;
+  return askOnce(url, request, dispatcher, rules.maxBytes).then((answer) => {
     const location = redirectOf(answer.status, answer.headers['location']);
     if (location === null) return answer;
-    const next = nextUrl(location, { first: asUrl(call.first), url, redirects });
-    const { losesBody, isDropped } = changes(answer.status, request.method, url, next);
-    return answered(call, next, { ...request, headers: request.headers.without(isDropped), ...(losesBody ? { method: 'GET', body: null } : {}) }, redirects + 1);
+    const from = new URL(href);
+    const next = nextUrl(location, { first: new URL(first), url: from, redirects });
+    const { losesBody, isDropped } = changes(answer.status, request.method, from, next);
+    return answered(rules, next, { ...request, headers: request.headers.without(isDropped), ...(losesBody ? { method: 'GET', body: null } : {}) }, redirects + 1, first);
   }, (error: unknown) => {
     throw refusalIn(error) ?? error;
   });
