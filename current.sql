@@ -1,5 +1,9 @@
 -- Write the next migration here; see it run with: agentflow db watch
 
+-- undo: the texts of audited_id.sql and audited_key.sql
+drop function if exists app_private.audited_key(jsonb);
+drop function if exists app_private.audited_id(jsonb);
+
 -- leases: one index less to write; who asks for one names its execution, and who resumes a tenant reads the small table
 -- undo: create index idx_execution_leases_tenant_id on app_private.execution_leases (tenant_id, execution_id)
 -- the table holds what is in flight, and nothing else: nobody waits long
@@ -38,3 +42,12 @@ drop index if exists app_private.idx_execution_leases_tenant_id;
 --!include policies/workflows.sql
 --!include app_private/functions/engine/claim_executions.sql
 --!include app_public/functions/execute_workflows.sql
+--!include app_private/functions/audit/names_secrets.sql
+--!include app_private/functions/audit/redact_row.sql
+--!include app_private/functions/audit/audit_context.sql
+--!include app_private/functions/audit/audit_action.sql
+--!include app_private/functions/audit/uuid_of.sql
+--!include app_private/functions/audit/audit_rows.sql
+--!include app_private/functions/audit/audit_executions.sql
+--!include app_private/functions/audit/audit_erased_executions.sql
+--!include app_private/functions/audit/audit_flow_executions.sql

@@ -169,9 +169,24 @@ describe('secrets', () => {
       sources: [{ config: { api_key: '[redacted]', deep: [{ 'Access-Token': '[redacted]', max_tokens: 5 }] } }], metadata: { headers: { Authorization: '[redacted]' } },
     });
   });
+
+  test('of a change neither, where they were and where they are', async () => {
+    const specOf = (token: string): object => ({ ...smallestSpec, metadata: { deep: [{ access_token: token, kept: 'as it is' }] } });
+    const turn = (token: string) => () => context.client.query('update app_public.workflows set spec = $2 where id = $1', [tenant.workflowId, specOf(token)]);
+    const rows = [...await auditOf(turn(marks[2]!)), ...await auditOf(turn(marks[3]!))];
+    expect(rows.map(({ new_value: value }) => value!.spec)).toEqual([specOf('[redacted]'), specOf('[redacted]')]);
+    expect(rows[1]!.old_value!.spec).toEqual(specOf('[redacted]'));
+  });
 });
 
 describe('who', () => {
+  test('a user who is not there is nobody', async () => {
+    const rows = await auditOf(async () => {
+      await become(context.client, 'agentflow_owner', { tenant_id: tenant.id, user_id: randomUUID(), role: 'architect' });
+      await context.client.query(`update app_public.tenants set name = 'by nobody' where id = $1`, [tenant.id]);
+    });
+    expect(rows).toEqual([expect.objectContaining({ entity_type: 'tenant', user_id: null })]);
+  });
   test('an API key is named', async () => {
     const rows = await auditOf(async () => {
       await signIn('architect', { api_key_id: tenant.apiKeyId, permissions: '{"sources": ["read", "write"]}' });
