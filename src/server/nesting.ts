@@ -2,7 +2,7 @@
  * How deeply a document is nested. Whatever reads one (parser, rules, planner) calls itself for each level, so that one of nothing but levels would use up
  * the stack. Brackets are counted before a text is parsed, fragments before a document is looked into; neither takes a stack.
  */
-import { type DefinitionNode, type DocumentNode, Kind, visit } from 'postgraphile/graphql';
+import { type DefinitionNode, type DocumentNode, Kind, type SelectionSetNode } from 'postgraphile/graphql';
 
 /** How deeply brackets stand within each other; no further than what is more than `enough`. Texts and comments are passed over as GraphQL's lexer does; what it refuses may be counted anyhow. */
 export function nestingOf(query: string, enough: number): number {
@@ -43,38 +43,47 @@ interface Part {
 
 /**
  * How deeply selections stand within each other when fragments are put in their places: at most so, as if each stood on the deepest level. Fragments
- * are not walked into, since they can be chained as long as a document. Infinity for more than `enough`, null when a fragment spreads itself.
+ * are not walked into, since they can be chained as long as a document; each is counted once, after those that it spreads. Infinity for more than
+ * `enough`, null when a fragment spreads itself.
  */
 export function expandedNesting(document: DocumentNode, enough: number): number | null {
-  const levelsOf = new Map<string, number>();
-  let waiting = document.definitions.map(partOf);
-  let deepest = 0;
-  while (waiting.length > 0) {
-    const open = new Set(waiting.map(({ fragment }) => fragment));
-    const isReady = ({ spreads }: Part): boolean => ![...spreads].some((name) => open.has(name));
-    const ready = waiting.filter(isReady);
-    if (ready.length === 0) return null;
-    for (const { fragment, levels, spreads } of ready) {
-      const found = levels + Math.max(0, ...[...spreads].map((name) => levelsOf.get(name) ?? 0));
-      if (fragment !== null) levelsOf.set(fragment, Math.max(found, levelsOf.get(fragment) ?? 0));
-      deepest = Math.max(deepest, found);
-    }
-    if (deepest > enough) return Infinity;
-    waiting = waiting.filter((part) => !isReady(part));
+  const parts = document.definitions.map(partOf);
+  const named = new Map(parts.map((part) => [part.fragment, part]));
+  const spreaders = new Map<Part, Part[]>(parts.map((part) => [part, []]));
+  const open = new Map<Part, number>();
+  for (const part of parts) {
+    const spread = [...part.spreads].flatMap((name) => named.get(name) ?? []);
+    for (const inner of spread) spreaders.get(inner)!.push(part);
+    open.set(part, spread.length);
   }
-  return deepest;
+  const ready = parts.filter((part) => open.get(part) === 0);
+  const below = new Map<Part, number>();
+  let deepest = 0;
+  for (const part of ready) {
+    const levels = part.levels + (below.get(part) ?? 0);
+    deepest = Math.max(deepest, levels);
+    if (deepest > enough) return Infinity;
+    for (const outer of spreaders.get(part)!) {
+      below.set(outer, Math.max(levels, below.get(outer) ?? 0));
+      open.set(outer, open.get(outer)! - 1);
+      // What is added here is met by this loop.
+      if (open.get(outer) === 0) ready.push(outer);
+    }
+  }
+  return ready.length === parts.length ? deepest : null;
 }
 
+/** Calls itself for each level: brackets have been counted. */
 function partOf(definition: DefinitionNode): Part {
   const spreads = new Set<string>();
-  let depth = 0;
-  let levels = 0;
-  visit(definition, {
-    [Kind.SELECTION_SET]: {
-      enter: () => void (levels = Math.max(levels, depth += 1)),
-      leave: () => void (depth -= 1),
-    },
-    [Kind.FRAGMENT_SPREAD]: ({ name }) => void spreads.add(name.value),
-  });
+  const levelsOf = (selectionSet: SelectionSetNode | undefined): number => {
+    let levels = 0;
+    for (const selection of selectionSet?.selections ?? []) {
+      if (selection.kind === Kind.FRAGMENT_SPREAD) spreads.add(selection.name.value);
+      else levels = Math.max(levels, levelsOf(selection.selectionSet));
+    }
+    return selectionSet ? levels + 1 : 0;
+  };
+  const levels = 'selectionSet' in definition ? levelsOf(definition.selectionSet) : 0;
   return { fragment: definition.kind === Kind.FRAGMENT_DEFINITION ? definition.name.value : null, levels, spreads };
 }
