@@ -10,6 +10,18 @@ drop function if exists app_private.audited_id(jsonb);
 -- squawk-ignore require-concurrent-index-deletion
 drop index if exists app_private.idx_execution_leases_tenant_id;
 
+alter table app_private.long_queues add column if not exists empty_since timestamptz;
+-- undo: alter table app_private.long_queues drop column empty_since
+
+--!include app_private/functions/engine/start_priority.sql
+--!include app_private/functions/engine/tg_enqueue_executions.sql
+--!include app_private/functions/flow_engine/tg_enqueue_flow_executions.sql
+--!include app_private/functions/flow_engine/claim_flows.sql
+--!include app_private/functions/engine/free_jobs.sql
+--!include app_private/functions/engine/share_turns.sql
+--!include app_private/functions/engine/take_jobs.sql
+--!include app_private/functions/engine/take_executions.sql
+--!include app_private/functions/engine/forget_leases.sql
 --!include app_private/functions/registered_errors.sql
 --!include app_private/functions/validation/is_email.sql
 --!include app_public/functions/create_user.sql
@@ -40,6 +52,7 @@ drop index if exists app_private.idx_execution_leases_tenant_id;
 --!include policies/users.sql
 --!include policies/workflow_versions.sql
 --!include policies/workflows.sql
+--!include comments/long_queues.sql
 --!include app_private/functions/engine/claim_executions.sql
 --!include app_public/functions/execute_workflows.sql
 --!include app_private/functions/audit/names_secrets.sql

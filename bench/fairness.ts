@@ -2,7 +2,7 @@
  * Fairness: how long executions of one tenant wait for a worker, alone and while another tenant has many thousands waiting. One worker process, on a
  * PostgreSQL of its own.
  *
- *     npm run bench -- fairness [--flood 50000] [--seconds 15] [--json]
+ *     npm run bench -- fairness [--flood 50000] [--seconds 15] [--only WORDS] [--json]
  */
 import { setTimeout as sleep } from 'node:timers/promises';
 import { parseArgs } from 'node:util';
@@ -15,7 +15,7 @@ import { positive } from './support/options.ts';
 import { withOwnCluster, type OwnCluster } from './support/own-cluster.ts';
 import { printJson, printTable } from './support/table.ts';
 
-export const usage = 'bench fairness [--flood 50000] [--seconds 15] [--json]     waits of one tenant, alone and beside another that floods';
+export const usage = 'bench fairness [--flood 50000] [--seconds 15] [--only WORDS] [--json]     waits of one tenant, alone and beside another that floods';
 
 interface Setting {
   name: string;
@@ -46,7 +46,7 @@ interface Scene {
 }
 
 export async function run(args: string[]): Promise<void> {
-  const { values: options } = parseArgs({ args, options: { flood: { type: 'string', default: '50000' }, seconds: { type: 'string', default: '15' }, json: { type: 'boolean', default: false } } });
+  const { values: options } = parseArgs({ args, options: { flood: { type: 'string', default: '50000' }, seconds: { type: 'string', default: '15' }, only: { type: 'string', default: '' }, json: { type: 'boolean', default: false } } });
   const flood = positive('flood', options.flood);
   const seconds = positive('seconds', options.seconds);
   await withOwnCluster({}, async (cluster) => {
@@ -56,7 +56,7 @@ export async function run(args: string[]): Promise<void> {
     try {
       const scene: Scene = { owner, cluster, outside, flooder: await workflowsOf(owner, outside, { tenantId: sampleTenant, userId: sampleUser }), other: await workflowsOf(owner, outside, await newTenant(owner)) };
       const results: Result[] = [];
-      for (const setting of settings) results.push(await compare(scene, setting, flood, seconds));
+      for (const setting of settings.filter(({ name }) => name.includes(options.only))) results.push(await compare(scene, setting, flood, seconds));
       if (options.json) printJson({ flood, seconds, results });
       else printTable(results.map(({ setting, alone, flooded, ratio, left }) => ({ setting, 'alone: p50, p95 ms': `${alone.p50}, ${alone.p95}`, 'beside the flood: p50, p95 ms': `${flooded.p50}, ${flooded.p95}`, 'ratio of p95': ratio, 'executions measured': flooded.runs, 'of the flood still waiting': left })));
     } finally {

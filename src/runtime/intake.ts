@@ -1,108 +1,218 @@
 /**
- * How many jobs this process takes at once, and what it does when there are more. Jobs that lie here wait behind each other, whoever comes
- * meanwhile. While there are always more than fit, those of tenants with long queues are put behind those of others in the database
- * (`app_private.share_turns`), and as long as there are such tenants no more is taken ahead than is begun within some 50 ms.
+ * What this process takes up: as many executions as there are places for, and none ahead, so that nothing waits in its memory while others come.
+ * Some places are kept from long queues, and have a statement of their own: what begins singly need not wait until one of those ends, nor until
+ * many of them are taken. While more waits than fits, tenants with
+ * long queues are put behind the others in the database (`app_private.share_turns`), and share what is taken of them (`app_private.take_jobs`).
+ * Jobs of executions that were held when they came due are left to graphile-worker.
  */
-import type { WorkerEvents } from 'graphile-worker';
+import { isPassing } from '../store/retry.ts';
 import type { WorkerLog } from './log.ts';
 
-/** Of graphile-worker 0.18's LocalQueue. */
-export interface LocalQueue {
-  mode: string;
-  /** Read at each fetch. */
-  getJobBatchSize: number;
-  /** Slots that have nothing to do. */
-  workerQueue: readonly unknown[];
+export interface Portion<Claim> {
+  /** Jobs taken: of what waits as everybody does, and of long queues. */
+  short: number;
+  long: number;
+  /** Jobs that were due and are left to others. */
+  passedBy: number;
+  claims: Claim[];
 }
 
-export interface IntakeOptions {
-  /** Jobs taken at once, at most. */
-  most: number;
-  /** Told how many jobs were taken since it was last told; resolves to how many tenants have long queues. */
-  share(turns: number): Promise<number>;
+export interface IntakeOptions<Claim> {
+  /** Executions at a time. */
+  places: number;
+  /** At most `wanted`, of which `ofLong` at most from long queues. */
+  take(wanted: number, ofLong: number): Promise<Portion<Claim>>;
+  /** Resolves when the execution needs its place no longer; never rejects. */
+  begin(claim: Claim): Promise<void>;
+  /** Gives back what the database takes for ours after an answer was lost. */
+  forget(): Promise<void>;
+  /** Puts long queues behind what others have; resolves to how many there are. */
+  sort(): Promise<number>;
   log: WorkerLog;
 }
 
-const aheadMs = 50;
-/** While nobody's queue is long: fewer, larger statements. */
-const aheadWithoutQueuesMs = 500;
-const firstAhead = 64;
-const leastAhead = 4;
-/** Sizes are few: each is a prepared statement of its own. */
-const step = 4;
-const mostSteps = 16;
-const shareEveryMs = 100;
-/** Sharing may take this part of the time. */
-const shareOfTime = 0.1;
+/** One of so many places is kept from long queues; while these are all in use beside one, up to one of so many. */
+const keptOfPlaces = 10;
+const mostKeptOfPlaces = 4;
 
-export class Intake {
-  readonly #options: IntakeOptions;
-  /** Jobs that are begun in a second while there are always more. */
-  #perSecond = 0;
-  #long = 0;
-  #last: { atMs: number; count: number; wasFull: boolean } | null = null;
-  #turns = 0;
-  #timer: NodeJS.Timeout | null = null;
+/** Places that are filled by one statement at a time. */
+interface Way {
+  places: number;
+  readonly takesLong: boolean;
+  used: number;
+  /** There may be something that it has not looked for. */
+  isAnnounced: boolean;
+  /** There was more than it had places for. */
+  hasMore: boolean;
+  underWay: Promise<void> | null;
+}
+
+/** Of what is due at an hour nobody tells. */
+const pollEveryMs = 2_500;
+const mostAtOnce = 500;
+const firstPauseMs = 50;
+const longestPauseMs = 2_000;
+const sortEveryMs = 100;
+/** Sorting may take this part of the time. */
+const sortOfTime = 0.1;
+
+export class Intake<Claim> {
+  readonly #options: IntakeOptions<Claim>;
+  readonly #main: Way;
+  readonly #side: Way;
+  /** Hands what is passed by to graphile-worker. */
+  leave: () => void = () => undefined;
+  #isScheduled = false;
+  /** An answer was lost: the database may take executions for ours that we know nothing of. */
+  #isUnsure = false;
+  #failures = 0;
+  #poll: NodeJS.Timeout | null = null;
+  #sorting: NodeJS.Timeout | null = null;
   #isClosed = false;
 
-  constructor(options: IntakeOptions) {
+  constructor(options: IntakeOptions<Claim>) {
     this.#options = options;
+    const kept = keptOf(options.places);
+    this.#main = { places: options.places - kept, takesLong: true, ...nothingYet };
+    this.#side = { places: kept, takesLong: false, ...nothingYet };
   }
 
-  listen(events: WorkerEvents): void {
-    events.on('localQueue:setMode', ({ localQueue, newMode }) => {
-      // It fetches right after this; between fetches the size must stay, for it tells from it whether there is more.
-      if (newMode === 'POLLING') this.#settle(localQueue as unknown as LocalQueue);
-    });
-    events.on('localQueue:getJobs:complete', ({ localQueue, jobs }) => this.#taken(jobs.length, (localQueue as unknown as LocalQueue).getJobBatchSize));
+  /** There may be something. */
+  look(): void {
+    this.#main.isAnnounced = true;
+    this.#side.isAnnounced = true;
+    this.#soon();
   }
 
-  close(): void {
+  /** Counts an execution that came on another way. */
+  async occupy(isOver: Promise<void>): Promise<void> {
+    this.#main.used += 1;
+    await isOver;
+    this.#free(this.#main);
+  }
+
+  /** Resolves when nothing more will be begun. */
+  async close(): Promise<void> {
     this.#isClosed = true;
-    if (this.#timer !== null) clearTimeout(this.#timer);
+    if (this.#poll !== null) clearTimeout(this.#poll);
+    if (this.#sorting !== null) clearTimeout(this.#sorting);
+    await Promise.all([this.#main.underWay, this.#side.underWay]);
   }
 
-  #settle(queue: LocalQueue): void {
-    const { most } = this.#options;
-    const ahead = this.#long > 0 ? Math.max(leastAhead, this.#perSecond * aheadMs / 1_000) : Math.max(firstAhead, this.#perSecond * aheadWithoutQueuesMs / 1_000);
-    queue.getJobBatchSize = Math.min(most, rounded(queue.workerQueue.length + ahead));
+  /** After the present burst of work: places that come free together are filled together. */
+  #soon(): void {
+    if (this.#isScheduled || this.#isClosed) return;
+    this.#isScheduled = true;
+    setImmediate(() => {
+      this.#isScheduled = false;
+      this.#fill();
+    });
   }
 
-  #taken(count: number, size: number, atMs = performance.now()): void {
-    const last = this.#last;
-    // What was taken last time is begun by now, and there was more all the while.
-    if (last?.wasFull === true) this.#perSecond = (this.#perSecond + last.count * 1_000 / Math.max(1, atMs - last.atMs)) / 2;
-    this.#last = { atMs, count, wasFull: count >= size };
-    this.#turns += count;
-    if (count >= size) this.#shareIn(0);
-  }
-
-  #shareIn(ms: number): void {
-    if (this.#timer !== null || this.#isClosed) return;
-    this.#timer = setTimeout(() => void this.#share(), ms);
-    this.#timer.unref();
-  }
-
-  async #share(): Promise<void> {
-    const startedMs = performance.now();
-    const turns = this.#turns;
-    this.#turns = 0;
-    try {
-      this.#long = await this.#options.share(Math.max(1, turns));
-    } catch (error) {
-      this.#options.log.warn({ error: (error as Error).message }, 'could not share turns among tenants with long queues; the next time will do');
-    }
-    const pauseMs = Math.max(shareEveryMs, (performance.now() - startedMs) / shareOfTime);
+  #fill(): void {
     if (this.#isClosed) return;
-    // Until it is over nobody else asks; then it goes on while queues are long, or when more is taken than fits.
-    this.#timer = setTimeout(() => {
-      this.#timer = null;
-      if (this.#long > 0 || this.#last?.wasFull === true) this.#shareIn(0);
+    if (this.#send(this.#main)) this.#side.isAnnounced = false;
+    else if (this.#side.isAnnounced && this.#side.used === this.#side.places) this.#keepOneMore();
+    this.#send(this.#side);
+  }
+
+  #keepOneMore(): void {
+    if (this.#side.places === 0 || this.#side.places >= Math.floor(this.#options.places / mostKeptOfPlaces)) return;
+    this.#side.places += 1;
+    this.#main.places -= 1;
+  }
+
+  #keepNoMore(): void {
+    this.#side.places = keptOf(this.#options.places);
+    this.#main.places = this.#options.places - this.#side.places;
+  }
+
+  /** False: nothing is to be asked, or nothing can be. */
+  #send(way: Way): boolean {
+    const wanted = Math.min(mostAtOnce, way.places - way.used, this.#options.places - this.#main.used - this.#side.used);
+    if (way.underWay !== null || wanted <= 0 || !(way.isAnnounced || way.hasMore)) return false;
+    // What another answer brings is not known while it is awaited: nothing is forgotten meanwhile.
+    if (this.#isUnsure && (this.#main.underWay ?? this.#side.underWay) !== null) return false;
+    way.isAnnounced = false;
+    way.underWay = this.#take(way, wanted);
+    return true;
+  }
+
+  async #take(way: Way, wanted: number): Promise<void> {
+    const portion = await this.#ask(wanted, way.takesLong ? wanted : 0);
+    way.underWay = null;
+    if (portion === null) {
+      this.#pollIn(Math.min(longestPauseMs, firstPauseMs * 2 ** this.#failures));
+      return;
+    }
+    const { short, long, passedBy, claims } = portion;
+    way.hasMore = short + long === wanted;
+    this.#side.isAnnounced ||= short === wanted;
+    way.used += claims.length;
+    if (long > 0 || short === wanted) this.#sortIn(0);
+    if (passedBy > 0) this.leave();
+    this.#pollIn(pollEveryMs);
+    this.#fill(); // while these begin, the database looks for more
+    for (const claim of claims) void this.#options.begin(claim).then(() => this.#free(way));
+  }
+
+  #free(way: Way): void {
+    way.used -= 1;
+    this.#soon();
+  }
+
+  /** Null: it failed. */
+  async #ask(wanted: number, ofLong: number): Promise<Portion<Claim> | null> {
+    try {
+      if (this.#isUnsure) await this.#options.forget();
+      this.#isUnsure = false;
+      const portion = await this.#options.take(wanted, ofLong);
+      this.#failures = 0;
+      return portion;
+    } catch (error) {
+      this.#failures += 1;
+      this.#options.log.warn({ error: (error as Error).message, failures: this.#failures }, 'could not take what is to be done; trying again');
+      // One that cannot be claimed would stand before all others; graphile-worker takes each by itself.
+      if (isPassing(error)) this.#isUnsure = true;
+      else this.leave();
+      return null;
+    }
+  }
+
+  #pollIn(ms: number): void {
+    if (this.#isClosed) return;
+    if (this.#poll !== null) clearTimeout(this.#poll);
+    this.#poll = setTimeout(() => this.look(), ms);
+  }
+
+  #sortIn(ms: number): void {
+    if (this.#sorting !== null || this.#isClosed) return;
+    this.#sorting = setTimeout(() => void this.#sort(), ms);
+    this.#sorting.unref();
+  }
+
+  async #sort(): Promise<void> {
+    const startedMs = performance.now();
+    let long = 0;
+    try {
+      long = await this.#options.sort();
+    } catch (error) {
+      this.#options.log.warn({ error: (error as Error).message }, 'could not put long queues behind others; the next time will do');
+    }
+    if (long === 0) this.#keepNoMore();
+    const pauseMs = Math.max(sortEveryMs, (performance.now() - startedMs) / sortOfTime);
+    if (this.#isClosed) return;
+    // Until it is over nobody asks again; then it goes on while queues are long.
+    this.#sorting = setTimeout(() => {
+      this.#sorting = null;
+      if (long > 0) this.#sortIn(0);
     }, pauseMs);
-    this.#timer.unref();
+    this.#sorting.unref();
   }
 }
 
-function rounded(count: number): number {
-  return count <= step * mostSteps ? Math.ceil(count / step) * step : 2 ** Math.ceil(Math.log2(count));
+function keptOf(places: number): number {
+  return places === 1 ? 0 : Math.max(1, Math.floor(places / keptOfPlaces));
 }
+
+const nothingYet = { used: 0, isAnnounced: false, hasMore: false, underWay: null };

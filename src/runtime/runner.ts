@@ -6,29 +6,29 @@ import { EventEmitter } from 'node:events';
 import { Logger, parseCronItems, run, type RunnerOptions as RunnerOptionsOfWorker, type WorkerEvents } from 'graphile-worker';
 import type pg from 'pg';
 import { pause } from '../store/retry.ts';
-import { Intake } from './intake.ts';
 import { runtimePlugin, taskDirectory, type TaskRuntime } from './tasks.ts';
 import type { WorkerLog } from './log.ts';
 
 export interface RunnerOptions {
   pool: pg.Pool;
-  concurrency: number;
   runtime: TaskRuntime;
   log: WorkerLog;
   /** The ids under which graphile-worker locks jobs changed; resolves once they are registered. */
   onPools(poolIds: string[]): Promise<void>;
-  /** As of `Intake`. */
-  shareTurns(turns: number): Promise<number>;
+  /** Takes executions; told when there may be some, and tells of what it passes by. */
+  intake: { look(): void; leave: () => void };
 }
 
 export interface SupervisedRunner {
-  /** Looks for jobs now: one of a later hour is due, and only polling would find it. */
-  nudge(): void;
   /** Takes no more jobs, returns those that wait in the local queue, and waits for those that run. */
   stop(): Promise<void>;
 }
 
-const leastTakenAtOnce = 200;
+/** Each is over when its execution is claimed. */
+export const jobsAtOnce = 5;
+const fetchedAtOnce = 50;
+/** Jobs of other tasks: once a day there is one. */
+const othersEveryMs = 60_000;
 const longestPauseMs = 5_000;
 /** A runner that began to end by itself and does not get there is left behind. */
 const abandonAfterMs = 3_000;
@@ -57,7 +57,6 @@ export async function superviseRunner(options: RunnerOptions): Promise<Supervise
   const supervised = supervise();
 
   return {
-    nudge: () => current.nudge(),
     async stop() {
       stopping.abort();
       await current.stop();
@@ -83,40 +82,60 @@ async function restart(options: RunnerOptions, signal: AbortSignal, failures: nu
 interface RunningRunner {
   /** Resolves when it has ended, or has begun to end by itself and does not get on with it. */
   ended: Promise<void>;
-  nudge(): void;
   stop(): Promise<void>;
 }
 
 async function startRunner(options: RunnerOptions): Promise<RunningRunner> {
   const { log } = options;
   const events: WorkerEvents = new EventEmitter();
-  const intake = new Intake({ most: takenAtOnce(options), share: (turns) => options.shareTurns(turns), log });
-  intake.listen(events);
-  let nudge: () => void = () => undefined;
   const shutdownBegan = Promise.withResolvers<void>();
   events.on('pool:create', ({ workerPool }) => {
-    nudge = () => workerPool.nudge(1);
     // From now on jobs are locked under this id alone: what a former pool of this process still had locked goes free.
     options.onPools([workerPool.id]).catch((error: Error) => log.warn({ error: error.message }, 'the job pool is not registered yet; the next heartbeat will do it'));
   });
   events.on('pool:gracefulShutdown', () => shutdownBegan.resolve());
-  events.on('localQueue:init', ({ localQueue }) => tame(localQueue as unknown as LocalQueueInside, log));
+  events.on('localQueue:init', ({ localQueue }) => {
+    tame(localQueue as unknown as LocalQueueInside, log);
+    divert(localQueue as unknown as LocalQueueInside, options.intake);
+  });
+  // What stood before others may be gone from there.
+  events.on('localQueue:getJobs:complete', ({ jobs }) => {
+    if (jobs.length > 0) options.intake.look();
+  });
   const runner = await run(runnerOptions(options, events));
+  const others = setInterval(() => options.intake.leave(), othersEveryMs);
   const finished = runner.promise.catch((error: Error) => log.warn({ error: error.message }, 'the job runner ended with an error'));
   const stop = async (): Promise<void> => {
-    intake.close();
+    clearInterval(others);
     await runner.stop().catch((error: Error) => log.debug({ error: error.message }, 'the job runner had already ended'));
   };
   const stuck = shutdownBegan.promise.then(() => new Promise<void>((resolve) => {
     setTimeout(resolve, abandonAfterMs).unref();
   }));
-  return { ended: Promise.race([finished, stuck]).then(() => intake.close()), stop, nudge: () => nudge() };
+  return { ended: Promise.race([finished, stuck]).then(() => clearInterval(others)), stop };
 }
 
 /** Of graphile-worker 0.18's LocalQueue. */
 interface LocalQueueInside {
+  mode: string;
+  fetchInProgress: boolean;
+  /** Another fetch follows the present one. */
+  fetchAgain: boolean;
+  fetch: () => void;
+  pulse(count: number): void;
   _finPromise: Promise<void>;
   background(work: Promise<void>): void;
+}
+
+/** The intake takes executions with their leases in one statement; graphile-worker says when there may be some, and takes what is left to it. */
+function divert(queue: LocalQueueInside, intake: RunnerOptions['intake']): void {
+  const ask = queue.fetch;
+  queue.pulse = () => intake.look();
+  queue.fetch = () => intake.look();
+  intake.leave = () => {
+    if (queue.fetchInProgress) queue.fetchAgain = true;
+    else if (queue.mode === 'POLLING') ask();
+  };
 }
 
 /** When the queue cannot return its jobs, nobody awaits these promises of graphile-worker, and their rejection would end the process. */
@@ -131,8 +150,6 @@ function tame(queue: LocalQueueInside, log: WorkerLog): void {
   };
 }
 
-const takenAtOnce = ({ concurrency }: RunnerOptions): number => Math.max(leastTakenAtOnce, concurrency);
-
 function runnerOptions(options: RunnerOptions, events: WorkerEvents): RunnerOptionsOfWorker {
   return {
     pgPool: options.pool,
@@ -144,8 +161,8 @@ function runnerOptions(options: RunnerOptions, events: WorkerEvents): RunnerOpti
       plugins: [runtimePlugin(options.runtime, options.log)],
       worker: {
         taskDirectory,
-        concurrentJobs: options.concurrency,
-        localQueue: { size: takenAtOnce(options) },
+        concurrentJobs: jobsAtOnce,
+        localQueue: { size: fetchedAtOnce },
         completeJobBatchDelay: 0,
         failJobBatchDelay: 0,
         gracefulShutdownAbortTimeout: 1_000,

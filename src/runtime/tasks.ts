@@ -8,7 +8,7 @@ import type {} from 'graphile-worker';
 
 /** What tasks may ask of the runtime. */
 export interface TaskRuntime {
-  /** Resolves when the execution has ended, waits, or is somebody else's. Never rejects for what goes wrong in a workflow. */
+  /** Resolves when its job is needed no longer: the lease says that the execution is driven, or there is nothing to do. */
   runExecution(executionId: string): Promise<void>;
   makePartitions(): Promise<void>;
 }

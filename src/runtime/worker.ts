@@ -12,11 +12,15 @@ import { PermitStore } from '../store/permit-store.ts';
 import { SourceStore } from '../store/source-store.ts';
 import { makePool } from '../store/pool.ts';
 import type { ClaimedExecution } from '../store/rows.ts';
+import { TakeStore, type Claim } from '../store/take-store.ts';
 import { WorkerSession } from '../store/worker-session.ts';
 import { endingOf } from './ending.ts';
-import { Execution, type StopReason } from './execution.ts';
+import { Execution } from './execution.ts';
 import { FlowRunner } from './flows/flow-runner.ts';
+import { boundHeap } from './heap.ts';
+import { Intake } from './intake.ts';
 import { KindSlots } from './kind-slots.ts';
+import { Lives, type Told } from './lives.ts';
 import { Places, Place, type PlaceLimits } from './places.ts';
 import { loadFlowTasks, type FlowTaskRegistry, type TestTasks } from './flows/registry.ts';
 import type { WorkerLog } from './log.ts';
@@ -27,7 +31,7 @@ import { TenantSecrets } from './tenant-secrets.ts';
 import { workerMetrics } from './worker-metrics.ts';
 import { WaitingRoom } from './waiting-room.ts';
 import { Waker } from './waker.ts';
-import { superviseRunner, type SupervisedRunner } from './runner.ts';
+import { jobsAtOnce, superviseRunner, type SupervisedRunner } from './runner.ts';
 import type { TaskRuntime } from './tasks.ts';
 import type { ExecutionWorld } from './world.ts';
 
@@ -54,7 +58,6 @@ const mostLosses = 10;
 const orphanSearchEveryMs = 60_000;
 /** The lanes, one statement each, and a little more. */
 const storeConnections = 8;
-const leastJobConnections = 6;
 /**
  * A plan that is kept for the fetch of jobs is made anew when their table has been vacuumed, mostly while it is empty, and then reads all of many jobs for
  * each that is taken: so one is made for each fetch, which begins with those that come first.
@@ -70,18 +73,14 @@ export class Worker implements TaskRuntime {
   readonly #flowStore: FlowStore;
   readonly #permits: PermitStore;
   readonly #sourceStore: SourceStore;
+  readonly #intake: Intake<Claim>;
   readonly #waker: Waker;
   readonly #sources: Sources;
   readonly #plans: PlanCache;
   readonly #world: ExecutionWorld;
   readonly #places: Places;
   readonly #settings: WorkerSettings;
-  /** By id; null while it is being claimed. */
-  readonly #executions = new Map<string, Execution | null>();
-  /** Each of them until it is over or given back, also where its job has ended before. */
-  readonly #lives = new Set<Promise<void>>();
-  /** Those among them for which another job came meanwhile. */
-  readonly #again = new Set<string>();
+  readonly #lives: Lives;
   #flowTasks: FlowTaskRegistry = { names: [], testPattern: null, find: () => null };
   #flows: FlowRunner | null = null;
   #runner: SupervisedRunner | null = null;
@@ -90,25 +89,36 @@ export class Worker implements TaskRuntime {
   #isStopping = false;
 
   constructor(settings: WorkerSettings, workerUrl: string, log: WorkerLog, metrics: Metrics | null = null) {
-    const counted = workerMetrics(metrics, () => this.#driven().length);
+    const counted = workerMetrics(metrics, () => this.#lives.driven.length);
     this.#settings = settings;
     this.#log = log;
     this.#pool = makePool(workerUrl, { max: storeConnections, name: 'agentflow engine', log });
-    // Opened on demand; fetching and completing in batches needs a handful, and graphile-worker warns of fewer than its concurrency.
-    this.#jobPool = makePool(workerUrl, { max: Math.max(leastJobConnections, settings.workerConcurrency), name: 'agentflow jobs', log, settings: jobSettings });
+    this.#jobPool = makePool(workerUrl, { max: jobsAtOnce + 1, name: 'agentflow jobs', log, settings: jobSettings });
     this.#session = new WorkerSession({
       connectionString: workerUrl, log,
       jobWorkerIds: () => this.#poolIds,
       flowTasks: () => this.#flowTasks,
-      driven: () => this.#driven().map(({ claim }) => claim),
-      onLost: (ids) => this.#stop(ids, 'lost'),
+      driven: () => this.#lives.driven.map(({ claim }) => claim),
+      onLost: (ids) => this.#lives.stop(ids, 'lost'),
       onChanged: (ids, processId) => this.#changed(ids, processId),
     });
     this.#store = new EngineStore(this.#pool, () => this.#session.id, log, (lane, size) => counted.batch(lane, size));
     this.#flowStore = new FlowStore(this.#pool, () => this.#session.id, log);
     this.#permits = new PermitStore(this.#pool, log);
     this.#sourceStore = new SourceStore(this.#pool, log);
-    this.#waker = new Waker(() => this.#runner?.nudge());
+    const takes = new TakeStore(this.#pool, () => this.#session.id, log);
+    this.#lives = new Lives({
+      log, isStopping: () => this.#isStopping,
+      drive: (id, claim, told) => this.#take(id, claim, told).catch((error: Error) => this.#faulted(id, error)),
+    });
+    this.#intake = new Intake<Claim>({
+      places: settings.workerConcurrency, log,
+      take: (wanted, ofLong) => takes.take(wanted, ofLong),
+      forget: () => takes.forget(this.#lives.ids),
+      begin: (claim) => this.#lives.begin(claim.executionId, claim),
+      sort: () => this.#store.sortLongQueues(),
+    });
+    this.#waker = new Waker(() => this.#intake.look());
     const keys = [settings.secretKey ?? null, ...settings.oldSecretKeys ?? []].filter((key) => key !== null);
     const secrets = new TenantSecrets(this.#store, keys.length === 0 ? null : new SecretBox(keys), [...Object.values(settings.sourceValues), settings.llmGateway?.key ?? '']);
     this.#sources = createSources(settings, (tenantId, name) => secrets.open(tenantId, name), this.#sourceStore);
@@ -127,12 +137,12 @@ export class Worker implements TaskRuntime {
 
   /** Rejects when the database cannot be reached; from then on restarts of it are survived. */
   async start(): Promise<void> {
+    boundHeap(this.#settings.workerConcurrency);
     this.#flowTasks = await loadFlowTasks(this.#settings.testTasks);
     this.#flows = new FlowRunner({ registry: this.#flowTasks, store: this.#flowStore, world: this.#world });
     await this.#session.start();
     this.#runner = await superviseRunner({
-      pool: this.#jobPool, concurrency: this.#settings.workerConcurrency, runtime: this, log: this.#log,
-      shareTurns: (turns) => this.#store.shareTurns(turns),
+      pool: this.#jobPool, runtime: this, intake: this.#intake, log: this.#log,
       onPools: async (poolIds) => {
         this.#poolIds = poolIds;
         await this.#session.announce();
@@ -154,31 +164,9 @@ export class Worker implements TaskRuntime {
 
   async runExecution(executionId: string): Promise<void> {
     if (this.#isStopping) return;
-    if (this.#executions.has(executionId)) {
-      // The job may have been added after the last look at what the execution waits for.
-      this.#again.add(executionId);
-      return;
-    }
-    const freed = Promise.withResolvers<void>();
-    const life = this.#live(executionId, () => freed.resolve());
-    this.#lives.add(life);
-    life.catch((error: Error) => this.#log.warn({ error: error.message, executionId }, 'an execution was not driven to its end; a heartbeat gives it back'))
-      .finally(() => this.#lives.delete(life));
-    await Promise.race([life, freed.promise]);
-  }
-
-  /** Drives an execution until it is over or given back. `free`: told when the job need not wait for that. */
-  async #live(executionId: string, free: () => void): Promise<void> {
-    this.#executions.set(executionId, null);
-    try {
-      do {
-        this.#again.delete(executionId);
-        await this.#take(executionId, free).catch((error: Error) => this.#faulted(executionId, error));
-      } while (this.#again.has(executionId) && !this.#isStopping);
-    } finally {
-      this.#executions.delete(executionId);
-      this.#again.delete(executionId);
-    }
+    const claimed = Promise.withResolvers<void>();
+    const needsNoPlace = this.#lives.begin(executionId, null, () => claimed.resolve());
+    await Promise.race([needsNoPlace, claimed.promise.then(() => void this.#intake.occupy(needsNoPlace))]);
   }
 
   /** What goes wrong outside of nodes goes wrong again and again, if it is the execution: it is tried a few times, then given up. */
@@ -194,14 +182,11 @@ export class Worker implements TaskRuntime {
     if (made > 0) this.#log.info({ made }, 'made partitions for the coming months');
   }
 
-  async #take(executionId: string, free: () => void): Promise<void> {
-    if (isFlowRunId(executionId)) {
-      const claim = await this.#flowStore.claim(executionId);
-      if (claim !== null) await this.#driveFlow(claim, free);
-    } else {
-      const claim = await this.#store.claim(executionId);
-      if (claim !== null) await this.#drive(claim, free);
-    }
+  async #take(executionId: string, taken: Claim | null, { claimed, free }: Told): Promise<void> {
+    const claim = taken ?? await (isFlowRunId(executionId) ? this.#flowStore : this.#store).claim(executionId);
+    if (claim === null) return;
+    claimed();
+    await ('flowExecutionId' in claim ? this.#driveFlow(claim, free) : this.#drive(claim, free));
   }
 
   async #driveFlow(claim: ClaimedFlow, free: () => void): Promise<void> {
@@ -211,7 +196,7 @@ export class Worker implements TaskRuntime {
   }
 
   async #run(execution: Execution, free: () => void): Promise<void> {
-    this.#executions.set(execution.claim.executionId, execution);
+    this.#lives.set(execution);
     if (this.#isStopping) execution.stop('shutdown');
     const place = await this.#placeFor(execution, free);
     void execution.held.then(free);
@@ -246,14 +231,6 @@ export class Worker implements TaskRuntime {
     await this.#store.finish(claim, [], endingOf(nothingRan, { status: 'failed', error: { code: error.code, message: error.message, nodeId: null } }, {}));
   }
 
-  #driven(): Execution[] {
-    return [...this.#executions.values()].filter((execution) => execution !== null);
-  }
-
-  #stop(ids: string[], reason: StopReason): void {
-    for (const id of ids) this.#executions.get(id)?.stop(reason);
-  }
-
   /** Somebody else changed executions: those that we drive may have been cancelled, or go on. */
   #changed(ids: string[], processId: number): void {
     if (this.#store.isOwnConnection(processId)) return;
@@ -262,11 +239,11 @@ export class Worker implements TaskRuntime {
 
   /** Are these still ours, and has something come for their nodes that wait? */
   #look(ids: string[]): void {
-    const leases = ids.flatMap((id) => this.#executions.get(id)?.claim ?? []);
+    const leases = ids.flatMap((id) => this.#lives.get(id)?.claim ?? []);
     if (leases.length === 0) return;
     this.#store.look(leases).then(({ lost, results }) => {
-      this.#stop(lost, 'lost');
-      for (const { executionId, nodeId, result } of results) this.#executions.get(executionId)?.deliver(nodeId, result);
+      this.#lives.stop(lost, 'lost');
+      for (const { executionId, nodeId, result } of results) this.#lives.get(executionId)?.deliver(nodeId, result);
     }).catch((error: Error) => this.#log.warn({ error: error.message }, 'could not ask what was changed in executions; the next heartbeat will'));
   }
 
@@ -280,10 +257,10 @@ export class Worker implements TaskRuntime {
   }
 
   async #stopAll(): Promise<void> {
-    const runner = this.#runner?.stop();
-    for (const execution of this.#driven()) execution.stop('shutdown');
+    const runner = Promise.all([this.#intake.close(), this.#runner?.stop()]);
+    for (const execution of this.#lives.driven) execution.stop('shutdown');
     await runner;
-    await Promise.allSettled(this.#lives);
+    await this.#lives.settled();
     this.#waker.close();
     await Promise.all([this.#store.close(), this.#flowStore.close(), this.#permits.close(), this.#sourceStore.close()]);
     await this.#session.close();

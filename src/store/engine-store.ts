@@ -4,10 +4,11 @@
  */
 import type pg from 'pg';
 import type { Json, JsonObject } from '../engine/types.ts';
+import { claimedExecution, type ExecutionClaimRow } from './claim-rows.ts';
 import { Lane } from './lane.ts';
 import { retryingQuery, type Query } from './query.ts';
 import type { StoreLog } from './pool.ts';
-import { endingJson, nodeRowJson, type ClaimedExecution, type Ending, type LeaseRef, type NodeRow, type StoredNode } from './rows.ts';
+import { endingJson, nodeRowJson, type ClaimedExecution, type Ending, type LeaseRef, type NodeRow } from './rows.ts';
 
 export interface WorkflowVersion {
   id: string;
@@ -138,9 +139,9 @@ export class EngineStore {
     return rows[0]!.became;
   }
 
-  /** Puts what tenants with long queues have behind what others have, and shares `turns` among them; returns how many queues are long. */
-  async shareTurns(turns: number): Promise<number> {
-    const rows = await this.#query<{ long: number }>('select app_private.share_turns($1) as long', [turns]);
+  /** Puts what tenants with long queues have behind what others have; returns how many queues are long. */
+  async sortLongQueues(): Promise<number> {
+    const rows = await this.#query<{ long: number }>('select app_private.share_turns(0) as long', []);
     return rows[0]!.long;
   }
 
@@ -167,11 +168,11 @@ export class EngineStore {
   }
 
   async #claim(workerId: string, ids: string[]): Promise<(ClaimedExecution | null)[]> {
-    const rows = await this.#query<ClaimRow>('select * from app_private.claim_executions($1, $2)', [workerId, ids], 'claim');
+    const rows = await this.#query<ExecutionClaimRow>('select * from app_private.claim_executions($1, $2)', [workerId, ids], 'claim');
     const byId = new Map(rows.map((row) => [row.id, row]));
     return ids.map((id) => {
       const row = byId.get(id);
-      return row === undefined ? null : claimed(row);
+      return row === undefined ? null : claimedExecution(row);
     });
   }
 
@@ -218,35 +219,6 @@ export class EngineStore {
 /** The driver knows it, its types do not say so. */
 function sessionOf(client: pg.ClientBase): number {
   return (client as unknown as { processID: number }).processID;
-}
-
-interface ClaimRow {
-  id: string;
-  attempt: number;
-  losses: number;
-  tenant_id: string;
-  user_id: string;
-  workflow_id: string;
-  workflow_version_id: string;
-  created_at: string;
-  now_ms: number;
-  driven_seconds: number;
-  initial_state: JsonObject;
-  nodes: StoredNode[] | null;
-  parent_execution_id: string | null;
-  only_node_id: string | null;
-  repeats: { execution_id: string; from_node: string | null; nodes: StoredNode[] } | null;
-  caps: Record<string, number> | null;
-  is_begun: boolean;
-}
-
-function claimed(row: ClaimRow): ClaimedExecution {
-  return {
-    executionId: row.id, attempt: row.attempt, createdAt: row.created_at, losses: row.losses, tenantId: row.tenant_id, userId: row.user_id,
-    workflowId: row.workflow_id, versionId: row.workflow_version_id, nowMs: row.now_ms, drivenSeconds: row.driven_seconds,
-    initialState: row.initial_state, nodes: row.nodes, parentId: row.parent_execution_id, onlyNodeId: row.only_node_id, caps: row.caps, isBegun: row.is_begun,
-    repeats: row.repeats === null ? null : { executionId: row.repeats.execution_id, fromNode: row.repeats.from_node, nodes: row.repeats.nodes },
-  };
 }
 
 function nodeWrite(lease: LeaseRef, rows: NodeRow[], begins: boolean): NodeWrite {

@@ -112,3 +112,29 @@ export function flowEndingJson(lease: LeaseRef, ending: FlowEnding): string {
     error_task: ending.error?.task,
   });
 }
+
+/** What a claim of a flow execution answers, as a row and as JSON. */
+export interface FlowClaimRow {
+  id: string;
+  flow_execution_id: string | number;
+  attempt: number;
+  losses: number;
+  tenant_id: string;
+  tenant_slug: string;
+  user_id: string;
+  now_ms: number;
+  age_seconds: number;
+  definition: string;
+  input_context: JsonObject | null;
+  script: JsonObject | null;
+  tasks: StoredTask[] | null;
+  is_begun: boolean;
+}
+
+export function claimedFlow(row: FlowClaimRow): ClaimedFlow {
+  return {
+    executionId: row.id, attempt: row.attempt, createdAt: '', flowExecutionId: String(row.flow_execution_id), losses: row.losses,
+    tenantId: row.tenant_id, tenantSlug: row.tenant_slug, userId: row.user_id, nowMs: row.now_ms, ageSeconds: row.age_seconds,
+    definition: row.definition, inputContext: row.input_context ?? {}, script: row.script, tasks: row.tasks, isBegun: row.is_begun,
+  };
+}

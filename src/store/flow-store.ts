@@ -1,7 +1,7 @@
 /** The engine's statements for flow executions: as of EngineStore, each through a lane of its own. */
 import type pg from 'pg';
 import type { JsonObject } from '../engine/types.ts';
-import { flowEndingJson, taskRowJson, type ClaimedFlow, type FlowChild, type FlowEnding, type StoredTask, type TaskRow } from './flow-rows.ts';
+import { claimedFlow, flowEndingJson, taskRowJson, type ClaimedFlow, type FlowChild, type FlowClaimRow, type FlowEnding, type TaskRow } from './flow-rows.ts';
 import { Lane } from './lane.ts';
 import type { StoreLog } from './pool.ts';
 import { retryingQuery, type Query } from './query.ts';
@@ -70,11 +70,11 @@ export class FlowStore {
   }
 
   async #claim(runIds: string[]): Promise<(ClaimedFlow | null)[]> {
-    const rows = await this.#query<ClaimRow>('select * from app_private.claim_flows($1, $2)', [this.#workerId(), runIds], 'claim flows');
+    const rows = await this.#query<FlowClaimRow>('select * from app_private.claim_flows($1, $2)', [this.#workerId(), runIds], 'claim flows');
     const byId = new Map(rows.map((row) => [row.id, row]));
     return runIds.map((id) => {
       const row = byId.get(id);
-      return row === undefined ? null : claimed(row);
+      return row === undefined ? null : claimedFlow(row);
     });
   }
 
@@ -98,31 +98,6 @@ export class FlowStore {
     ], 'release flows');
     return held(writes, rows[0]!.lost);
   }
-}
-
-interface ClaimRow {
-  id: string;
-  flow_execution_id: string;
-  attempt: number;
-  losses: number;
-  tenant_id: string;
-  tenant_slug: string;
-  user_id: string;
-  now_ms: number;
-  age_seconds: number;
-  definition: string;
-  input_context: JsonObject | null;
-  script: JsonObject | null;
-  tasks: StoredTask[] | null;
-  is_begun: boolean;
-}
-
-function claimed(row: ClaimRow): ClaimedFlow {
-  return {
-    executionId: row.id, attempt: row.attempt, createdAt: '', flowExecutionId: row.flow_execution_id, losses: row.losses,
-    tenantId: row.tenant_id, tenantSlug: row.tenant_slug, userId: row.user_id, nowMs: row.now_ms, ageSeconds: row.age_seconds,
-    definition: row.definition, inputContext: row.input_context ?? {}, script: row.script, tasks: row.tasks, isBegun: row.is_begun,
-  };
 }
 
 function taskWrite(lease: LeaseRef, rows: TaskRow[], begins: boolean): TaskWrite {
