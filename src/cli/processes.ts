@@ -6,6 +6,7 @@ import { Metrics } from '../metrics.ts';
 import { committedMigrations, demandCurrentSchema } from '../schema/history.ts';
 import { migrationsFolder } from '../schema/folders.ts';
 import { tryPort } from '../server/lifecycle.ts';
+import type { SchemaAnswers } from '../server/schema-answers.ts';
 import { exitCodes, type Context } from './context.ts';
 import { identityProvider } from './identity-provider.ts';
 import { openDatabase, openOwnDatabase, type OpenDatabase } from './open-database.ts';
@@ -93,12 +94,12 @@ export async function readyWorker(): Promise<void> {
 }
 
 /** `isWorking`: the server counts as ready when the worker beside it has come up, too. */
-export async function startServerPart(context: Context, config: Config, database: OpenDatabase, { isWorking, metrics }: { isWorking?: () => boolean; metrics?: Metrics } = {}): Promise<Part & { url: string }> {
+export async function startServerPart(context: Context, config: Config, database: OpenDatabase, { isWorking, metrics, schemaAnswers }: { isWorking?: () => boolean; metrics?: Metrics; schemaAnswers?: SchemaAnswers } = {}): Promise<Part & { url: string }> {
   const [{ startServer }, { loadWorkflowTools }, { loadSourceTools }] = await loadServer();
   const expectedMigration = committedMigrations(migrationsFolder).at(-1)?.filename ?? null;
   const workflowTools = await loadWorkflowTools();
   const sourceTools = loadSourceTools(config);
-  const server = await startServer({ config, identityProvider: identityProvider(config), authenticatorUrl: database.authenticatorUrl!, workflowTools, sourceTools, expectedMigration, isWorking, log: context.log, ...(metrics === undefined ? {} : { metrics }) });
+  const server = await startServer({ config, identityProvider: identityProvider(config), authenticatorUrl: database.authenticatorUrl!, workflowTools, sourceTools, expectedMigration, isWorking, log: context.log, ...(metrics === undefined ? {} : { metrics }), ...(schemaAnswers === undefined ? {} : { schemaAnswers }) });
   const close = async (): Promise<void> => {
     await server.close(graceMs);
     await sourceTools.close();

@@ -1,4 +1,5 @@
 /** `agentflow start`: everything in one process. */
+import { setTimeout as sleep } from 'node:timers/promises';
 import { Command } from 'commander';
 import { providerVariables, type Config } from '../config.ts';
 import { hashApiKey } from '../keys.ts';
@@ -8,8 +9,12 @@ import { loadMigrating, migrateDatabase } from '../schema/migrate-database.ts';
 import { banner } from './banner.ts';
 import { action, type Context } from './context.ts';
 import type { OpenDatabase } from './open-database.ts';
+import { keptAnswers } from './kept-answers.ts';
 import { announce, completeConfig, demandForRoles, demandFreePort, openForService, readyServer, readyWorker, registerTypes, startServerPart, startWorkerPart } from './processes.ts';
 import { serve, type Service } from './serve.ts';
+
+/** A statement is with PostgreSQL by then. */
+const sendingMs = 20;
 
 export function startCommand(): Command {
   return new Command('start')
@@ -26,15 +31,17 @@ async function start(service: Service, context: Context): Promise<void> {
   const fresh = isFresh ? makeSampleCredentials() : null;
   const loading = isFresh ? readyServer().then(loadMigrating).then(readyWorker) : readyServer();
   const [database] = await Promise.all([opening, loading, fresh]);
-  const migrations = await migrate(database);
-  if (migrations.length > 0) context.log.info({ migrations }, 'migrated');
+  // Of a new one it is known what it will be: the API is made while PostgreSQL is at work.
+  const { underWay, migrated } = migrate(database, context);
+  const kept = database.embedded?.isNew ? keptAnswers(database.embedded.version) : null;
+  await (kept === null || Object.keys(kept.known).length === 0 ? migrated : underWay);
   const config = completeConfig(context.config, database, mocksByDefault(context.config));
-  if (service.isStopping) return;
+  if (service.isStopping) return migrated;
   const processes = await service.addGroup();
   let isWorking = false;
   const metrics = new Metrics();
-  const serving = startServerPart(context, config, database, { isWorking: () => isWorking, metrics });
-  const [server, samples] = await Promise.all([serving, loadData(config, database, fresh), serving.then((part) => processes.add(part))]);
+  const serving = startServerPart(context, config, database, { isWorking: () => isWorking, metrics, ...(kept === null ? {} : { schemaAnswers: { ...kept, ready: migrated } }) });
+  const [server, samples] = await Promise.all([serving, migrated.then(() => loadData(config, database, fresh)), serving.then((part) => processes.add(part))]);
   await announce(service, config, database, server.url, samples);
   if (service.isStopping) return;
   await processes.add(await startWorkerPart(context, config, database, metrics));
@@ -43,8 +50,15 @@ async function start(service: Service, context: Context): Promise<void> {
   context.answer({ url: server.url, pid: process.pid, dataDir: config.dataDir, mockLlm: config.mockLlm }, banner(config, database, server.url, samples));
 }
 
-async function migrate(database: OpenDatabase): Promise<string[]> {
-  return migrateDatabase(database.databaseUrl, { passwords: database.passwords });
+/** `underWay`: PostgreSQL is at work on the first of them, and this process has nothing to do; or there is none to run. */
+function migrate(database: OpenDatabase, { log }: Context): { underWay: Promise<void>; migrated: Promise<void> } {
+  const first = Promise.withResolvers<void>();
+  const migrated = migrateDatabase(database.databaseUrl, { passwords: database.passwords, say: () => first.resolve() }).then((migrations) => {
+    if (migrations.length > 0) log.info({ migrations }, 'migrated');
+  });
+  // What it says goes before the statement itself. Who waits for the end is told of a failure; here it must only not be waited for.
+  const ended = migrated.catch(() => undefined);
+  return { underWay: Promise.race([first.promise.then(() => sleep(sendingMs)), ended]), migrated };
 }
 
 /** The database's own checks judge the sample workflows: they need to know the node types first. */

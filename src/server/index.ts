@@ -35,6 +35,7 @@ import { RateLimits } from './rate-limits.ts';
 import { createReadiness } from './readiness.ts';
 import { createRefusals } from './refusals.ts';
 import type { IdentityProvider } from './provider-tokens.ts';
+import { knowingAnswers, type SchemaAnswers } from './schema-answers.ts';
 import { SignIn } from './sign-in.ts';
 import type { SourceTools } from './source-tools.ts';
 import { inTurns } from './tenant-turns.ts';
@@ -56,6 +57,8 @@ export interface ServerOptions {
   sourceTools?: SourceTools;
   /** File name of the newest committed migration, null for none; `/readyz` compares. Not given: not compared. */
   expectedMigration?: string | null;
+  /** What the schema is made of, while there is none yet. Not given: the schema is there. */
+  schemaAnswers?: SchemaAnswers;
   /** Whose tokens are taken beside our own. */
   identityProvider?: IdentityProvider | null;
   /** Has the worker of this process come up? Not given: there is none. */
@@ -112,8 +115,10 @@ async function open(options: ServerOptions, keys: IdentityKeys, opened: (() => P
   if (replica !== null) opened.push(() => replica.end());
   const primary = makeWithCallerClient(pool);
   const withClient = inTurns(replica === null ? primary : readingReplica(primary, replica, log), { most: maxOfTenant, patienceMs: connectTimeoutMs });
-  const build = (): Promise<Api> => buildApi(pool, { services, face, isDevelopment, withClient }, log, opened);
-  const [first] = await Promise.all([build(), executionEvents.start()]);
+  const answers = options.schemaAnswers;
+  const ready = answers?.ready ?? Promise.resolve();
+  const build = (client = withClient): Promise<Api> => buildApi(pool, { services, face, isDevelopment, withClient: client }, { log, opened, ready });
+  const [first] = await Promise.all([build(answers && knowingAnswers(withClient, answers)), ready.then(() => executionEvents.start())]);
   const api = reloading(first, build, executionEvents, log);
   const limits = new RateLimits({ limits: { tenant: face.config.tenantRate, address: face.config.addressRate }, take: (asks) => takeRequests(pool, asks), log });
   const admission = new Admission({ face, limits, callers: new Callers(pool, keys), confirmsFirst: replica !== null, schema: () => api.now.schema });
@@ -154,11 +159,18 @@ interface Api {
   maskError: ReturnType<typeof makeErrorMask>;
 }
 
-async function buildApi(pool: pg.Pool, serving: Omit<Serving, 'maskError'>, log: Log, opened: (() => Promise<void>)[]): Promise<Api> {
+interface Surroundings {
+  log: Log;
+  opened: (() => Promise<void>)[];
+  /** See SchemaAnswers. */
+  ready: Promise<unknown>;
+}
+
+async function buildApi(pool: pg.Pool, serving: Omit<Serving, 'maskError'>, { log, opened, ready }: Surroundings): Promise<Api> {
   const { face } = serving;
   // Read while the schema is made: no error is to be masked before.
   const book = new Map<string, ConstraintFacts>();
-  const reading = readConstraints(pool);
+  const reading = ready.then(() => readConstraints(pool));
   const maskError = makeErrorMask(log, book, {
     wordsFor: (message) => (face.isClosedTo() ? hideSuggestions(message) : message), onRefused: createRefusals(pool, log),
   });

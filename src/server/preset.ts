@@ -13,6 +13,7 @@ import { withinDeadline } from './deadline.ts';
 import type { Face } from './face.ts';
 import { graphiqlOptions } from './graphiql.ts';
 import { maxBodyBytes } from './limits.ts';
+import { schemaSettings } from './schema-answers.ts';
 import { AccessPlugin } from './plugins/access.ts';
 import { AuthenticationPlugin } from './plugins/authentication.ts';
 import { ConfirmationPlugin } from './plugins/confirmation.ts';
@@ -70,7 +71,7 @@ export function schemaPreset(pool: Pool, withClient: WithCallerClient = makeWith
 
 /** PostGraphile's own service, but for how it opens transactions. */
 function serviceOf(pool: Pool, withClient: WithCallerClient): GraphileConfig.PgServiceConfiguration {
-  const service = makePgService({ pool, schemas: ['app_public'], pubsub: false, pgSettingsForIntrospection: { role: 'agentflow_user' } });
+  const service = makePgService({ pool, schemas: ['app_public'], pubsub: false, pgSettingsForIntrospection: schemaSettings });
   return { ...service, adaptor: { ...service.adaptor, createWithPgClient: () => inTime(withClient) as never } };
 }
 
