@@ -64,3 +64,6 @@ alter table app_private.long_queues add column if not exists empty_since timesta
 --!include app_private/functions/audit/audit_executions.sql
 --!include app_private/functions/audit/audit_erased_executions.sql
 --!include app_private/functions/audit/audit_flow_executions.sql
+--!include app_private/functions/engine/finish_executions.sql
+--!include app_private/functions/engine/checkpoint_executions.sql
+--!include app_private/functions/engine/release_executions.sql
