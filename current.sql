@@ -13,11 +13,14 @@ drop index if exists app_private.idx_execution_leases_tenant_id;
 alter table app_private.long_queues add column if not exists empty_since timestamptz;
 -- undo: alter table app_private.long_queues drop column empty_since
 
+--!include app_private/functions/flow_engine/flow_id_of_run.sql
+--!include app_private/functions/engine/longest_waiting.sql
 --!include app_private/functions/engine/start_priority.sql
 --!include app_private/functions/engine/tg_enqueue_executions.sql
 --!include app_private/functions/flow_engine/tg_enqueue_flow_executions.sql
 --!include app_private/functions/flow_engine/claim_flows.sql
 --!include app_private/functions/engine/free_jobs.sql
+--!include app_private/functions/engine/requeue_orphans.sql
 --!include app_private/functions/engine/share_turns.sql
 --!include app_private/functions/engine/take_jobs.sql
 --!include app_private/functions/engine/take_executions.sql

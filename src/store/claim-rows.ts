@@ -1,4 +1,4 @@
-/** What a claim of an execution answers, as a row and as JSON. */
+/** What a claim of an execution answers. */
 import type { JsonObject } from '../engine/types.ts';
 import type { ClaimedExecution, StoredNode } from './rows.ts';
 

@@ -113,10 +113,10 @@ export function flowEndingJson(lease: LeaseRef, ending: FlowEnding): string {
   });
 }
 
-/** What a claim of a flow execution answers, as a row and as JSON. */
+/** What a claim of a flow execution answers. */
 export interface FlowClaimRow {
   id: string;
-  flow_execution_id: string | number;
+  flow_execution_id: string;
   attempt: number;
   losses: number;
   tenant_id: string;
@@ -133,7 +133,7 @@ export interface FlowClaimRow {
 
 export function claimedFlow(row: FlowClaimRow): ClaimedFlow {
   return {
-    executionId: row.id, attempt: row.attempt, createdAt: '', flowExecutionId: String(row.flow_execution_id), losses: row.losses,
+    executionId: row.id, attempt: row.attempt, createdAt: '', flowExecutionId: row.flow_execution_id, losses: row.losses,
     tenantId: row.tenant_id, tenantSlug: row.tenant_slug, userId: row.user_id, nowMs: row.now_ms, ageSeconds: row.age_seconds,
     definition: row.definition, inputContext: row.input_context ?? {}, script: row.script, tasks: row.tasks, isBegun: row.is_begun,
   };

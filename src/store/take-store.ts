@@ -1,10 +1,10 @@
 /** Takes jobs that are due together with the leases of their executions. */
 import type pg from 'pg';
 import { claimedExecution, type ExecutionClaimRow } from './claim-rows.ts';
-import { claimedFlow, type ClaimedFlow, type FlowClaimRow } from './flow-rows.ts';
+import { claimedFlow, type ClaimedFlow, type FlowClaimRow, type StoredTask } from './flow-rows.ts';
 import type { StoreLog } from './pool.ts';
 import { retryingQuery, type Query } from './query.ts';
-import type { ClaimedExecution } from './rows.ts';
+import type { ClaimedExecution, StoredNode } from './rows.ts';
 
 export type Claim = ClaimedExecution | ClaimedFlow;
 
@@ -18,7 +18,13 @@ export interface Taken {
   claims: Claim[];
 }
 
-interface Row { short_taken: number | null; long_taken: number | null; passed_by: number | null; execution: ExecutionClaimRow | null; flow: FlowClaimRow | null }
+type Row = Omit<ExecutionClaimRow, 'nodes'> & Omit<FlowClaimRow, 'flow_execution_id' | 'age_seconds' | 'input_context' | 'tasks'> & {
+  short_taken: number; long_taken: number; passed_by: number;
+  /** Of nodes, or of tasks. */
+  stored: StoredNode[] | StoredTask[] | null;
+  /** Null: it is no flow. */
+  flow_execution_id: string | null;
+};
 
 export class TakeStore {
   readonly #query: Query;
@@ -33,14 +39,17 @@ export class TakeStore {
   /** At most `wanted`, of which `ofLong` at most from long queues. */
   async take(wanted: number, ofLong: number): Promise<Taken> {
     const [counts, ...rows] = await this.#query<Row>('select * from app_private.take_executions($1, $2, $3)', [this.#workerId(), wanted, ofLong], 'take');
-    return {
-      short: counts!.short_taken!, long: counts!.long_taken!, passedBy: counts!.passed_by!,
-      claims: rows.map(({ execution, flow }) => (execution === null ? claimedFlow(flow!) : claimedExecution(execution))),
-    };
+    return { short: counts!.short_taken, long: counts!.long_taken, passedBy: counts!.passed_by, claims: rows.map(claimed) };
   }
 
   /** Gives back what this worker holds without knowing. `known`: what it drives or is about to claim. */
   async forget(known: string[]): Promise<void> {
     await this.#query('select app_private.forget_leases($1, $2)', [this.#workerId(), known]);
   }
+}
+
+function claimed(row: Row): Claim {
+  const { flow_execution_id: flow, stored } = row;
+  if (flow === null) return claimedExecution({ ...row, nodes: stored as StoredNode[] | null });
+  return claimedFlow({ ...row, flow_execution_id: flow, age_seconds: row.driven_seconds, input_context: row.initial_state, tasks: stored as StoredTask[] | null });
 }
