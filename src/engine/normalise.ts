@@ -13,6 +13,8 @@ export interface Normalised {
   warnings: string[];
   /** A text holds U+FFFD, now or from the start. */
   hasReplacement: boolean;
+  /** As JSON it has no more bytes than that. */
+  mostBytes: number;
 }
 
 const textWarning = 'NUL characters or lone surrogates were replaced by U+FFFD';
@@ -23,22 +25,25 @@ const numberWarning = 'numbers that JSON cannot write (NaN, infinities) became n
  * @throws AgentFlowError INVALID_VALUE when the value is nested too deeply (or holds itself), TOO_LARGE.
  */
 export function normalise(input: unknown, maxBytes = Number.POSITIVE_INFINITY): Normalised {
-  const at: Walk = { warnings: new Set(), hasReplacement: false, left: maxBytes, maxBytes };
+  const at: Walk = { warnings: new Set(), hasReplacement: false, counted: 0, maxBytes };
   const value = walk(input, 0, at);
-  return { value, warnings: [...at.warnings], hasReplacement: at.hasReplacement };
+  return { value, warnings: [...at.warnings], hasReplacement: at.hasReplacement, mostBytes: at.counted * mostBytesEach };
 }
 
 interface Walk {
   warnings: Set<string>;
   hasReplacement: boolean;
-  left: number;
+  counted: number;
   maxBytes: number;
 }
 
+/** What is counted as one takes no more of JSON than that: a number has up to 24 characters, and something stands beside it. */
+const mostBytesEach = 30;
+
 /** Every value and key takes at least this much of JSON. */
 function count(bytes: number, at: Walk): void {
-  at.left -= bytes;
-  if (at.left < 0) throw new AgentFlowError('TOO_LARGE', `a value is larger than ${at.maxBytes} bytes`);
+  at.counted += bytes;
+  if (at.counted > at.maxBytes) throw new AgentFlowError('TOO_LARGE', `a value is larger than ${at.maxBytes} bytes`);
 }
 
 function walk(value: unknown, depth: number, at: Walk): Json {
@@ -59,15 +64,12 @@ function container(value: object, depth: number, at: Walk): Json {
   }
   if (Array.isArray(value)) return value.map((entry) => walk(entry, depth + 1, at));
   if ('toJSON' in value && typeof value.toJSON === 'function') return walk(value.toJSON(), depth + 1, at);
-  const entries: [string, Json][] = [];
-  for (const key of Object.keys(value)) {
+  const result: JsonObject = {};
+  for (const key of Object.keys(value).sort(byJsonbKey)) {
     const entry = (value as Record<string, unknown>)[key];
     if (entry === undefined || typeof entry === 'function' || typeof entry === 'symbol') continue;
-    entries.push([text(key, at), walk(entry, depth + 1, at)]);
+    setOwn(result, text(key, at), walk(entry, depth + 1, at));
   }
-  entries.sort(byJsonbKey);
-  const result: JsonObject = {};
-  for (const [key, entry] of entries) setOwn(result, key, entry);
   return result;
 }
 
@@ -91,9 +93,11 @@ function number(value: number, at: Walk): Json {
 }
 
 /** jsonb keeps keys by length in bytes, then bytewise. What is ASCII alone needs no bytes for that. */
-function byJsonbKey([left]: [string, Json], [right]: [string, Json]): number {
+function byJsonbKey(left: string, right: string): number {
   if (isAscii.test(left) && isAscii.test(right)) return left.length - right.length || (left < right ? -1 : Number(left > right));
-  return Buffer.byteLength(left) - Buffer.byteLength(right) || Buffer.compare(Buffer.from(left), Buffer.from(right));
+  const [leftBytes, rightBytes] = [left, right].map((key) => Buffer.from(key.replaceAll('\0', '\uFFFD'))) as [Buffer, Buffer];
+  return leftBytes.length - rightBytes.length || Buffer.compare(leftBytes, rightBytes);
 }
 
-const isAscii = /^[\0-\x7f]*$/;
+/** But for NUL, in the place of which something else will stand. */
+const isAscii = /^[\x01-\x7f]*$/;

@@ -27,7 +27,7 @@ export function outcomeOf(plan: Plan, state: RunState, nodeId: string, end: Node
     const limit = plan.document.limits.maxOutputBytes;
     const output = normalise(result.output, limit);
     const writes = normalise(result.writes ?? {}, limit);
-    if (jsonBytes(output.value) > limit) throw new AgentFlowError('TOO_LARGE');
+    if (output.mostBytes > limit && jsonBytes(output.value) > limit) throw new AgentFlowError('TOO_LARGE');
     return {
       outcome: { ...blank, ...used(result), output: output.value, writes: isObject(writes.value) ? writes.value : {}, routeTarget: result.routeTarget ?? null },
       warnings: [...new Set([...output.warnings, ...writes.warnings])],

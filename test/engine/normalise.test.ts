@@ -1,5 +1,6 @@
 import { describe, expect, test } from '@jest/globals';
 import fc from 'fast-check';
+import { jsonBytes } from '../../src/engine/json.ts';
 import { normalise } from '../../src/engine/normalise.ts';
 
 describe('normalise', () => {
@@ -8,7 +9,24 @@ describe('normalise', () => {
   });
 
   test('what jsonb cannot hold is replaced and told', () => {
-    expect(normalise({ a: 'x\0y', b: '\ud800', c: '😀', d: Number.NaN })).toEqual({ value: { a: 'x\ufffdy', b: '\ufffd', c: '😀', d: null }, warnings: [expect.stringContaining('U+FFFD'), expect.stringContaining('NaN')], hasReplacement: true });
+    expect(normalise({ a: 'x\0y', b: '\ud800', c: '😀', d: Number.NaN })).toMatchObject({ value: { a: 'x\ufffdy', b: '\ufffd', c: '😀', d: null }, warnings: [expect.stringContaining('U+FFFD'), expect.stringContaining('NaN')], hasReplacement: true });
+  });
+
+  test('keys stand by what becomes of them, whatever they are made of', () => {
+    const bytesOf = (key: string): Buffer => Buffer.from(key);
+    fc.assert(fc.property(fc.array(fc.string({ unit: fc.constantFrom('a', 'b', '\0', '\x7f', '\x80', 'é', '€', '\ufffd', '\ud800', '😀'), maxLength: 3 })), (keys) => {
+      const stood = Object.keys(normalise(Object.fromEntries(keys.map((key) => [key, 1]))).value as object);
+      expect(stood).toEqual(stood.toSorted((a, b) => bytesOf(a).length - bytesOf(b).length || Buffer.compare(bytesOf(a), bytesOf(b))));
+    }));
+  });
+
+  test('no value takes more bytes than is said', () => {
+    fc.assert(fc.property(fc.anything(), (value) => {
+      const normal = normalise(value);
+      expect(jsonBytes(normal.value)).toBeLessThanOrEqual(normal.mostBytes);
+    }));
+    const numbers = normalise(Array(1_000).fill(-1.2345678901234567e-300));
+    expect(jsonBytes(numbers.value)).toBeLessThanOrEqual(numbers.mostBytes);
   });
 
   test('what JSON has no word for goes as JSON.stringify would let it go', () => {

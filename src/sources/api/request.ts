@@ -27,9 +27,9 @@ export function urlOf(base: URL, path: string, query: JsonObject): URL {
   const relative = path.replace(/^[/\\]+/, '');
   const url = new URL(base.href);
   const [pathOnly = '', ...rest] = relative.split('?');
-  url.pathname = relative === '' ? base.pathname : `${folder}/${pathOnly.replaceAll('#', '%23').replaceAll('\\', '%5C')}`;
-  url.search = rest.length > 0 ? rest.join('?').replaceAll('#', '%23') : base.search;
-  url.hash = '';
+  if (relative !== '') url.pathname = `${folder}/${pathOnly.replaceAll('#', '%23').replaceAll('\\', '%5C')}`;
+  if (rest.length > 0) url.search = rest.join('?').replaceAll('#', '%23');
+  if (url.hash !== '') url.hash = '';
   for (const [name, value] of Object.entries(query)) for (const text of textsOf(value)) url.searchParams.append(name, text);
   demandBelow(base, url);
   return url;
