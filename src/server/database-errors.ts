@@ -17,8 +17,8 @@ const sqlstateShape = /^[0-9A-Z]{5}$/;
 const networkCodes = new Set(['ECONNREFUSED', 'ECONNRESET', 'EPIPE', 'ETIMEDOUT', 'ENOTFOUND', 'EHOSTUNREACH', 'ENETUNREACH', 'EAI_AGAIN']);
 const connectionMessages = /Connection terminated|Query read timeout|timeout exceeded when trying to connect|Client has encountered a connection error|Cannot use a pool after calling end/;
 
-/** SQLSTATEs that say "not now": the server stops, starts, is full, or is only a standby. */
-const notNow = new Set(['57P01', '57P02', '57P03', '53300', '53400', '40001', '40P01', '25006']);
+/** SQLSTATEs that say "not now": the server stops, starts, is full (disk, memory, connections), or is only a standby. */
+const notNow = new Set(['57P01', '57P02', '57P03', '53100', '53200', '53300', '53400', '40001', '40P01', '25006']);
 
 export function isDatabaseError(error: unknown): error is DatabaseError {
   return isNativeError(error) && 'severity' in error && 'code' in error && typeof error.code === 'string' && sqlstateShape.test(error.code);

@@ -3,13 +3,13 @@ import { type DefinitionNode, type DocumentNode, GraphQLError, type GraphQLSchem
 import { AgentFlowError, errorRegistry } from '../errors.ts';
 import { type Cost, costsOf, type Variables } from './cost.ts';
 import { unstorableText } from './errors.ts';
-import { isDeeperThan, limitErrorsOf, maxCost, maxNesting, maxTokens, maxVariableDepth, maxVariableParts } from './limits.ts';
+import { isDeeperThan, limitsOf, maxCost, maxNesting, maxTokens, maxVariableDepth, maxVariableParts } from './limits.ts';
 import { expandedNesting, nestingOf } from './nesting.ts';
 import { partedVariables, type PartedVariable, partsOf } from './variable-parts.ts';
 import { placeOfHalfCharacter } from './whole-text.ts';
 
 type Parsed =
-  | { document: DocumentNode; errors?: undefined; costs: ReadonlyMap<string, Cost>; parted: ReadonlyMap<string, readonly PartedVariable[]>; isIntrospection: boolean; hasOneAnswer: boolean }
+  | { document: DocumentNode; errors?: undefined; costs: ReadonlyMap<string, Cost>; parted: ReadonlyMap<string, readonly PartedVariable[]>; isIntrospection: boolean; hasOneAnswer: boolean; aliases: number }
   | { document?: undefined; errors: readonly GraphQLError[] };
 
 const maxKept = 500;
@@ -97,11 +97,11 @@ function parseAndValidate(schema: GraphQLSchema, query: string): Parsed {
   const nesting = expandedNesting(document, maxNesting);
   if (nesting === null) return { errors: [coded(new GraphQLError('A fragment spreads itself, directly or by way of others.'), 'BAD_REQUEST')] };
   if (nesting > maxNesting) return { errors: [tooDeep()] };
-  const beyond = limitErrorsOf(document);
-  if (beyond.length > 0) return { errors: beyond.map((error) => coded(error, 'LIMIT_EXCEEDED', error.extensions)) };
+  const limits = limitsOf(document);
+  if (limits.errors.length > 0) return { errors: limits.errors.map((error) => coded(error, 'LIMIT_EXCEEDED', error.extensions)) };
   const errors = validate(schema, document, undefined, { maxErrors });
   if (errors.length > 0) return { errors: errors.map((error) => coded(error, 'BAD_REQUEST')) };
-  return { document, costs: costsOf(schema, document), parted: partedVariables(schema, document), isIntrospection: asksForSchema(document), hasOneAnswer: !document.definitions.some(isSubscription) };
+  return { document, costs: costsOf(schema, document), parted: partedVariables(schema, document), isIntrospection: asksForSchema(document), hasOneAnswer: !document.definitions.some(isSubscription), aliases: limits.aliases };
 }
 
 function tooDeep(): GraphQLError {

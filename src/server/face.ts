@@ -3,6 +3,8 @@ import { GraphQLError, type GraphQLSchema } from 'postgraphile/graphql';
 import type { FaceConfig } from '../config.ts';
 import { AgentFlowError } from '../errors.ts';
 import { Documents, type Operation } from './documents.ts';
+import { maxAnswerBytes } from './limits.ts';
+import { AnswerBudget } from '../store/answer-size.ts';
 import { currentScope, type RequestScope } from './scope.ts';
 import type { TrustedDocuments } from './trusted-documents.ts';
 
@@ -24,7 +26,7 @@ export class Face {
   }
 
   /**
-   * Looks at an operation before anything of it is planned. Returns its cost.
+   * Looks at an operation before anything of it is planned, and notes how much may be answered. Returns its cost.
    * Throws UNAUTHENTICATED (introspection), DOCUMENT_NOT_TRUSTED, LIMIT_EXCEEDED or INVALID_VALUE; what is wrong with the document itself is left to `prepare`.
    */
   admit(schema: GraphQLSchema, operation: Operation, scope: RequestScope): number {
@@ -33,6 +35,7 @@ export class Face {
     if (parsed.errors === undefined && parsed.isIntrospection && this.isClosedTo(scope)) {
       throw new AgentFlowError('UNAUTHENTICATED', 'The schema is shown to those who are signed in.', { remedy: 'Call authenticate, or send a valid X-API-Key; migrations/snapshot/schema.graphql is the schema.' });
     }
+    if (parsed.errors === undefined) scope.answerBudget = new AnswerBudget(Math.floor(maxAnswerBytes / (1 + parsed.aliases)), !parsed.hasOneAnswer);
     return this.#of(schema).costOf(operation);
   }
 

@@ -24,6 +24,8 @@ export const maxVariableParts = 2_000;
 export const maxCost = 10_000;
 export const defaultPageSize = 20;
 export const maxPageSize = 100;
+/** Of rows, for an operation without aliases: each alias may repeat all of them in the answer. */
+export const maxAnswerBytes = 32 * 1024 * 1024;
 const maxSignIns = 1;
 /** What compares or hashes a password, or makes a session. */
 const signInFields: ReadonlySet<string> = new Set(['authenticate', 'refreshSession', 'changePassword', 'useAccessLink']);
@@ -43,16 +45,20 @@ interface Measure {
 
 const nothing: Measure = { depth: 0, fields: 0, ownFields: 0, aliases: 0, directives: 0, literalDepth: 0, signIns: 0 };
 
-/** Empty when the document is within the limits. */
-export function limitErrorsOf(document: DocumentNode): GraphQLError[] {
+/** No errors when the document is within the limits; `aliases`: of the operation that has most. */
+export function limitsOf(document: DocumentNode): { errors: GraphQLError[]; aliases: number } {
   const operations = document.definitions.filter((definition) => definition.kind === Kind.OPERATION_DEFINITION);
   if (operations.length > maxOperations) {
-    return [limitError({ limit: 'operations', allowed: maxOperations, found: operations.length, message: `The document has ${operations.length} operations` })];
+    return { errors: [limitError({ limit: 'operations', allowed: maxOperations, found: operations.length, message: `The document has ${operations.length} operations` })], aliases: 0 };
   }
   const fragments = new Map(document.definitions.flatMap((definition) =>
     (definition.kind === Kind.FRAGMENT_DEFINITION ? [[definition.name.value, definition] as const] : [])));
   const measuring = new Measuring(fragments);
-  return operations.flatMap((operation) => faultsOf(operation, measuring.of(operation.selectionSet)).map((fault) => limitError(fault, operation)));
+  const measures = operations.map((operation) => ({ operation, measure: measuring.of(operation.selectionSet) }));
+  return {
+    errors: measures.flatMap(({ operation, measure }) => faultsOf(operation, measure).map((fault) => limitError(fault, operation))),
+    aliases: Math.max(0, ...measures.map(({ measure }) => measure.aliases)),
+  };
 }
 
 interface Fault {

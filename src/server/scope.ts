@@ -4,6 +4,7 @@
  */
 import { AsyncLocalStorage } from 'node:async_hooks';
 import type { Identity } from './identity.ts';
+import type { AnswerBudget } from '../store/answer-size.ts';
 import type { Origin } from '../store/identity.ts';
 import type { Condition } from '../store/settled-query.ts';
 
@@ -13,6 +14,8 @@ export interface RequestScope extends Origin {
   deadline?: number;
   /** It is a query: what it reads may come from a replica. */
   onlyReads?: boolean;
+  /** What the database may answer to the operation. */
+  answerBudget?: AnswerBudget;
   /** Of an identity that is from memory: what the database has to agree to, and how to look it up. */
   unconfirmed?: { condition: Condition; identify(): Promise<Identity> };
 }

@@ -2,18 +2,20 @@
  * Identity as settings of a transaction. Every setting is always given, empty when it does not apply: nothing that a pooled
  * connection might still hold can speak for the next caller.
  */
+import { type AnswerBudget, answerBudgetKey } from '../store/answer-size.ts';
 import { originSettings } from '../store/identity.ts';
 import { type Condition, conditionKey } from '../store/settled-query.ts';
 import type { Identity } from './identity.ts';
 import type { RequestScope } from './scope.ts';
 
-export type PgSettings = Record<string, string> & { [conditionKey]?: Condition };
+export type PgSettings = Record<string, string> & { [conditionKey]?: Condition; [answerBudgetKey]?: AnswerBudget };
 
 export function settingsOf(scope: RequestScope, statementTimeoutMs: number): PgSettings {
   return {
     ...claimsOf(scope.identity),
     ...originSettings(scope),
     statement_timeout: String(statementTimeoutMs),
+    ...(scope.answerBudget ? { [answerBudgetKey]: scope.answerBudget } : null),
     ...(scope.unconfirmed ? { [conditionKey]: scope.unconfirmed.condition } : null),
   };
 }

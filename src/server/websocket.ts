@@ -102,12 +102,14 @@ export function serveWebSockets(parts: WebSocketParts): WebSockets {
     },
     async onSubscribe(context, id, payload) {
       const connection = connectionOf(context.extra);
-      return await runInScope(connection.scope, async () => {
+      // Of its own for each operation: they overlap, and what is noted of one is not the other's.
+      const scope = { ...connection.scope };
+      return await runInScope(scope, async () => {
         try {
           if (Object.keys(context.subscriptions).length > maxSubscriptions) throw tooManyOperations();
           await recheckUnlessFresh(connection, parts);
           completeBody(payload as unknown as Record<string, unknown>, (documentId) => admission.face.queryOf(documentId));
-          await admission.admit(operationIn(payload), connection.scope);
+          await admission.admit(operationIn(payload), scope);
         } catch (error) {
           return masked(error);
         }

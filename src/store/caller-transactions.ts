@@ -5,6 +5,7 @@
  * statement are written without waiting for each other. The pool's clients must be made with `pipeline: true`.
  */
 import type { Pool, PoolClient, QueryArrayConfig, QueryConfig } from 'pg';
+import { answerBudgetKey, chargeAnswers } from './answer-size.ts';
 import { noteOutcome, querySettled, type Settings, settingsStatement, type SettingsStatement } from './settled-query.ts';
 import { withSightOfWritten } from './written-rows.ts';
 
@@ -37,6 +38,8 @@ const noNotices: readonly never[] = Object.freeze([]);
 export function makeWithCallerClient(pool: Pool): WithCallerClient {
   return async (settings, use) => {
     const client = await pool.connect();
+    const budget = settings?.[answerBudgetKey] ?? null;
+    chargeAnswers(client, budget);
     const transaction = settings === null ? null : new CallerTransaction(client, settings);
     let failure: Error | undefined;
     try {
@@ -45,8 +48,9 @@ export function makeWithCallerClient(pool: Pool): WithCallerClient {
       return result;
     } catch (error) {
       failure = await transaction?.rollback();
-      throw error;
+      throw budget?.isSpent ? budget.refusal() : error;
     } finally {
+      chargeAnswers(client, null);
       // A client whose transaction could not be ended is not given to anybody else.
       client.release(failure);
     }

@@ -6,6 +6,7 @@
  * It builds on `pg.Query`, whose `prepare` writes Parse, Bind, Describe, Execute and Sync: the settings' Bind and Execute go before them.
  */
 import pg, { type Connection, type PoolClient, type QueryArrayConfig, type QueryConfig } from 'pg';
+import type { AnswerBudget, answerBudgetKey } from './answer-size.ts';
 import { preparesNothing } from './pooled-client.ts';
 
 /** Of pg.Query, what its types leave out. */
@@ -60,7 +61,7 @@ export interface Condition {
 
 export const conditionKey: unique symbol = Symbol('condition');
 
-export type Settings = Readonly<Record<string, string | undefined>> & { readonly [conditionKey]?: Condition };
+export type Settings = Readonly<Record<string, string | undefined>> & { readonly [conditionKey]?: Condition; readonly [answerBudgetKey]?: AnswerBudget };
 
 /** A prepared statement that sets settings until the end of the transaction, and gives no row. Its text depends on the names alone. */
 export interface SettingsStatement {

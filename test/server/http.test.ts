@@ -1,6 +1,6 @@
 import { gzipSync } from 'node:zlib';
 import { maxPageSize } from '../../src/server/limits.ts';
-import { codesOf, type Data, sampleWorkflow, useApi } from '../support/api.ts';
+import { type Answer, codesOf, type Data, sampleWorkflow, useApi } from '../support/api.ts';
 
 const api = useApi();
 const get = (path: string, init?: RequestInit) => fetch(`${api.url}${path}`, init);
@@ -151,6 +151,33 @@ describe('size', () => {
     const taken = await api.query('john', execute, state(1_000_000));
     expect(taken.errors).toBeUndefined();
     expect(codesOf(await api.query('john', execute, state(1_100_000)))).toEqual(['TOO_LARGE']);
+  });
+});
+
+describe('an answer', () => {
+  const documents = (first: number, fields = 'spec'): Promise<Answer> => api.query('john', `query ($first: Int) { workflows(first: $first, filter: { name: { startsWith: "Heavy" } }) { nodes { id ${fields} } } }`, { first });
+  beforeAll(async () => {
+    await api.db.owner.query(`insert into workflows (tenant_id, user_id, name, spec)
+      select users.tenant_id, users.id, 'Heavy ' || turn, jsonb_build_object('description', repeat('x', 2900000)) from users, generate_series(1, 13) as turn where users.email = 'john@example.com'`);
+  });
+  afterAll(() => api.db.owner.query(`delete from workflows where name like 'Heavy %'`));
+
+  test('of more than 32 MiB is refused, and nobody else is disturbed', async () => {
+    const [refused, ...others] = await Promise.all([documents(13), ...Array.from({ length: 5 }, () => api.query('jane', '{ currentUser { email } }'))]);
+    expect(refused.errors).toMatchObject([{ extensions: { code: 'LIMIT_EXCEEDED', limit: 'answerBytes', allowed: 33_554_432 } }]);
+    expect(others.map(({ data }) => data)).toEqual(others.map(() => ({ currentUser: { email: 'jane@example.com' } })));
+    expect((await documents(5)).data.workflows.nodes).toHaveLength(5);
+  });
+
+  test('counts all that an operation reads, and what aliases repeat', async () => {
+    const lists = Array.from({ length: 3 }, (_, index) => `a${index}: workflows(first: 1, offset: ${index}, filter: { name: { startsWith: "Heavy" } }) { nodes { spec } }`);
+    expect(codesOf(await api.query('john', `{ ${lists.join(' ')} }`))).toContain('LIMIT_EXCEEDED');
+    expect(codesOf(await documents(1, Array.from({ length: 12 }, (_, index) => `b${index}: spec`).join(' ')))).toEqual(['LIMIT_EXCEEDED']);
+  });
+
+  test('that is read as one value is bounded as well', async () => {
+    const answer = await api.query('john', '{ currentUser { workflows(first: 13, filter: { name: { startsWith: "Heavy" } }) { nodes { spec } } } }');
+    expect(codesOf(answer)).toEqual(['LIMIT_EXCEEDED']);
   });
 });
 

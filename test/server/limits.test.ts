@@ -1,11 +1,11 @@
 import fc from 'fast-check';
 import { buildSchema, parse } from 'postgraphile/graphql';
 import { Documents } from '../../src/server/documents.ts';
-import { limitErrorsOf, maxDepth, maxFields, maxVariableParts } from '../../src/server/limits.ts';
+import { limitsOf, maxDepth, maxFields, maxVariableParts } from '../../src/server/limits.ts';
 import { pageFirst, pageLast } from '../../src/server/plugins/page-size.ts';
 import { valuesOfCheck } from '../../src/server/plugins/check-enums.ts';
 
-const messages = (query: string): string[] => limitErrorsOf(parse(query)).map(({ message }) => message);
+const messages = (query: string): string[] => limitsOf(parse(query)).errors.map(({ message }) => message);
 
 describe('documents', () => {
   test('are measured as they would be with their fragments written out', () => {
