@@ -1,0 +1,90 @@
+/** What a worker process takes up, and how much of it. */
+import { Intake, type Portion } from '../../src/runtime/intake.ts';
+
+interface Asked { wanted: number; ofLong: number }
+
+const quiet = { debug: () => undefined, info: () => undefined, warn: () => undefined, error: () => undefined };
+const portion = (short: number, long = 0, passedBy = 0): Portion<string> => ({ short, long, passedBy, claims: Array.from({ length: short + long }, (_, n) => `${n}`) });
+/** It looks after the present burst of work, and after that of each answer. */
+const untilIdle = async (): Promise<void> => {
+  for (let turn = 0; turn < 5; turn += 1) await new Promise(setImmediate);
+};
+
+/** An intake whose database answers what it is told; each execution lasts until it is ended. */
+function setUp(places: number, answer: (asked: Asked, count: number) => Portion<string> | Error): { intake: Intake<string>; asked: Asked[]; told: string[]; end(): void } {
+  const asked: Asked[] = [];
+  const told: string[] = [];
+  const ends: (() => void)[] = [];
+  const intake = new Intake<string>({
+    places, log: quiet,
+    async take(wanted, ofLong) {
+      told.push('take');
+      const given = answer({ wanted, ofLong }, asked.push({ wanted, ofLong }));
+      if (given instanceof Error) throw given;
+      return given;
+    },
+    begin: () => new Promise((resolve) => ends.push(resolve)),
+    async forget() {
+      told.push('forget');
+    },
+    async sort() {
+      return 0;
+    },
+  });
+  intake.leave = () => told.push('leave');
+  return { intake, asked, told, end: () => ends.shift()!() };
+}
+
+test('asks for as many as there are places, keeps a tenth from long queues, and asks again when a place is free and there was more', async () => {
+  const { intake, asked, end } = setUp(20, ({ wanted, ofLong }) => (ofLong > 0 ? portion(0, wanted) : portion(0)));
+  intake.look();
+  await untilIdle();
+  expect(asked).toEqual([{ wanted: 18, ofLong: 18 }]);
+  intake.look();
+  await untilIdle();
+  expect(asked.slice(1)).toEqual([{ wanted: 2, ofLong: 0 }]);
+  end();
+  end();
+  await untilIdle();
+  expect(asked.slice(2)).toEqual([{ wanted: 2, ofLong: 2 }]);
+  await intake.close();
+});
+
+test('fills the kept places, too, where no queue is long; never more than there are', async () => {
+  const { intake, asked } = setUp(20, ({ wanted }) => portion(wanted));
+  intake.look();
+  await untilIdle();
+  expect(asked).toEqual([{ wanted: 18, ofLong: 18 }, { wanted: 2, ofLong: 0 }]);
+  intake.look();
+  await untilIdle();
+  expect(asked).toHaveLength(2);
+  await intake.close();
+});
+
+test('of one place none is kept', async () => {
+  const { intake, asked } = setUp(1, () => portion(0));
+  intake.look();
+  await untilIdle();
+  expect(asked).toEqual([{ wanted: 1, ofLong: 1 }]);
+  await intake.close();
+});
+
+test('after a lost answer it gives back what it does not know of before it takes again', async () => {
+  const { intake, told } = setUp(20, (_, count) => (count === 1 ? Object.assign(new Error('gone'), { code: 'ECONNRESET' }) : portion(0)));
+  intake.look();
+  await untilIdle();
+  intake.look();
+  await untilIdle();
+  expect(told).toEqual(['take', 'forget', 'take']);
+  await intake.close();
+});
+
+test('what cannot be taken, and what was passed by, is left to graphile-worker', async () => {
+  const { intake, told } = setUp(20, (_, count) => (count === 1 ? new Error('refused') : portion(0, 0, 1)));
+  intake.look();
+  await untilIdle();
+  intake.look();
+  await untilIdle();
+  expect(told).toEqual(['take', 'leave', 'take', 'leave']);
+  await intake.close();
+});
