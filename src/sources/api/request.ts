@@ -13,8 +13,19 @@ const tokenKeys = ['token', 'api_key', 'key'];
 const tokenVariables = ['token_env', 'auth_env', 'api_key_env', 'key_env'];
 const identityKeys = ['auth', 'auth_type', ...tokenKeys, ...tokenVariables];
 
-export function baseOf({ binding }: SourceCall): URL {
-  const text = textOf(binding.config, 'base_url', 'url', 'endpoint');
+/** By configuration: those that stand in a document are the same object at each call. Never changed. */
+const bases = new WeakMap<JsonObject, URL>();
+
+export function baseOf({ binding: { config } }: SourceCall): URL {
+  const known = bases.get(config);
+  if (known !== undefined) return known;
+  const base = parsedBase(config);
+  bases.set(config, base);
+  return base;
+}
+
+function parsedBase(config: JsonObject): URL {
+  const text = textOf(config, 'base_url', 'url', 'endpoint');
   if (text === null) throw new NodeError('INVALID_VALUE', 'it names no base_url.', { remedy: 'Set base_url in its configuration.' });
   const base = URL.parse(text);
   if (base === null || !/^https?:$/.test(base.protocol)) throw new NodeError('INVALID_VALUE', 'its base_url is no http or https address.', { remedy: 'Correct base_url in its configuration.' });
