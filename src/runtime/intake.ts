@@ -52,7 +52,7 @@ const pollEveryMs = 2_500;
 const mostAtOnce = 500;
 const firstPauseMs = 50;
 const longestPauseMs = 2_000;
-const sortEveryMs = 100;
+const sortEveryMs = 200;
 /** Sorting may take this part of the time. */
 const sortOfTime = 0.1;
 
