@@ -5,11 +5,11 @@ import { type Cost, costsOf, type Variables } from './cost.ts';
 import { unstorableText } from './errors.ts';
 import { isDeeperThan, limitsOf, maxCost, maxNesting, maxTokens, maxVariableDepth, maxVariableParts } from './limits.ts';
 import { expandedNesting, nestingOf } from './nesting.ts';
-import { partedVariables, type PartedVariable, partsOf } from './variable-parts.ts';
+import { partsOf, type TypedVariable, typedVariables } from './variable-parts.ts';
 import { placeOfHalfCharacter } from './whole-text.ts';
 
 type Parsed =
-  | { document: DocumentNode; errors?: undefined; costs: ReadonlyMap<string, Cost>; parted: ReadonlyMap<string, readonly PartedVariable[]>; isIntrospection: boolean; hasOneAnswer: boolean; aliases: number }
+  | { document: DocumentNode; errors?: undefined; costs: ReadonlyMap<string, Cost>; typed: ReadonlyMap<string, readonly TypedVariable[]>; isIntrospection: boolean; hasOneAnswer: boolean; aliases: number }
   | { document?: undefined; errors: readonly GraphQLError[] };
 
 const maxKept = 500;
@@ -50,24 +50,13 @@ export class Documents {
         remedy: 'Send flatter values.', details: { limit: 'variableDepth', allowed: maxVariableDepth, field: 'variables' },
       });
     }
-    const field = placeOfHalfCharacter(variables, 'variables');
-    if (field !== undefined) throw new AgentFlowError('INVALID_VALUE', unstorableText, { remedy: 'Leave it out.', details: { field } });
-    this.#demandFewParts(parsed, variables, operationName);
+    for (const variable of (operationName === undefined ? [...parsed.typed.values()][0] : parsed.typed.get(operationName)) ?? []) demandFit(variable, variables[variable.name]);
     const cost = operationName === undefined ? [...parsed.costs.values()][0] : parsed.costs.get(operationName);
     const found = cost?.(variables) ?? 0;
     if (found <= maxCost) return found;
     throw new AgentFlowError('LIMIT_EXCEEDED', `The operation may answer with ${found} rows or what takes as long; at most ${maxCost} are allowed.`, {
       remedy: 'Ask for smaller pages (first), or for fewer lists within lists.', details: { limit: 'cost', allowed: maxCost, found },
     });
-  }
-
-  #demandFewParts({ parted }: Parsed & { errors?: undefined }, variables: Variables, operationName: string | undefined): void {
-    for (const { name, type } of (operationName === undefined ? [...parted.values()][0] : parted.get(operationName)) ?? []) {
-      if (partsOf(type, variables[name], maxVariableParts) <= maxVariableParts) continue;
-      throw new AgentFlowError('LIMIT_EXCEEDED', `The variable ${name} has more than ${maxVariableParts} parts: conditions, orders, things to do.`, {
-        remedy: 'Ask for less at a time; a list of values (in) is one part.', details: { limit: 'variableParts', allowed: maxVariableParts, field: 'variables' },
-      });
-    }
   }
 
   #keep(query: string, parsed: Parsed): void {
@@ -82,6 +71,16 @@ export class Documents {
       this.#keptCharacters -= oldest.length;
     }
   }
+}
+
+function demandFit({ name, type }: TypedVariable, value: unknown): void {
+  if (partsOf(type, value, maxVariableParts) > maxVariableParts) {
+    throw new AgentFlowError('LIMIT_EXCEEDED', `The variable ${name} has more than ${maxVariableParts} parts: conditions, orders, things to do.`, {
+      remedy: 'Ask for less at a time; a list of values (in) is one part.', details: { limit: 'variableParts', allowed: maxVariableParts, field: 'variables' },
+    });
+  }
+  const field = placeOfHalfCharacter(type, value, name);
+  if (field !== undefined) throw new AgentFlowError('INVALID_VALUE', unstorableText, { remedy: 'Leave it out.', details: { field } });
 }
 
 function parseAndValidate(schema: GraphQLSchema, query: string): Parsed {
@@ -101,7 +100,7 @@ function parseAndValidate(schema: GraphQLSchema, query: string): Parsed {
   if (limits.errors.length > 0) return { errors: limits.errors.map((error) => coded(error, 'LIMIT_EXCEEDED', error.extensions)) };
   const errors = validate(schema, document, undefined, { maxErrors });
   if (errors.length > 0) return { errors: errors.map((error) => coded(error, 'BAD_REQUEST')) };
-  return { document, costs: costsOf(schema, document), parted: partedVariables(schema, document), isIntrospection: asksForSchema(document), hasOneAnswer: !document.definitions.some(isSubscription), aliases: limits.aliases };
+  return { document, costs: costsOf(schema, document), typed: typedVariables(schema, document), isIntrospection: asksForSchema(document), hasOneAnswer: !document.definitions.some(isSubscription), aliases: limits.aliases };
 }
 
 function tooDeep(): GraphQLError {

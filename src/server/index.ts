@@ -84,6 +84,8 @@ const maxOfTenant = 15;
 const requestTimeoutMs = 60_000;
 /** Longer than the minute that proxies keep a connection: who closes first must be they, or a request may meet a closed one. */
 const keepAliveMs = 65_000;
+/** Behind the time of a request. */
+const stalledMs = 60_000;
 /** Several changes in a row make one reload. */
 const schemaSettleMs = 200;
 
@@ -134,6 +136,8 @@ async function open(options: ServerOptions, keys: IdentityKeys, opened: (() => P
   const isTrustedProxy = app.get('trust proxy fn') as IsTrustedProxy;
   const listener = plainRequests({ app, admission, api: () => api.now, requestSeconds: face.config.requestSeconds, corsHeaders: corsHeadersFor(face.config.corsOrigins), isTrustedProxy, log });
   const server = http.createServer({ requestTimeout: requestTimeoutMs, keepAliveTimeout: keepAliveMs }, listener);
+  // Who asks and does not read keeps the answer in memory; until it is there, nothing goes over the connection.
+  server.setTimeout(face.config.requestSeconds * 1_000 + stalledMs);
   countRequests(metrics, server);
   await listen(server, config.host, config.port);
   const webSockets = serveWebSockets({ server, api: () => api.now, admission, log, isTrustedProxy });

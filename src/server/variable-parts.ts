@@ -3,26 +3,23 @@
  * order) becomes a part of a statement. What is inside of a JSON scalar is a value, however large.
  */
 import {
-  type DocumentNode, getNamedType, getNullableType, type GraphQLInputType, type GraphQLSchema, isEnumType, isInputObjectType, isInputType, isListType, Kind, typeFromAST,
+  type DocumentNode, getNullableType, type GraphQLInputType, type GraphQLSchema, isEnumType, isInputObjectType, isInputType, isListType, Kind, typeFromAST,
 } from 'postgraphile/graphql';
 
-/** A variable whose type has parts. */
-export interface PartedVariable {
+export interface TypedVariable {
   name: string;
   type: GraphQLInputType;
 }
 
 /** By the names of the operations ('' for one without). */
-export function partedVariables(schema: GraphQLSchema, document: DocumentNode): Map<string, readonly PartedVariable[]> {
+export function typedVariables(schema: GraphQLSchema, document: DocumentNode): Map<string, readonly TypedVariable[]> {
   return new Map(document.definitions.flatMap((definition) => {
     if (definition.kind !== Kind.OPERATION_DEFINITION) return [];
-    const parted = (definition.variableDefinitions ?? []).flatMap(({ variable, type: written }) => {
+    const typed = (definition.variableDefinitions ?? []).flatMap(({ variable, type: written }) => {
       const type = typeFromAST(schema, written as never) as unknown;
-      if (!isInputType(type)) return [];
-      const named = getNamedType(type);
-      return isInputObjectType(named) || isEnumType(named) ? [{ name: variable.name.value, type }] : [];
+      return isInputType(type) ? [{ name: variable.name.value, type }] : [];
     });
-    return [[definition.name?.value ?? '', parted] as const];
+    return [[definition.name?.value ?? '', typed] as const];
   }));
 }
 

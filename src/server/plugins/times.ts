@@ -18,7 +18,7 @@ export const TimesPlugin: GraphileConfig.Plugin = {
         if (!rule) return config;
         const parseValue = (value: unknown): string => {
           if (typeof value === 'string' && rule.shape.test(value)) return value;
-          throw new GraphQLError(`Write it in ISO 8601: ${rule.example}.`);
+          throw new GraphQLError(`A ${config.name} is written in ISO 8601: ${rule.example}.`);
         };
         const parseLiteral: GraphQLScalarLiteralParser<string> = (node) => parseValue(node.kind === Kind.STRING ? node.value : undefined);
         return { ...config, parseValue, parseLiteral };
