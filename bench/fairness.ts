@@ -53,6 +53,8 @@ export async function run(args: string[]): Promise<void> {
     await loadSamples(cluster.url('agentflow_owner'), await makeSampleCredentials(), () => 'none');
     const outside = await openOutside(100);
     const owner = new pg.Pool({ connectionString: cluster.url('agentflow_owner'), max: 3 });
+    // A connection that is closing may hear that the server stops.
+    owner.on('error', (error) => process.stderr.write(`${error.message}\n`));
     try {
       const scene: Scene = { owner, cluster, outside, flooder: await workflowsOf(owner, outside, { tenantId: sampleTenant, userId: sampleUser }), other: await workflowsOf(owner, outside, await newTenant(owner)) };
       const results: Result[] = [];
