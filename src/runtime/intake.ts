@@ -28,6 +28,8 @@ export interface IntakeOptions<Claim> {
   forget(): Promise<void>;
   /** Puts long queues behind what others have; resolves to how many there are. */
   sort(): Promise<number>;
+  /** Told how many executions each statement has brought. */
+  onTaken(count: number): void;
   log: WorkerLog;
 }
 
@@ -149,6 +151,7 @@ export class Intake<Claim> {
     way.hasMore = short + long === wanted;
     this.#side.isAnnounced ||= short === wanted;
     way.used += claims.length;
+    if (claims.length > 0) this.#options.onTaken(claims.length);
     if (long > 0 || short === wanted) this.#sortIn(0);
     if (passedBy > 0) this.leave();
     this.#pollIn(pollEveryMs);

@@ -18,7 +18,7 @@ export function workerMetrics(metrics: Metrics | null, driven: () => number): Wo
   const executions = metrics.counter('agentflow_executions_ended_total', 'Executions that this process has ended, by kind and status.');
   const nodes = metrics.counter('agentflow_nodes_finished_total', 'Nodes that this process has finished, by type and outcome; tasks of flows are of type task.');
   const tokens = metrics.counter('agentflow_tokens_total', 'Tokens that nodes of this process have used, by type.');
-  const batches = metrics.histogram('agentflow_batch_size', 'How many claims, checkpoints or ends went into one statement, by lane.', sizes);
+  const batches = metrics.histogram('agentflow_batch_size', 'How many executions were taken, or claims, checkpoints or ends written, by one statement, by lane.', sizes);
   metrics.gauge('agentflow_executions_held', 'Executions that this process holds.', () => [{ labels: {}, value: driven() }]);
   return {
     ended: (kind, status) => executions.add({ kind, status }),

@@ -117,6 +117,7 @@ export class Worker implements TaskRuntime {
       forget: () => takes.forget(this.#lives.ids),
       begin: (claim) => this.#lives.begin(claim.executionId, claim),
       sort: () => this.#store.sortLongQueues(),
+      onTaken: (count) => counted.batch('take', count),
     });
     this.#waker = new Waker(() => this.#intake.look());
     const keys = [settings.secretKey ?? null, ...settings.oldSecretKeys ?? []].filter((key) => key !== null);

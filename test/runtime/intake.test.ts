@@ -30,6 +30,7 @@ function setUp(places: number, answer: (asked: Asked, count: number) => Portion<
     async sort() {
       return 0;
     },
+    onTaken: () => undefined,
   });
   intake.leave = () => told.push('leave');
   return { intake, asked, told, end: () => ends.shift()!() };
