@@ -5,7 +5,7 @@
  * long queues are put behind the others in the database (`app_private.share_turns`), and share what is taken of them (`app_private.take_jobs`).
  * Jobs of executions that were held when they came due are left to graphile-worker.
  */
-import { isPassing } from '../store/retry.ts';
+import { isPassing, isUnknownWorker } from '../store/retry.ts';
 import type { WorkerLog } from './log.ts';
 
 export interface Portion<Claim> {
@@ -28,6 +28,8 @@ export interface IntakeOptions<Claim> {
   forget(): Promise<void>;
   /** Puts long queues behind what others have; resolves to how many there are. */
   sort(): Promise<number>;
+  /** The database took this process for dead; until it is known again nothing can be taken. */
+  onUnknown(): void;
   /** Told how many executions each statement has brought. */
   onTaken(count: number): void;
   log: WorkerLog;
@@ -177,6 +179,7 @@ export class Intake<Claim> {
       this.#options.log.warn({ error: (error as Error).message, failures: this.#failures }, 'could not take what is to be done; trying again');
       // One that cannot be claimed would stand before all others; graphile-worker takes each by itself.
       if (isPassing(error)) this.#isUnsure = true;
+      else if (isUnknownWorker(error)) this.#options.onUnknown();
       else this.leave();
       return null;
     }

@@ -56,7 +56,7 @@ export class Lives {
     await Promise.allSettled(this.#all);
   }
 
-  /** Resolves when it needs no place any more. `claimed`: told when it is ours. */
+  /** Resolves when it needs no place any more. `claimed`: told when it is ours. Rejects when it was to be claimed, and nothing can be written of it: then its job must stay. */
   async begin(executionId: string, claim: Claim | null, claimed: () => void = () => undefined): Promise<void> {
     if (this.#executions.has(executionId)) {
       // What it waits for may have come after the last look.
@@ -64,11 +64,11 @@ export class Lives {
       return;
     }
     const freed = Promise.withResolvers<void>();
-    const life = this.#live(executionId, claim, { claimed, free: () => freed.resolve() })
-      .catch((error: Error) => this.#options.log.warn({ error: error.message, executionId }, 'an execution was not driven to its end; a heartbeat gives it back'));
-    this.#all.add(life);
-    void life.then(() => this.#all.delete(life));
-    await Promise.race([life, freed.promise]);
+    const life = this.#live(executionId, claim, { claimed, free: () => freed.resolve() });
+    const over = life.catch((error: Error) => this.#options.log.warn({ error: error.message, executionId }, 'an execution was not driven to its end; a heartbeat gives it back'));
+    this.#all.add(over);
+    void over.then(() => this.#all.delete(over));
+    await Promise.race([claim === null ? life : over, freed.promise]);
   }
 
   async #live(executionId: string, first: Claim | null, told: Told): Promise<void> {

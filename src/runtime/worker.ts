@@ -11,6 +11,7 @@ import { FlowStore } from '../store/flow-store.ts';
 import { PermitStore } from '../store/permit-store.ts';
 import { SourceStore } from '../store/source-store.ts';
 import { makePool } from '../store/pool.ts';
+import { isUnknownWorker } from '../store/retry.ts';
 import type { ClaimedExecution } from '../store/rows.ts';
 import { TakeStore, type Claim } from '../store/take-store.ts';
 import { WorkerSession } from '../store/worker-session.ts';
@@ -117,6 +118,7 @@ export class Worker implements TaskRuntime {
       forget: () => takes.forget(this.#lives.ids),
       begin: (claim) => this.#lives.begin(claim.executionId, claim),
       sort: () => this.#store.sortLongQueues(),
+      onUnknown: () => this.#session.hurry(),
       onTaken: (count) => counted.batch('take', count),
     });
     this.#waker = new Waker(() => this.#intake.look());
@@ -167,12 +169,12 @@ export class Worker implements TaskRuntime {
     if (this.#isStopping) return;
     const claimed = Promise.withResolvers<void>();
     const needsNoPlace = this.#lives.begin(executionId, null, () => claimed.resolve());
-    await Promise.race([needsNoPlace, claimed.promise.then(() => void this.#intake.occupy(needsNoPlace))]);
+    await Promise.race([needsNoPlace, claimed.promise.then(() => void this.#intake.occupy(needsNoPlace.catch(() => undefined)))]);
   }
 
-  /** What goes wrong outside of nodes goes wrong again and again, if it is the execution: it is tried a few times, then given up. */
+  /** What goes wrong outside of nodes goes wrong again and again, if it is the execution: it is tried a few times, then given up. That this process is taken for dead is nobody's fault. */
   async #faulted(executionId: string, error: Error): Promise<void> {
-    if (this.#isStopping) throw error;
+    if (this.#isStopping || isUnknownWorker(error)) throw error;
     const became = await this.#store.recordFault(executionId);
     const said = { again: 'an execution could not be driven; it is tried again', given_up: 'an execution could not be driven, time and again; it is given up', over: 'an execution could not be driven, and is over' };
     this.#log.error({ err: error, executionId }, said[became]);

@@ -1,4 +1,5 @@
 /** Which failures of a statement pass by themselves: PostgreSQL restarts, connections break, transactions collide. */
+import { errorRegistry } from '../errors.ts';
 
 const passingStates = new Set([
   '40001', '40P01', // collisions of transactions
@@ -17,6 +18,11 @@ export function isPassing(error: unknown): boolean {
   }
   if (Array.isArray(errors)) return errors.some(isPassing);
   return typeof message === 'string' && passingMessages.test(message);
+}
+
+/** The database took this process for dead: nothing can be taken until the session has registered anew. */
+export function isUnknownWorker(error: unknown): boolean {
+  return (error as { code?: unknown } | null)?.code === errorRegistry.WORKER_UNKNOWN.sqlstate;
 }
 
 const firstDelayMs = 50;

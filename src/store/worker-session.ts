@@ -47,6 +47,8 @@ export class WorkerSession {
   #tasksOf: string | null = null;
   #client: pg.Client | null = null;
   #untold: string[] = [];
+  /** Ends the pause between two beats. */
+  #hurry: () => void = () => undefined;
   #loop: Promise<void> = Promise.resolve();
 
   constructor(options: WorkerSessionOptions) {
@@ -70,6 +72,11 @@ export class WorkerSession {
     if (this.#client !== null) await this.#beat();
   }
 
+  /** Beats now: somebody was told that this worker is taken for dead. */
+  hurry(): void {
+    this.#hurry();
+  }
+
   async close(): Promise<void> {
     this.#closing.abort();
     await this.#loop;
@@ -90,11 +97,9 @@ export class WorkerSession {
     });
     client.on('error', (error) => {
       this.#options.log.warn({ error: error.message }, 'the worker session broke');
-      if (this.#client === client) this.#client = null;
+      this.#broke(client);
     });
-    client.on('end', () => {
-      if (this.#client === client) this.#client = null;
-    });
+    client.on('end', () => this.#broke(client));
     client.on('notification', (message) => this.#heard(message));
     await client.connect();
     try {
@@ -107,11 +112,18 @@ export class WorkerSession {
     this.#client = client;
   }
 
+  /** Without its lock this worker is dead for the others: it comes back at once. */
+  #broke(client: pg.Client): void {
+    if (this.#client !== client) return;
+    this.#client = null;
+    this.#hurry();
+  }
+
   async #keepAlive(): Promise<void> {
     const { signal } = this.#closing;
     let failures = 0;
     for (;;) {
-      await pause(failures === 0 ? beatEveryMs : Math.min(2_000, 100 * 2 ** failures), signal);
+      await (failures === 0 ? this.#untilNextBeat() : pause(Math.min(2_000, 100 * 2 ** failures), signal));
       if (signal.aborted) return;
       try {
         if (this.#client === null) {
@@ -129,6 +141,13 @@ export class WorkerSession {
         this.#options.log.warn({ error: (error as Error).message, failures }, 'the worker session does not answer; trying again');
       }
     }
+  }
+
+  async #untilNextBeat(): Promise<void> {
+    const hurried = new AbortController();
+    this.#hurry = () => hurried.abort();
+    await pause(beatEveryMs, AbortSignal.any([this.#closing.signal, hurried.signal]));
+    this.#hurry = () => undefined;
   }
 
   async #beat(): Promise<void> {

@@ -30,6 +30,7 @@ function setUp(places: number, answer: (asked: Asked, count: number) => Portion<
     async sort() {
       return 0;
     },
+    onUnknown: () => told.push('unknown'),
     onTaken: () => undefined,
   });
   intake.leave = () => told.push('leave');
@@ -87,5 +88,13 @@ test('what cannot be taken, and what was passed by, is left to graphile-worker',
   intake.look();
   await untilIdle();
   expect(told).toEqual(['take', 'leave', 'take', 'leave']);
+  await intake.close();
+});
+
+test('a worker that is taken for dead says so and leaves nothing to graphile-worker, which could take as little', async () => {
+  const { intake, told } = setUp(20, () => Object.assign(new Error('The worker process was taken for dead.'), { code: 'AF510' }));
+  intake.look();
+  await untilIdle();
+  expect(told).toEqual(['take', 'unknown']);
   await intake.close();
 });

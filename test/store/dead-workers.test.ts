@@ -56,6 +56,19 @@ test('an execution that nobody holds and no job wakes is found', async () => {
   session.release(true);
 });
 
+test('jobs that are locked by a pool which no worker knows go free; those that were locked just now do not', async () => {
+  const { store, session } = await makeWorker();
+  const [old, young] = [await pendingExecution(), await pendingExecution()];
+  await lockedBy('nobody', old);
+  await lockedBy('nobody else', young);
+  await database.owner.query(`update graphile_worker._private_jobs set locked_at = now() - interval '20 seconds' where key = $1`, [old]);
+  await store.requeueOrphans();
+  const { rows } = await database.owner.query('select key, locked_by from graphile_worker.jobs where key = any ($1)', [[old, young]]);
+  expect(rows).toHaveLength(2);
+  expect(rows).toEqual(expect.arrayContaining([{ key: old, locked_by: null }, { key: young, locked_by: 'pool-nobody else' }]));
+  session.release(true);
+});
+
 test('a lease that its worker knows nothing of is freed by the heartbeat, and so are jobs of a former pool', async () => {
   const { id, store, session } = await makeWorker();
   const [unknown, known] = [await claimed(store, await pendingExecution()), await claimed(store, await pendingExecution())];
