@@ -41,7 +41,7 @@ export class Execution implements NodeSetting {
   wakesAtMs: number | null = null;
   readonly #abort = new AbortController();
   readonly #over = Promise.withResolvers<void>();
-  readonly #held = Promise.withResolvers<'held'>();
+  readonly #held = Promise.withResolvers<'held' | 'ending'>();
   /** Where it waits for its turn, and goes on afterwards, when no job drives it. */
   readonly #seat: WaitingSeat;
   readonly #journal: Journal;
@@ -93,8 +93,8 @@ export class Execution implements NodeSetting {
     this.#growingTexts.tell(nodeId);
   }
 
-  /** Resolves when it no longer needs the job that drives it: it waits in memory, and goes on by itself. */
-  get held(): Promise<'held'> {
+  /** Resolves when it no longer needs its place: it waits in memory and goes on by itself, or only its end is left to be written. */
+  get held(): Promise<'held' | 'ending'> {
     return this.#held.promise;
   }
 
@@ -273,6 +273,7 @@ export class Execution implements NodeSetting {
   }
 
   #finish(command: Extract<RunCommand, { type: 'finish' }>): void {
+    this.#held.resolve('ending');
     this.#end(this.#journal.finish(endingOf(this.#state, command, Object.fromEntries(this.#seconds))));
   }
 

@@ -66,10 +66,14 @@ export class Intake<Claim> {
   readonly #side: Way;
   /** Hands what is passed by to graphile-worker. */
   leave: () => void = () => undefined;
+  /** Who waits for a place of the main way. */
+  readonly #inLine: ((isThere: boolean) => void)[] = [];
   #isScheduled = false;
   /** An answer was lost: the database may take executions for ours that we know nothing of. */
   #isUnsure = false;
   #failures = 0;
+  /** After a failure nothing is asked before this time. */
+  #notBeforeMs = 0;
   #poll: NodeJS.Timeout | null = null;
   #sorting: NodeJS.Timeout | null = null;
   #isClosed = false;
@@ -88,16 +92,24 @@ export class Intake<Claim> {
     this.#soon();
   }
 
-  /** Counts an execution that came on another way. */
-  async occupy(isOver: Promise<void>): Promise<void> {
-    this.#main.used += 1;
-    await isOver;
+  /** A place for an execution that comes on another way; it is left with `leavePlace`. False: the intake is closed, and there is none. */
+  async place(): Promise<boolean> {
+    if (this.#isClosed) return false;
+    if (this.#main.used < this.#main.places) {
+      this.#main.used += 1;
+      return true;
+    }
+    return new Promise((resolve) => this.#inLine.push(resolve));
+  }
+
+  leavePlace(): void {
     this.#free(this.#main);
   }
 
   /** Resolves when nothing more will be begun. */
   async close(): Promise<void> {
     this.#isClosed = true;
+    for (const refuse of this.#inLine.splice(0)) refuse(false);
     if (this.#poll !== null) clearTimeout(this.#poll);
     if (this.#sorting !== null) clearTimeout(this.#sorting);
     await Promise.all([this.#main.underWay, this.#side.underWay]);
@@ -134,7 +146,7 @@ export class Intake<Claim> {
   /** False: nothing is to be asked, or nothing can be. */
   #send(way: Way): boolean {
     const wanted = Math.min(mostAtOnce, way.places - way.used, this.#options.places - this.#main.used - this.#side.used);
-    if (way.underWay !== null || wanted <= 0 || !(way.isAnnounced || way.hasMore)) return false;
+    if (way.underWay !== null || wanted <= 0 || !(way.isAnnounced || way.hasMore) || performance.now() < this.#notBeforeMs) return false;
     // What another answer brings is not known while it is awaited: nothing is forgotten meanwhile.
     if (this.#isUnsure && (this.#main.underWay ?? this.#side.underWay) !== null) return false;
     way.isAnnounced = false;
@@ -146,7 +158,9 @@ export class Intake<Claim> {
     const portion = await this.#ask(wanted, way.takesLong ? wanted : 0);
     way.underWay = null;
     if (portion === null) {
-      this.#pollIn(Math.min(longestPauseMs, firstPauseMs * 2 ** this.#failures));
+      const pauseMs = Math.min(longestPauseMs, firstPauseMs * 2 ** this.#failures);
+      this.#notBeforeMs = performance.now() + pauseMs;
+      this.#pollIn(pauseMs + 1);
       return;
     }
     const { short, long, passedBy, claims } = portion;
@@ -157,11 +171,14 @@ export class Intake<Claim> {
     if (long > 0 || short === wanted) this.#sortIn(0);
     if (passedBy > 0) this.leave();
     this.#pollIn(pollEveryMs);
-    this.#fill(); // while these begin, the database looks for more
+    // Before anything else is asked: what has not begun would be forgotten.
     for (const claim of claims) void this.#options.begin(claim).then(() => this.#free(way));
+    this.#fill();
   }
 
   #free(way: Way): void {
+    const next = way === this.#main ? this.#inLine.shift() : undefined;
+    if (next !== undefined) return next(true);
     way.used -= 1;
     this.#soon();
   }
@@ -173,6 +190,7 @@ export class Intake<Claim> {
       this.#isUnsure = false;
       const portion = await this.#options.take(wanted, ofLong);
       this.#failures = 0;
+      this.#notBeforeMs = 0;
       return portion;
     } catch (error) {
       this.#failures += 1;

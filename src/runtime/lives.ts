@@ -39,6 +39,10 @@ export class Lives {
     return [...this.#executions.values()].filter((execution) => execution !== null);
   }
 
+  has(executionId: string): boolean {
+    return this.#executions.has(executionId);
+  }
+
   get(executionId: string): Execution | null {
     return this.#executions.get(executionId) ?? null;
   }

@@ -24,17 +24,19 @@ export interface SupervisedRunner {
   stop(): Promise<void>;
 }
 
-/** Each is over when its execution is claimed. */
+/** Each is over when its execution has a place and is claimed. */
 export const jobsAtOnce = 5;
-const fetchedAtOnce = 50;
+const fetchedAtOnce = 5;
 /** Jobs of other tasks: once a day there is one. */
 const othersEveryMs = 60_000;
 const longestPauseMs = 5_000;
 /** A runner that began to end by itself and does not get there is left behind. */
 const abandonAfterMs = 3_000;
 
+/** Executions that wait begin at -1. */
+const beforeExecutions = -100;
 const cronItems = parseCronItems([
-  { task: 'make_partitions', match: '17 3 * * *', identifier: 'make_partitions', options: { backfillPeriod: 0, maxAttempts: 3 } },
+  { task: 'make_partitions', match: '17 3 * * *', identifier: 'make_partitions', options: { backfillPeriod: 0, maxAttempts: 3, priority: beforeExecutions } },
 ]);
 
 export async function superviseRunner(options: RunnerOptions): Promise<SupervisedRunner> {
@@ -52,6 +54,7 @@ export async function superviseRunner(options: RunnerOptions): Promise<Supervise
       const next = await restart(options, stopping.signal, failures);
       if (next === null) return;
       current = next;
+      if (stopping.signal.aborted) return await next.stop();
     }
   };
   const supervised = supervise();

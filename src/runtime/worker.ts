@@ -86,6 +86,8 @@ export class Worker implements TaskRuntime {
   #flows: FlowRunner | null = null;
   #runner: SupervisedRunner | null = null;
   #poolIds: string[] = [];
+  /** Executions without a place whose end is being written. */
+  #ending = 0;
   #orphanSearch: NodeJS.Timeout | null = null;
   #isStopping = false;
 
@@ -115,7 +117,7 @@ export class Worker implements TaskRuntime {
     this.#intake = new Intake<Claim>({
       places: settings.workerConcurrency, log,
       take: (wanted, ofLong) => takes.take(wanted, ofLong),
-      forget: () => takes.forget(this.#lives.ids),
+      forget: async () => this.#lives.stop(await takes.forget(this.#lives.ids), 'lost'),
       begin: (claim) => this.#lives.begin(claim.executionId, claim),
       sort: () => this.#store.sortLongQueues(),
       onUnknown: () => this.#session.hurry(),
@@ -166,10 +168,13 @@ export class Worker implements TaskRuntime {
   }
 
   async runExecution(executionId: string): Promise<void> {
-    if (this.#isStopping) return;
+    const isNew = !this.#lives.has(executionId);
+    // A job that is not run must stay: nothing else knows of its execution.
+    if (isNew && !await this.#intake.place()) throw new Error('The worker stops.');
     const claimed = Promise.withResolvers<void>();
     const needsNoPlace = this.#lives.begin(executionId, null, () => claimed.resolve());
-    await Promise.race([needsNoPlace, claimed.promise.then(() => void this.#intake.occupy(needsNoPlace.catch(() => undefined)))]);
+    if (isNew) void needsNoPlace.catch(() => undefined).then(() => this.#intake.leavePlace());
+    await Promise.race([needsNoPlace, claimed.promise]);
   }
 
   /** What goes wrong outside of nodes goes wrong again and again, if it is the execution: it is tried a few times, then given up. That this process is taken for dead is nobody's fault. */
@@ -202,8 +207,17 @@ export class Worker implements TaskRuntime {
     this.#lives.set(execution);
     if (this.#isStopping) execution.stop('shutdown');
     const place = await this.#placeFor(execution, free);
-    void execution.held.then(free);
-    await execution.drive().finally(() => place?.leave());
+    let isEnding = false;
+    void execution.held.then((why) => {
+      // Who only waits for its end to be written needs no place; but so many at most, or what is taken outruns what is written.
+      isEnding = why === 'ending' && this.#ending < this.#settings.workerConcurrency;
+      if (isEnding) this.#ending += 1;
+      if (isEnding || why === 'held') free();
+    });
+    await execution.drive().finally(() => {
+      place?.leave();
+      if (isEnding) this.#ending -= 1;
+    });
     if (execution.wakesAtMs !== null) this.#waker.at(execution.wakesAtMs - execution.clock.now());
   }
 

@@ -42,9 +42,10 @@ export class TakeStore {
     return { short: counts!.short_taken, long: counts!.long_taken, passedBy: counts!.passed_by, claims: rows.map(claimed) };
   }
 
-  /** Gives back what this worker holds without knowing. `known`: what it drives or is about to claim. */
-  async forget(known: string[]): Promise<void> {
-    await this.#query('select app_private.forget_leases($1, $2)', [this.#workerId(), known]);
+  /** Gives back what this worker holds without knowing; resolves to the ids of that. `known`: what it drives or is about to claim. */
+  async forget(known: string[]): Promise<string[]> {
+    const [row] = await this.#query<{ forgotten: string[] }>('select forgotten from app_private.forget_leases($1, $2)', [this.#workerId(), known]);
+    return row!.forgotten;
   }
 }
 

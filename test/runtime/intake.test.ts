@@ -10,6 +10,11 @@ const untilIdle = async (): Promise<void> => {
   for (let turn = 0; turn < 5; turn += 1) await new Promise(setImmediate);
 };
 
+/** After a failure it pauses before it asks again. */
+const untilTold = async (told: string[], count: number): Promise<void> => {
+  while (told.length < count) await new Promise((resolve) => setTimeout(resolve, 10));
+};
+
 /** An intake whose database answers what it is told; each execution lasts until it is ended. */
 function setUp(places: number, answer: (asked: Asked, count: number) => Portion<string> | Error): { intake: Intake<string>; asked: Asked[]; told: string[]; end(): void } {
   const asked: Asked[] = [];
@@ -74,9 +79,7 @@ test('of one place none is kept', async () => {
 test('after a lost answer it gives back what it does not know of before it takes again', async () => {
   const { intake, told } = setUp(20, (_, count) => (count === 1 ? Object.assign(new Error('gone'), { code: 'ECONNRESET' }) : portion(0)));
   intake.look();
-  await untilIdle();
-  intake.look();
-  await untilIdle();
+  await untilTold(told, 3);
   expect(told).toEqual(['take', 'forget', 'take']);
   await intake.close();
 });
@@ -84,9 +87,7 @@ test('after a lost answer it gives back what it does not know of before it takes
 test('what cannot be taken, and what was passed by, is left to graphile-worker', async () => {
   const { intake, told } = setUp(20, (_, count) => (count === 1 ? new Error('refused') : portion(0, 0, 1)));
   intake.look();
-  await untilIdle();
-  intake.look();
-  await untilIdle();
+  await untilTold(told, 4);
   expect(told).toEqual(['take', 'leave', 'take', 'leave']);
   await intake.close();
 });
@@ -97,4 +98,48 @@ test('a worker that is taken for dead says so and leaves nothing to graphile-wor
   await untilIdle();
   expect(told).toEqual(['take', 'unknown']);
   await intake.close();
+});
+
+test('what comes while the other answer is lost has begun before anything is forgotten', async () => {
+  const told: string[] = [];
+  const [lost, late] = [Promise.withResolvers<void>(), Promise.withResolvers<void>()];
+  const intake = new Intake<string>({
+    places: 20, log: quiet,
+    async take(wanted, ofLong) {
+      if (told.length > 0) return portion(0);
+      await (ofLong > 0 ? lost : late).promise;
+      if (ofLong > 0) throw Object.assign(new Error('gone'), { code: 'ECONNRESET' });
+      return { short: wanted, long: 0, passedBy: 0, claims: ['one', 'two'] };
+    },
+    begin: (claim) => (told.push(claim), Promise.resolve()),
+    forget: async () => void told.push('forget'),
+    sort: async () => 0,
+    onUnknown: () => undefined,
+    onTaken: () => undefined,
+  });
+  intake.look();
+  await untilIdle();
+  intake.look();
+  await untilIdle();
+  lost.resolve();
+  await untilIdle();
+  late.resolve();
+  await untilTold(told, 3);
+  expect(told).toEqual(['one', 'two', 'forget']);
+  await intake.close();
+});
+
+test('who comes on another way waits for a place, and goes before what would be taken', async () => {
+  const { intake, asked, end } = setUp(1, (_, count) => portion(count === 1 ? 1 : 0));
+  intake.look();
+  await untilIdle();
+  const place = intake.place();
+  end();
+  expect(await place).toBe(true);
+  intake.look();
+  await untilIdle();
+  expect(asked).toHaveLength(1);
+  const refused = intake.place();
+  await intake.close();
+  expect(await refused).toBe(false);
 });

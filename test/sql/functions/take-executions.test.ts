@@ -66,6 +66,17 @@ test('an execution that somebody holds keeps its job; so does a job that names n
   expect(await jobs()).toBe(4);
 });
 
+test('what somebody is changing is not waited for: the others are taken, and it is there at the next look', async () => {
+  const [busy, free] = await start(other, 2);
+  const changing = await db.owner.connect();
+  await changing.query('begin');
+  await changing.query('select from executions where id = $1 for no key update', [busy]);
+  expect(await take(10, 10)).toMatchObject({ counts: [1, 0, 0], executions: [{ id: free }] });
+  await changing.query('rollback');
+  changing.release();
+  expect(await take(10, 10)).toMatchObject({ counts: [1, 0, 0], executions: [{ id: busy }] });
+});
+
 test('who is not registered takes nothing, and the jobs stay', async () => {
   await start(other, 2);
   expect(await refusal(take(10, 10, randomUUID()))).toMatchObject({ code: 'AF510' });
