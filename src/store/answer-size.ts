@@ -41,22 +41,35 @@ export class AnswerBudget {
   }
 }
 
-const budgets = new WeakMap<PoolClient, { now: AnswerBudget | null }>();
+interface Meter {
+  now: AnswerBudget | null;
+  /** Stays once it is there: no budget that begins anew brings the connection back. */
+  refusal: AgentFlowError | null;
+}
+
+const meters = new WeakMap<PoolClient, Meter>();
 
 /** From now on, what comes through this connection is taken from the budget; null: from none. */
 export function chargeAnswers(client: PoolClient, budget: AnswerBudget | null): void {
-  const known = budgets.get(client) ?? meter(client);
+  const known = meters.get(client) ?? meter(client);
   budget?.begin();
   known.now = budget;
 }
 
-function meter(client: PoolClient): { now: AnswerBudget | null } {
-  const current: { now: AnswerBudget | null } = { now: null };
-  budgets.set(client, current);
+/** Why the connection was given up; null when it was not. It can be so while the client itself knows nothing of it yet, and with its last answer whole. */
+export function givenUp(client: PoolClient): AgentFlowError | null {
+  return meters.get(client)?.refusal ?? null;
+}
+
+function meter(client: PoolClient): Meter {
+  const current: Meter = { now: null, refusal: null };
+  meters.set(client, current);
   const { stream } = (client as unknown as { connection: { stream: Readable } }).connection;
   stream.on('data', (part: Buffer) => {
     current.now?.take(part.length);
-    if (current.now?.isSpent) stream.destroy();
+    if (!current.now?.isSpent) return;
+    current.refusal ??= current.now.refusal();
+    stream.destroy();
   });
   return current;
 }

@@ -5,7 +5,7 @@
  * statement are written without waiting for each other. The pool's clients must be made with `pipeline: true`.
  */
 import type { Pool, PoolClient, QueryArrayConfig, QueryConfig } from 'pg';
-import { answerBudgetKey, chargeAnswers } from './answer-size.ts';
+import { answerBudgetKey, chargeAnswers, givenUp } from './answer-size.ts';
 import { noteOutcome, querySettled, type Settings, settingsStatement, type SettingsStatement } from './settled-query.ts';
 import { withSightOfWritten } from './written-rows.ts';
 
@@ -38,21 +38,22 @@ const noNotices: readonly never[] = Object.freeze([]);
 export function makeWithCallerClient(pool: Pool): WithCallerClient {
   return async (settings, use) => {
     const client = await pool.connect();
-    const budget = settings?.[answerBudgetKey] ?? null;
-    chargeAnswers(client, budget);
+    chargeAnswers(client, settings?.[answerBudgetKey] ?? null);
     const transaction = settings === null ? null : new CallerTransaction(client, settings);
     let failure: Error | undefined;
     try {
       const result = await use(transaction === null ? callerClient(client, null, 0) : callerClient(client, transaction, 1));
+      const refusal = givenUp(client);
+      if (refusal !== null) throw refusal;
       await transaction?.commit();
       return result;
     } catch (error) {
       failure = await transaction?.rollback();
-      throw budget?.isSpent ? budget.refusal() : error;
+      throw givenUp(client) ?? error;
     } finally {
       chargeAnswers(client, null);
-      // A client whose transaction could not be ended is not given to anybody else.
-      client.release(failure);
+      // A client that was given up, or whose transaction could not be ended, is not given to anybody else.
+      client.release(givenUp(client) ?? failure);
     }
   };
 }

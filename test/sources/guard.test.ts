@@ -1,9 +1,12 @@
 /** What the guard lets out, and what it does not. */
 import type dns from 'node:dns';
+import { getEventListeners } from 'node:events';
 import http from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { brotliCompressSync, deflateSync, gzipSync } from 'node:zlib';
+import type { Dispatcher } from 'undici';
 import { isPublicAddress } from '../../src/sources/guard/addresses.ts';
+import { askOnce } from '../../src/sources/guard/ask.ts';
 import { createGuardedFetch, type GuardOptions } from '../../src/sources/guard/fetch.ts';
 import { RequestHeaders } from '../../src/sources/guard/headers.ts';
 
@@ -167,6 +170,50 @@ describe.each(['fetch', 'ask'] as const)('by %s', (name) => {
     answer = (request, response) => (request.url === '/end' ? response.end('there') : response.writeHead(302, { location: '/end' }).write(Buffer.alloc(1_000_000)));
     expect(await (await guard({ allowHosts: [`127.0.0.1:${port}`] })(`http://127.0.0.1:${port}/`)).text()).toBe('there');
   });
+});
+
+describe('what a source sends without an end, once its answer has been read', () => {
+  const asking = (): () => Promise<string> => {
+    const { ask, close } = createGuardedFetch({ allowHosts: [`127.0.0.1:${port}`], maxBytes: 1_000 });
+    closing.push(close);
+    return async () => (await ask(`http://127.0.0.1:${port}/`, { method: 'GET', headers: new RequestHeaders(), body: null, signal: new AbortController().signal })).text;
+  };
+
+  test.each([['gzip', gzipSync, 0], ['deflate', deflateSync, 1], ['br', brotliCompressSync, 1]] as const)('behind %s closes its connection', async (coding, pack, filling) => {
+    let sending: NodeJS.Timeout | undefined;
+    const closed = new Promise((resolve) => {
+      answer = (request, response) => {
+        request.socket.once('close', resolve);
+        const rest = Buffer.alloc(1_000, filling);
+        response.writeHead(200, { 'content-encoding': coding }).write(Buffer.concat([pack('a short answer'), rest]));
+        sending = setInterval(() => response.write(rest), 2);
+      };
+    });
+    try {
+      expect(await asking()()).toBe('a short answer');
+      await closed;
+    } finally {
+      clearInterval(sending);
+    }
+  });
+
+  test('an answer that has an end leaves its connection for the next, whatever fills it up', async () => {
+    const sockets = new Set<unknown>();
+    answer = (request, response) => {
+      sockets.add(request.socket);
+      response.writeHead(200, { 'content-encoding': 'gzip' }).end(Buffer.concat([gzipSync('a short answer'), Buffer.alloc(100)]));
+    };
+    const ask = asking();
+    for (let turn = 0; turn < 3; turn += 1) expect(await ask()).toBe('a short answer');
+    expect(sockets.size).toBe(1);
+  });
+});
+
+test('a request that cannot be made leaves nothing on its signal', async () => {
+  const { signal } = new AbortController();
+  const unable = { dispatch: () => { throw new Error('cannot'); } } as unknown as Dispatcher;
+  await expect(askOnce(new URL('http://127.0.0.1/'), { method: 'GET', headers: new RequestHeaders(), body: null, signal }, unable, 1_000)).rejects.toThrow('cannot');
+  expect(getEventListeners(signal, 'abort')).toEqual([]);
 });
 
 test.each([['x-own', 'two\r\nlines'], ['x-own', 'nul\0'], ['x-own', 'far \u{1f600}'], ['two words', 'x'], ['', 'x'], ['x:y', 'x']])('the header %j with %j is refused', (name, value) => {

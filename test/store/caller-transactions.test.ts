@@ -1,4 +1,5 @@
 import pg from 'pg';
+import { AnswerBudget, answerBudgetKey } from '../../src/store/answer-size.ts';
 import { makeWithCallerClient, type WithCallerClient } from '../../src/store/caller-transactions.ts';
 import { createTestDatabase, type TestDatabase } from '../support/database.ts';
 
@@ -113,6 +114,24 @@ test('a named read within a transaction sees what the transaction wrote', async 
     await client.query({ text: 'insert into written values (7)' });
     return (await client.query({ text: 'select n from written', name: 'within', arrayMode: true })).rows;
   })).toEqual([[7]]);
+});
+
+describe('an answer that comes whole and is just over its bound', () => {
+  const long = { text: `select repeat('x', 2000)`, arrayMode: true };
+
+  test.each([['of a lone read', { ...long, name: 'long' }, false], ['within a transaction', long, false], ['of a lone read, bounded alone', { ...long, name: 'long' }, true], ['within a transaction, bounded alone', long, true]])('%s is refused, and whoever waits for the connection gets another one', async (_name, statement, isForEach) => {
+    const before = await asCaller(user, async (client) => (await client.query<{ pid: number }>(whoami)).rows[0]!.pid);
+    const budget = new AnswerBudget(2_000, isForEach);
+    const refused = asCaller({ ...user, [answerBudgetKey]: budget }, async (client) => {
+      const { rows } = await client.query(statement);
+      budget.begin();
+      return rows;
+    });
+    const waiting = asCaller(user, async (client) => (await client.query<{ pid: number }>(whoami)).rows[0]!.pid);
+    await expect(refused).rejects.toMatchObject({ code: 'LIMIT_EXCEEDED', details: { limit: 'answerBytes', allowed: 2_000 } });
+    expect(await waiting).not.toBe(before);
+    expect(pool.totalCount).toBe(1);
+  });
 });
 
 test('without settings there is no transaction', async () => {

@@ -36,7 +36,11 @@ export function askOnce(url: URL, asked: Asked, dispatcher: Dispatcher, maxBytes
     if (signal.aborted) return reject(signal.reason as Error);
     const exchange = new Exchange(method, signal, maxBytes, resolve, reject);
     signal.addEventListener('abort', exchange);
-    dispatcher.dispatch({ origin: url.origin, path: `${url.pathname}${url.search}`, method: method, headers: headers.flat(byDefault), body }, exchange);
+    try {
+      dispatcher.dispatch({ origin: url.origin, path: `${url.pathname}${url.search}`, method: method, headers: headers.flat(byDefault), body }, exchange);
+    } catch (error) {
+      exchange.onResponseError(null, error as Error);
+    }
   });
 }
 
@@ -61,6 +65,8 @@ class Exchange implements Dispatcher.DispatchHandler {
   /** Why it ended early. */
   #error: Error | null = null;
   #isOver = false;
+  /** Nothing more comes through the connection. */
+  #isReceived = false;
 
   constructor(method: string, signal: AbortSignal, maxBytes: number, resolve: (answer: Answer) => void, reject: (error: unknown) => void) {
     this.#method = method;
@@ -102,13 +108,11 @@ class Exchange implements Dispatcher.DispatchHandler {
     if (!this.#isDropped) {
       if (this.#seen > this.#maxBytes) this.#fail(tooMuch(this.#maxBytes));
       else this.#chunks.push(chunk);
-    } else if (this.#seen > maxDroppedBytes) {
-      this.#end('');
-      controller.abort(new Error('nobody reads the body of a redirect'));
-    }
+    } else if (this.#seen > maxDroppedBytes) this.#end('');
   }
 
   onResponseEnd(): void {
+    this.#isReceived = true;
     if (this.#packed === null) this.#end(decoded(this.#chunks));
     else this.#packed.push(null);
   }
@@ -122,11 +126,13 @@ class Exchange implements Dispatcher.DispatchHandler {
     readWhole(this.#packed, codings, this.#maxBytes).then((text) => this.#end(text), (error: Error) => this.#fail(error));
   }
 
+  /** What is packed says itself where it ends, and of a redirect the body is not needed: whatever the source would still send has no reader. */
   #end(text: string): void {
     if (this.#isOver) return;
     this.#isOver = true;
     this.#signal.removeEventListener('abort', this);
     this.#resolve({ status: this.#status, headers: this.#headers, text });
+    if (!this.#isReceived) this.#controller?.abort(new Error('nobody reads the rest of the answer'));
   }
 
   #fail(error: Error): void {
