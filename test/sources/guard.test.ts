@@ -3,6 +3,7 @@ import type dns from 'node:dns';
 import { getEventListeners } from 'node:events';
 import http from 'node:http';
 import type { AddressInfo } from 'node:net';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { brotliCompressSync, deflateSync, gzipSync } from 'node:zlib';
 import type { Dispatcher } from 'undici';
 import { isPublicAddress } from '../../src/sources/guard/addresses.ts';
@@ -183,7 +184,7 @@ describe('what a source sends without an end, once its answer has been read', ()
     let sending: NodeJS.Timeout | undefined;
     const closed = new Promise((resolve) => {
       answer = (request, response) => {
-        request.socket.once('close', resolve);
+        request.socket.once('close', () => resolve('closed'));
         const rest = Buffer.alloc(1_000, filling);
         response.writeHead(200, { 'content-encoding': coding }).write(Buffer.concat([pack('a short answer'), rest]));
         sending = setInterval(() => response.write(rest), 2);
@@ -191,9 +192,10 @@ describe('what a source sends without an end, once its answer has been read', ()
     });
     try {
       expect(await asking()()).toBe('a short answer');
-      await closed;
+      expect(await Promise.race([closed, sleep(2_000, 'open', { ref: false })])).toBe('closed');
     } finally {
       clearInterval(sending);
+      server.closeAllConnections();
     }
   });
 
