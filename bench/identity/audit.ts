@@ -1,15 +1,25 @@
-/** What the audit log costs: writes with its triggers on and off, in turn, single rows and a thousand at a time, by one client and by sixteen of one tenant. */
+/** What the audit log costs: writes with its triggers on and off, in turn, single rows and a thousand at a time, by one client and by sixteen of one tenant, in SQL and through the API. */
+import { randomUUID } from 'node:crypto';
 import pg from 'pg';
-import { median } from '../support/requests.ts';
+import { startCommand } from '../support/api-processes.ts';
 import type { OwnCluster } from '../support/own-cluster.ts';
+import { median, underLoad } from '../support/requests.ts';
 import type { TableRow } from '../support/table.ts';
-import { makeTenant, type BenchTenant } from './tenant.ts';
+import { makeTenant, tokenOf, type BenchTenant } from './tenant.ts';
 
-interface Case {
+interface Measured {
   name: string;
   clients: number;
   /** Rows a statement. */
   rows: number;
+}
+
+interface Rates {
+  on: number[];
+  off: number[];
+}
+
+interface Case extends Measured {
   sql: string;
 }
 
@@ -30,23 +40,58 @@ export async function auditCost(cluster: OwnCluster, { rounds, seconds }: { roun
   const table: TableRow[] = [];
   try {
     for (const one of cases) {
-      const rates = { on: [] as number[], off: [] as number[] };
       const clients = await Promise.all(Array.from({ length: one.clients }, () => connectAs(cluster, tenant)));
-      for (let round = 0; round < rounds * 2; round += 1) {
-        const isOn = round % 2 === 0;
-        await setAudit(owner, isOn);
-        await owner.query('vacuum analyze app_public.sources');
-        rates[isOn ? 'on' : 'off'].push(await rateOf(clients, one, tenant, seconds));
-      }
+      table.push(rowOf(one, await inTurns(owner, rounds, () => rateOf(clients, one, tenant, seconds))));
       await Promise.all(clients.map((client) => client.end()));
-      await setAudit(owner, true);
-      const [withAudit, without] = [median(rates.on), median(rates.off)];
-      table.push({ write: one.name, clients: one.clients, 'rows/s with audit': Math.round(withAudit), 'without': Math.round(without), kept: (withAudit / without).toFixed(2), bar: one.rows === 1 ? '0.75' : '0.50' });
     }
+    table.push(await throughTheApi(cluster, owner, tenant, { rounds, seconds }));
   } finally {
     await owner.end();
   }
   return table;
+}
+
+async function inTurns(owner: pg.Client, rounds: number, rate: () => Promise<number>): Promise<Rates> {
+  const rates: Rates = { on: [], off: [] };
+  for (let round = 0; round < rounds * 2; round += 1) {
+    const isOn = round % 2 === 0;
+    await setAudit(owner, isOn);
+    await owner.query('vacuum analyze app_public.sources');
+    rates[isOn ? 'on' : 'off'].push(await rate());
+  }
+  await setAudit(owner, true);
+  return rates;
+}
+
+function rowOf({ name, clients, rows }: Measured, { on, off }: Rates): TableRow {
+  const [withAudit, without] = [median(on), median(off)];
+  return { write: name, clients, 'rows/s with audit': Math.round(withAudit), 'without': Math.round(without), kept: (withAudit / without).toFixed(2), bar: rows === 1 ? '0.75' : '0.50' };
+}
+
+/** What a client of the API notices of it. */
+async function throughTheApi(cluster: OwnCluster, owner: pg.Client, tenant: BenchTenant, { rounds, seconds }: { rounds: number; seconds: number }): Promise<TableRow> {
+  const clients = 16;
+  const authorization = `Bearer ${await tokenOf(owner, tenant, cluster)}`;
+  const server = await startCommand(cluster, 'server', { AGENTFLOW_RATE_TENANT: '0', AGENTFLOW_RATE_ADDRESS: '0' });
+  let count = 0;
+  const query = 'mutation ($id: UUID!, $name: String!) { updateSource(input: { id: $id, patch: { name: $name } }) { source { name } } }';
+  const load = {
+    url: server.url,
+    next: () => {
+      count += 1;
+      const variables = { id: tenant.sourceIds[1_000 + count % clients], name: randomUUID() };
+      return { path: '/graphql', method: 'POST' as const, headers: { 'content-type': 'application/json', authorization }, body: JSON.stringify({ query, variables }) };
+    },
+    check: (text: string) => {
+      if (!text.includes('"source":{"name"')) throw new Error(`Unexpected answer: ${text.slice(0, 500)}`);
+    },
+  };
+  try {
+    await underLoad(load, clients, seconds); // warms up
+    return rowOf({ name: 'updateSource through the API', clients, rows: 1 }, await inTurns(owner, rounds, async () => (await underLoad(load, clients, seconds)).rate));
+  } finally {
+    await server.stop();
+  }
 }
 
 async function setAudit(owner: pg.Client, isOn: boolean): Promise<void> {

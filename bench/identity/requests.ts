@@ -1,26 +1,24 @@
 /** Requests over HTTP with identity by a token, by an API key, and by none: the same trivial query, in turn. */
 import pg from 'pg';
 import { createApiKey, hashApiKey } from '../../src/keys.ts';
-import { signToken } from '../../src/server/tokens.ts';
 import { startCommand } from '../support/api-processes.ts';
 import type { OwnCluster } from '../support/own-cluster.ts';
 import { median, underLoad, type LoadFigures } from '../support/requests.ts';
 import type { TableRow } from '../support/table.ts';
-import { makeTenant } from './tenant.ts';
+import { makeTenant, tokenOf } from './tenant.ts';
 
 const connections = 16;
 
 export async function requestsByIdentity(cluster: OwnCluster, { rounds, seconds }: { rounds: number; seconds: number }): Promise<TableRow[]> {
   const owner = new pg.Client({ connectionString: cluster.url('agentflow_owner') });
   await owner.connect();
-  const { id: tenantId, userId } = await makeTenant(owner, 1);
-  const expiresAt = new Date(Date.now() + 3_600_000);
-  const { rows: [session] } = await owner.query<{ id: string }>('insert into app_private.sessions (tenant_id, user_id, expires_at) values ($1, $2, $3) returning id', [tenantId, userId, expiresAt]);
+  const tenant = await makeTenant(owner, 1);
+  const { id: tenantId, userId } = tenant;
+  const jwt = await tokenOf(owner, tenant, cluster);
   const { key, prefix } = createApiKey('live');
   await owner.query(`insert into app_public.api_keys (user_id, tenant_id, name, key_hash, key_prefix, permissions) values ($1, $2, 'bench', $3, $4, '{"workflows": ["read"]}')`,
     [userId, tenantId, hashApiKey(key, cluster.secrets.secretKey), prefix]);
   await owner.end();
-  const jwt = await signToken({ userId, tenantId, role: 'admin', sessionId: session!.id, expiresAt }, cluster.secrets.jwtSecret);
   const server = await startCommand(cluster, 'server', { AGENTFLOW_RATE_TENANT: '0', AGENTFLOW_RATE_ADDRESS: '0' });
   const callers: Record<string, Record<string, string>> = { none: {}, token: { authorization: `Bearer ${jwt}` }, key: { 'x-api-key': key } };
   const figures: Record<string, LoadFigures[]> = { none: [], token: [], key: [] };
