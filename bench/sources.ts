@@ -23,16 +23,14 @@ import { createTestDatabase, type TestDatabase } from '../test/support/database.
 import { startTestWorker } from '../test/support/worker.ts';
 import { measured } from './support/figures.ts';
 import { printJson, printTable, type TableRow } from './support/table.ts';
+import { namesIn } from './support/words.ts';
 
 const seconds = 2;
 const measurements: Record<string, () => Promise<TableRow[]>> = { guard, redaction, artifacts, rows };
 
 export async function run(args: readonly string[]): Promise<void> {
-  const named = args.filter((arg) => !arg.startsWith('--'));
   const lines: TableRow[] = [];
-  for (const [name, measure] of Object.entries(measurements)) {
-    if (named.length === 0 || named.includes(name)) lines.push(...await measure());
-  }
+  for (const name of namesIn(args.filter((arg) => arg !== '--json'), Object.keys(measurements))) lines.push(...await measurements[name]!());
   if (args.includes('--json')) printJson(lines);
   else printTable(lines);
 }

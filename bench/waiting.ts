@@ -10,6 +10,7 @@ import { clusterVariable, startTestCluster } from '../test/support/cluster.ts';
 import { insertExecution, insertWorkflow, sampleTenant, sampleUser } from '../test/support/executions.ts';
 import { startModelServer } from '../test/support/model-server.ts';
 import { startWorkerProcess, type WorkerProcess } from '../test/support/worker-processes.ts';
+import { namesIn } from './support/words.ts';
 
 const acting = { tenant_id: sampleTenant, user_id: sampleUser, role: 'admin' };
 const source = { id: 'm', kind: 'llm', config: { model: 'gpt-4' } };
@@ -19,14 +20,11 @@ interface Bench { database: TestDatabase; arrivals: number[]; gatewayUrl: string
 const loads = [{ rate: 10, burst: 1, seconds: 30 }, { rate: 50, burst: 50, seconds: 20 }, { rate: 100, burst: 10, seconds: 20 }];
 const measurements: Record<string, (bench: Bench) => Promise<void>> = { limits, approvals, cancel, overhead };
 
+const wanted = namesIn(process.argv.slice(2), Object.keys(measurements));
 const cluster = await startTestCluster();
 process.env[clusterVariable] = JSON.stringify(cluster.info);
 try {
-  const wanted = process.argv.slice(2);
-  for (const [name, measure] of Object.entries(measurements)) {
-    if (wanted.length > 0 && !wanted.includes(name)) continue;
-    await withBench(measure);
-  }
+  for (const name of wanted) await withBench(measurements[name]!);
 } finally {
   await cluster.stop();
 }

@@ -4,8 +4,9 @@ import { deepStrictEqual } from 'node:assert/strict';
 import pg from 'pg';
 import { overBrokenCases, overGeneratedDocuments, type Verdicts } from '../sql/support/agreement.ts';
 import { startTestCluster, templates } from '../support/cluster.ts';
+import { numberIn } from '../../bench/support/words.ts';
 
-const count = Number(process.argv[2] ?? 20_000);
+const count = numberIn(process.argv.slice(2), 20_000);
 const started = performance.now();
 const cluster = await startTestCluster();
 try {

@@ -5,6 +5,7 @@
 import '../../bench/support/only-own-databases.ts';
 import { clusterVariable, startTestCluster } from '../support/cluster.ts';
 import type { Scale } from './attack/target.ts';
+import { namesIn } from '../../bench/support/words.ts';
 
 // Libraries look at it when they are loaded; outside of production they print what clients send.
 process.env['GRAPHILE_ENV'] = 'production';
@@ -12,12 +13,12 @@ const [{ attacks }, { startTarget }] = await Promise.all([import('./attack/index
 
 const words = process.argv.slice(2);
 const scale: Scale = words.includes('--short') ? 'short' : 'long';
-const names = words.filter((word) => !word.startsWith('--'));
+const wanted = namesIn(words.filter((word) => word !== '--short'), attacks.map(({ name }) => name));
 const cluster = await startTestCluster();
 process.env[clusterVariable] = JSON.stringify(cluster.info);
 let found = 0;
 try {
-  for (const attack of attacks.filter(({ name }) => names.length === 0 || names.includes(name))) {
+  for (const attack of attacks.filter(({ name }) => wanted.includes(name))) {
     const started = performance.now();
     const target = await startTarget(attack.face);
     const { attack: title, tried, bad, note } = await attack.run(target, scale);

@@ -12,6 +12,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { startEmbedded } from '../../src/embedded/index.ts';
 import { withClient } from '../../src/schema/connection.ts';
 import { migrationsFolder, projectFolder, runCurrent } from '../../src/schema/migrate.ts';
+import { namesIn } from '../../bench/support/words.ts';
 import { findFullPostgres } from '../support/debian-postgres.ts';
 import { sampleStatements } from '../support/samples.ts';
 import { copFindings, numberOfQuestions } from './cop.ts';
@@ -199,11 +200,10 @@ async function cop(): Promise<Verdict> {
 
 const judges: Record<string, () => Verdict | Promise<Verdict>> = { relay, eslint, 'plpgsql-check': plpgsqlCheck, pgtap, amcheck, splinter, cop };
 
-const wanted = process.argv.slice(2);
 let found = 0;
-for (const [name, judge] of Object.entries(judges).filter(([name]) => wanted.length === 0 || wanted.includes(name))) {
+for (const name of namesIn(process.argv.slice(2), Object.keys(judges))) {
   const started = performance.now();
-  const { findings, text } = await judge();
+  const { findings, text } = await judges[name]!();
   const verdict = findings === null ? 'not here' : findings === 0 ? 'no findings' : `${findings} findings`;
   process.stdout.write(`${name.padEnd(14)} ${verdict.padEnd(12)} ${((performance.now() - started) / 1000).toFixed(1)} s\n${text === '' ? '' : `${text.replace(/^/gm, '    ')}\n`}`);
   found += findings ?? 0;

@@ -7,7 +7,9 @@ import pg from 'pg';
 import { runMutations } from '../isolation/mutation-run.ts';
 import { mutationKinds } from '../isolation/mutations.ts';
 import { startTestCluster, templates } from '../support/cluster.ts';
+import { namesIn } from '../../bench/support/words.ts';
 
+const kinds = namesIn(process.argv.slice(2), mutationKinds);
 const started = performance.now();
 const cluster = await startTestCluster();
 try {
@@ -19,7 +21,6 @@ try {
   await root.end();
   const client = new pg.Client({ connectionString: embedded.url('postgres', 'mutations') });
   await client.connect();
-  const kinds = mutationKinds.filter((kind) => process.argv.length < 3 || process.argv.slice(2).includes(kind));
   try {
     const score = await runMutations(client, { kinds, say: (line) => { process.stderr.write(`${line}\n`); } });
     process.stdout.write(`${JSON.stringify({ ...score, seconds: Math.round((performance.now() - started) / 1000) }, null, 2)}\n`);

@@ -9,8 +9,8 @@ const programs = Object.entries(scripts).flatMap(([name, command]) => {
   return file === undefined || name === 'check' ? [] : [[name, file] as const];
 });
 
-async function run(file: string, env: Record<string, string>): Promise<{ code: number | null; said: string }> {
-  const child = spawn(process.execPath, ['--disable-warning=ExperimentalWarning', file, 'executions'], { stdio: ['ignore', 'ignore', 'pipe'], env: { PATH: process.env['PATH'], ...env } });
+async function run(file: string, env: Record<string, string>, word = 'executions'): Promise<{ code: number | null; said: string }> {
+  const child = spawn(process.execPath, ['--disable-warning=ExperimentalWarning', file, word], { stdio: ['ignore', 'ignore', 'pipe'], env: { PATH: process.env['PATH'], ...env } });
   let said = '';
   child.stderr.on('data', (chunk: Buffer) => {
     said += chunk.toString('utf8');
@@ -34,4 +34,9 @@ test('every variable that names a database is told', async () => {
   const others = ['ROOT_DATABASE_URL', 'SHADOW_DATABASE_URL', 'DATABASE_AUTHENTICATOR_URL', 'DATABASE_WORKER_URL', 'READ_REPLICA_URL'];
   const { code, said } = await run('test/chaos/main.ts', Object.fromEntries(others.map((name) => [name, 'postgres://somebody@192.0.2.1/theirs'])));
   expect({ code, said }).toEqual({ code: 2, said: expect.stringContaining(`${others.join(', ')} is set.`) });
+});
+
+test.each(['attack:api', 'judges', 'test:agreement', 'test:mutations', 'test:upgrade'])('%s makes nothing of a word that it does not know', async (name) => {
+  const { code, said } = await run(new Map(programs).get(name)!, {}, 'nonsense');
+  expect({ code, said }).toEqual({ code: 2, said: expect.stringMatching(/^REFUSED: .*nonsense/) });
 });
