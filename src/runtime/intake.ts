@@ -1,8 +1,8 @@
 /**
  * What this process takes up: as many executions as there are places for, and none ahead, so that nothing waits in its memory while others come.
  * Some places are kept from long queues, and have a statement of their own: what begins singly need not wait until one of those ends, nor until
- * many of them are taken. While more waits than fits, tenants with
- * long queues are put behind the others in the database (`app_private.share_turns`), and share what is taken of them (`app_private.take_jobs`).
+ * many of them are taken. While more waits than fits, tenants with long queues are put behind the others in the database (`app_private.share_turns`),
+ * and share what is taken of them (`app_private.take_jobs`).
  * Jobs of executions that were held when they came due are left to graphile-worker.
  */
 import { isPassing, isUnknownWorker } from '../store/retry.ts';

@@ -1,6 +1,6 @@
 /**
- * How many executions of one tenant, and of one workflow, this process drives at a time. One beyond that waits here for a place without the slot
- * of the job that brought it, so that others may have that; when too many wait, it is given back until its turn may come.
+ * How many executions of one tenant, and of one workflow, this process drives at a time. One beyond that waits here, and leaves
+ * the worker's place that it was taken for to others; when too many wait, it is given back until its turn may come.
  */
 
 export interface PlaceLimits {
@@ -33,11 +33,11 @@ export class Places {
   readonly #waiting = new Set<Waiting>();
   /** By what is full: when the next one that is given back may come again. */
   readonly #returns = new Map<string, number>();
-  /** Those that have waited and hold no job's slot. */
+  /** Those that have waited, and hold none of the worker's places. */
   #besideJobs = 0;
   #averageMs = firstGuessMs;
 
-  /** `concurrency`: executions that jobs drive at a time. As many again may go on beside them. */
+  /** `concurrency`: places of the worker. As many again may go on beside those who hold them. */
   constructor(limits: PlaceLimits, concurrency: number) {
     this.#limits = limits;
     this.#concurrency = concurrency;

@@ -1,6 +1,6 @@
 /**
  * graphile-worker in this process, looked after: a restart of PostgreSQL ends its runner, and another is started.
- * Jobs are fetched many at a time and completed many at a time; that is safe because a job only says "look at this execution".
+ * What the intake leaves is fetched here, some jobs at a time, and completed so; that is safe because a job only says "look at this execution".
  */
 import { EventEmitter } from 'node:events';
 import { Logger, parseCronItems, run, type RunnerOptions as RunnerOptionsOfWorker, type WorkerEvents } from 'graphile-worker';
@@ -20,7 +20,7 @@ export interface RunnerOptions {
 }
 
 export interface SupervisedRunner {
-  /** Takes no more jobs, returns those that wait in the local queue, and waits for those that run. */
+  /** Fetches no more jobs, gives back those that were fetched and have not begun, and waits for those that run. */
   stop(): Promise<void>;
 }
 
@@ -143,7 +143,7 @@ function divert(queue: LocalQueueInside, intake: RunnerOptions['intake']): void 
 
 /** When the queue cannot return its jobs, nobody awaits these promises of graphile-worker, and their rejection would end the process. */
 function tame(queue: LocalQueueInside, log: WorkerLog): void {
-  const notReturned = (error: Error): void => log.warn({ error: error.message }, 'the local queue did not return its jobs; they go free with the next pool');
+  const notReturned = (error: Error): void => log.warn({ error: error.message }, 'the job runner did not give back the jobs that it had fetched; they go free with the next pool');
   const { _finPromise: returned } = queue;
   returned.catch(notReturned);
   const background = queue.background.bind(queue);

@@ -1,4 +1,4 @@
-/** An execution of which all that runs waits for slots of their kinds: it needs no job's slot meanwhile; where there is no room it is given back for a while. */
+/** An execution of which all that runs waits for slots of their kinds: it needs no place meanwhile; where there is no room it is given back for a while. */
 import type { WaitingSeat } from './waiting-room.ts';
 
 export interface SlotHoldOptions {

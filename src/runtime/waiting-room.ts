@@ -1,13 +1,13 @@
 /**
  * Executions that wait for their turn in a queue stay in memory for a while instead of being given back: nobody else could do more for them, and they
- * hold no place among those that jobs drive. Those whose turn has come go on beside these, up to as many again.
+ * hold no place of the worker's. Those whose turn has come go on beside these, up to as many again.
  */
 export class WaitingRoom {
   readonly #concurrency: number;
   #waiting = 0;
   #goingOn = 0;
 
-  /** `concurrency`: executions that jobs drive at a time. */
+  /** `concurrency`: places of the worker. */
   constructor(concurrency: number) {
     this.#concurrency = concurrency;
   }
