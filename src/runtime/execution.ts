@@ -44,7 +44,7 @@ export class Execution implements NodeSetting {
   readonly #held = Promise.withResolvers<'held' | 'ending'>();
   /** Where it waits for its turn, and goes on afterwards, when no job drives it. */
   readonly #seat: WaitingSeat;
-  readonly #journal: Journal;
+  readonly journal: Journal;
   /** Nodes that an earlier claim left unfinished; null when there are none. */
   readonly #leftOver: Map<string, StoredNode> | null;
   readonly #seconds: Map<string, number>;
@@ -68,7 +68,7 @@ export class Execution implements NodeSetting {
     this.world = world;
     this.#showBegunAfterMs = ready.showBegunAfterMs ?? showBegunAfterMs;
     this.clock = clockFrom(claim.nowMs);
-    this.#journal = new Journal(claim, world, () => this.stop('lost'));
+    this.journal = new Journal(claim, world, () => this.stop('lost'));
     this.#seat = new WaitingSeat(world.room, this.plan.document.limits.maxSeconds);
     this.#leftOver = claim.nodes === null ? null : unfinished(claim.nodes);
     this.#seconds = storedSeconds(claim.nodes ?? []);
@@ -100,12 +100,12 @@ export class Execution implements NodeSetting {
 
   /** Resolves when the execution has ended, waits, or was let go. Rejects when even its failure cannot be written. */
   drive(): Promise<void> {
-    this.#guarded(() => {
+    if (!this.#isOver) this.#guarded(() => {
       if (this.claim.nodes === null && this.claim.repeats === null) this.#advance([{ event: { type: 'start' } }], []);
       else this.#restore();
       // Nothing of what has run so far could have been interrupted.
       if (!this.#isOver) this.#limitTime();
-      if (!this.#isOver && !this.#journal.isBegun) this.#beginning = setTimeout(() => this.#begin(), this.#showBegunAfterMs);
+      if (!this.#isOver && !this.journal.isBegun) this.#beginning = setTimeout(() => this.#begin(), this.#showBegunAfterMs);
     });
     return this.#over.promise;
   }
@@ -121,7 +121,7 @@ export class Execution implements NodeSetting {
     const restored = restoreRun(this.plan, this.claim.initialState, [...taken.outcomes, ...storedOutcomes(this.claim.nodes ?? [])]);
     this.#state = restored.state;
     this.#warningsTold = restored.state.nextFinishOrder > 1 ? restored.state.warnings.length : 0;
-    this.#journal.add(...taken.rows(restored.state, this.clock));
+    this.journal.add(...taken.rows(restored.state, this.clock));
     this.#advance([], restored.commands);
   }
 
@@ -137,7 +137,7 @@ export class Execution implements NodeSetting {
   #advance(work: Work[], commands: RunCommand[]): void {
     const starts: StartedNode[] = [];
     const obey = (command: RunCommand): void => {
-      if (command.type === 'skip') this.#journal.add(skippedRow(this.plan.nodes.get(command.outcome.nodeId)!, command.outcome, this.clock));
+      if (command.type === 'skip') this.journal.add(skippedRow(this.plan.nodes.get(command.outcome.nodeId)!, command.outcome, this.clock));
       else if (command.type === 'abort') this.#cut(work);
       else if (command.type === 'run') this.#prepare(command, work, starts);
       else this.#finish(command);
@@ -186,8 +186,8 @@ export class Execution implements NodeSetting {
     this.#warningsTold = this.#state.warnings.length;
     for (const warning of said) record.log.add('warn', warning);
     this.#seconds.set(node.id, record.seconds());
-    this.#journal.add(record.finished(outcome, end.status === 'completed' ? end.result.input : undefined));
-    this.#journal.mustSave ||= node.hasEffect;
+    this.journal.add(record.finished(outcome, end.status === 'completed' ? end.result.input : undefined));
+    this.journal.mustSave ||= node.hasEffect;
     return commands;
   }
 
@@ -196,9 +196,9 @@ export class Execution implements NodeSetting {
       for (const started of starts) this.#track(started, runEffectNode(started.task));
       this.#suspendIfIdle();
     };
-    if (!this.#journal.mustSave) return start();
+    if (!this.journal.mustSave) return start();
     this.#startsPending += 1;
-    this.#journal.save().then(() => {
+    this.journal.save().then(() => {
       this.#startsPending -= 1;
       if (!this.#isOver) this.#guarded(start);
     }, (error: unknown) => this.#fail(error));
@@ -219,15 +219,15 @@ export class Execution implements NodeSetting {
 
   #show({ record }: StartedNode): void {
     if (this.#isOver) return;
-    this.#journal.add(record.running());
-    this.#journal.save(true).catch((error: unknown) => this.#fail(error));
+    this.journal.add(record.running());
+    this.journal.save(true).catch((error: unknown) => this.#fail(error));
   }
 
   #wait(started: StartedNode, result: Extract<RunEnd, { kind: 'wait' }>): void {
     const wait = this.#waits.begin(started, result);
-    this.#journal.add(started.record.waiting(wait, started.task.used));
+    this.journal.add(started.record.waiting(wait, started.task.used));
     this.#suspendIfIdle();
-    if (!this.#isOver) this.#journal.save(true).catch((error: unknown) => this.#fail(error));
+    if (!this.#isOver) this.journal.save(true).catch((error: unknown) => this.#fail(error));
   }
 
   /** `result`: null when the time of the wait is up, undefined when the node is tried (again). */
@@ -269,18 +269,18 @@ export class Execution implements NodeSetting {
   }
 
   #begin(): void {
-    if (!this.#isOver && !this.#journal.isBegun) this.#journal.save(true).catch((error: unknown) => this.#fail(error));
+    if (!this.#isOver && !this.journal.isBegun) this.journal.save(true).catch((error: unknown) => this.#fail(error));
   }
 
   #finish(command: Extract<RunCommand, { type: 'finish' }>): void {
     this.#held.resolve('ending');
-    this.#end(this.#journal.finish(endingOf(this.#state, command, Object.fromEntries(this.#seconds))));
+    this.#end(this.journal.finish(endingOf(this.#state, command, Object.fromEntries(this.#seconds))));
   }
 
   /** `atMs`: when to go on, by the database's clock; null: when an event wakes it. */
   #release(atMs: number | null): void {
     this.wakesAtMs = atMs;
-    this.#end(this.#journal.release(atMs === null ? null : new Date(atMs).toISOString()));
+    this.#end(this.journal.release(atMs === null ? null : new Date(atMs).toISOString()));
   }
 
   /** Nothing is driven from here on; the promise is the last thing that is written. */

@@ -15,6 +15,8 @@ export class Journal {
   #isBegun: boolean;
   /** The rows hold what a node with an effect did. */
   mustSave = false;
+  /** Told when nodes that have ended are written. */
+  onProgress: (() => void) | null = null;
 
   /** `onLost`: told when a write was refused because the lease is lost. */
   constructor(claim: ClaimedExecution, { store, metrics }: Pick<ExecutionWorld, 'store' | 'metrics'>, onLost: () => void) {
@@ -38,8 +40,10 @@ export class Journal {
   save(shows = false): Promise<void> {
     const begins = shows && !this.#isBegun;
     this.#isBegun ||= begins;
-    const saved = this.#store.checkpoint(this.#claim, this.#taken(), begins).then((isHeld) => {
+    const rows = this.#taken();
+    const saved = this.#store.checkpoint(this.#claim, rows, begins).then((isHeld) => {
       if (!isHeld) this.#onLost();
+      else if (this.onProgress !== null && rows.some(({ finishOrder }) => finishOrder !== null)) this.onProgress();
     });
     // What follows must not overtake it; whether it failed is said to whoever asked for it.
     this.#saving = Promise.allSettled([this.#saving, saved]).then(() => undefined);

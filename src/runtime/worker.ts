@@ -28,6 +28,7 @@ import type { WorkerLog } from './log.ts';
 import { PlanCache } from './plans.ts';
 import { PriceBook } from './prices.ts';
 import { underCaps } from './tenant-caps.ts';
+import { standingOf, Suspects } from './suspects.ts';
 import { TenantSecrets } from './tenant-secrets.ts';
 import { workerMetrics } from './worker-metrics.ts';
 import { WaitingRoom } from './waiting-room.ts';
@@ -54,8 +55,6 @@ export interface WorkerSettings extends SourceSettings {
   testTasks: TestTasks | null;
 }
 
-/** Workers that may die over an execution without any progress before it is given up. */
-const mostLosses = 10;
 const orphanSearchEveryMs = 60_000;
 /** The lanes, one statement each, and a little more. */
 const storeConnections = 8;
@@ -80,6 +79,7 @@ export class Worker implements TaskRuntime {
   readonly #plans: PlanCache;
   readonly #world: ExecutionWorld;
   readonly #places: Places;
+  readonly #suspects = new Suspects();
   readonly #settings: WorkerSettings;
   readonly #lives: Lives;
   #flowTasks: FlowTaskRegistry = { names: [], testPattern: null, find: () => null };
@@ -198,7 +198,7 @@ export class Worker implements TaskRuntime {
   }
 
   async #driveFlow(claim: ClaimedFlow, free: () => void): Promise<void> {
-    if (claim.losses >= mostLosses) return this.#flows!.fail(claim, lostTooOften(claim));
+    if (standingOf(claim.losses) === 'given up') return this.#flows!.fail(claim, lostTooOften(claim));
     await this.#world.prices.refresh();
     await this.#run(this.#flows!.execution(claim), free);
   }
@@ -216,6 +216,7 @@ export class Worker implements TaskRuntime {
     });
     await execution.drive().finally(() => {
       place?.leave();
+      this.#suspects.leave(execution);
       if (isEnding) this.#ending -= 1;
     });
     if (execution.wakesAtMs !== null) this.#waker.at(execution.wakesAtMs - execution.clock.now());
@@ -223,6 +224,7 @@ export class Worker implements TaskRuntime {
 
   /** Null: there is none, and the execution is given back or no longer ours. */
   async #placeFor(execution: Execution, free: () => void): Promise<Place | null> {
+    if (!this.#suspects.admit(execution)) return null;
     const place = this.#places.ask(execution.claim);
     if (place instanceof Place) return place;
     if ('againInMs' in place) execution.postpone(place.againInMs);
@@ -234,7 +236,7 @@ export class Worker implements TaskRuntime {
   }
 
   async #drive(claim: ClaimedExecution, free: () => void): Promise<void> {
-    const failure = claim.losses >= mostLosses ? lostTooOften(claim) : null;
+    const failure = standingOf(claim.losses) === 'given up' ? lostTooOften(claim) : null;
     const ready = failure === null ? await this.#plans.get(claim.versionId, claim.onlyNodeId) : null;
     if (failure === null && ready !== null && ready.plan !== null) {
       await this.#world.prices.refresh();

@@ -1,4 +1,5 @@
 /** What becomes of what dead workers held, and of those that were only taken for dead. */
+import type { NodeRow } from '../../src/store/rows.ts';
 import { claimed, sweep, useBareWorkers } from '../support/bare-workers.ts';
 import { useTestDatabase } from '../support/database.ts';
 
@@ -28,6 +29,24 @@ test('a sweep counts the loss, unlocks the jobs of the dead, and leaves the livi
   expect(await claimed(sweeper.store, lost.executionId)).toMatchObject({ attempt: 2, losses: 1 });
   await die(living.session);
   sweeper.session.release(true);
+});
+
+test('a node that has ended clears the count of losses; one that runs does not, nor does giving back', async () => {
+  const { store, session } = await makeWorker();
+  const { executionId, ...first } = await claimed(store, await pendingExecution());
+  await database.owner.query('update app_private.execution_leases set losses = 5 where execution_id = $1', [executionId]);
+  const running: NodeRow = {
+    nodeId: 'input', nodeType: 'input', sequence: 1, finishOrder: null, attempts: 1, status: 'running', input: 'x', output: null, writes: null,
+    routeTarget: null, error: null, tokens: 0, costUnits: 0, waitSeconds: 0, wait: null, logs: null, startedMs: 1, completedMs: null,
+  };
+  await store.checkpoint({ executionId, ...first }, [running], true);
+  await store.release({ executionId, ...first }, [], null);
+  const again = await claimed(store, executionId);
+  expect(again).toMatchObject({ attempt: 2, losses: 5 });
+  await store.checkpoint(again, [{ ...running, status: 'completed', finishOrder: 1, output: {}, writes: {}, completedMs: 2 }]);
+  await store.release(again, [], null);
+  expect(await claimed(store, executionId)).toMatchObject({ attempt: 3, losses: 0 });
+  session.release(true);
 });
 
 test('a worker that was taken for dead is told so and can claim nothing', async () => {

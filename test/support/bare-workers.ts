@@ -32,6 +32,7 @@ export function useBareWorkers(database: TestDatabase): BareWorkers {
   let pool: pg.Pool;
   beforeAll(() => {
     pool = makePool(database.url('agentflow_worker'), { max: 10, name: 'test', log: silentLog });
+    pool.setMaxListeners(0); // each worker's store listens
   });
   afterAll(() => pool.end());
   return {

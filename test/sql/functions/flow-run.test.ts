@@ -115,6 +115,19 @@ test('one that was given back while it waits is running, and what was written is
   expect(await kept(id)).toMatchObject({ status: 'FAILURE' });
 });
 
+test('a task that has ended clears the count of losses; one that runs does not', async () => {
+  const worker = await live();
+  const { runId } = await start();
+  const claim = (await worker.store.claim(runId))!;
+  await db.owner.query('update app_private.execution_leases set losses = 5 where execution_id = $1', [runId]);
+  await worker.store.checkpoint(claim, [{ ...taskRow(1), status: 'RUNNING', completedMs: null }], true);
+  await worker.store.release(claim, [], null);
+  const again = (await worker.store.claim(runId))!;
+  expect(again).toMatchObject({ losses: 5 });
+  await worker.store.release(again, [taskRow(1)], null);
+  expect(await worker.store.claim(runId)).toMatchObject({ losses: 0 });
+});
+
 test('a worker of the version before goes on beside newer ones: its calls mean what they meant', async () => {
   const { id: worker } = await live();
   const { id, runId } = await start();
