@@ -1,31 +1,8 @@
-import { readFileSync, readdirSync } from 'node:fs';
 import { describe, expect, test } from '@jest/globals';
-import { drive, type Driven, type Script } from '../support/engine-driver.ts';
-import type { JsonObject } from '../../src/engine/types.ts';
+import { drive, type Driven } from '../support/engine-driver.ts';
+import { workflowCases, type WorkflowCase } from '../support/workflow-cases.ts';
 
-interface Case extends Script {
-  about: string;
-  expect: {
-    status: string;
-    path?: string[];
-    path_ends_with?: string[];
-    runs?: Record<string, number>;
-    node_status?: Record<string, string>;
-    attempts?: Record<string, number>;
-    state?: JsonObject;
-    prompts?: Record<string, string>;
-    error_node?: string;
-    error_contains?: string;
-    warnings?: string[];
-  };
-}
-
-const folders = [new URL('../cases/', import.meta.url), new URL('cases/', import.meta.url)];
-const cases = folders.flatMap((folder) => readdirSync(folder).filter((name) => name.endsWith('.json')).map((name): [string, Case] => [
-  name, JSON.parse(readFileSync(new URL(name, folder), 'utf8')) as Case,
-]));
-
-function seen(driven: Driven, wanted: Case['expect']): Record<string, unknown> {
+function seen(driven: Driven, wanted: WorkflowCase['expect']): Record<string, unknown> {
   const path = driven.state.data['execution_path'] as string[];
   const among = (all: Record<string, unknown>, keys: Record<string, unknown>): Record<string, unknown> => Object.fromEntries(Object.keys(keys).map((key) => [key, all[key]]));
   return {
@@ -36,14 +13,14 @@ function seen(driven: Driven, wanted: Case['expect']): Record<string, unknown> {
     ...(wanted.node_status && { node_status: among(driven.nodeStatus, wanted.node_status) }),
     ...(wanted.attempts && { attempts: among(driven.attempts, wanted.attempts) }),
     ...(wanted.state && { state: among(driven.state.data, wanted.state) }),
-    ...(wanted.prompts && { prompts: among(driven.prompts, wanted.prompts) }),
+    ...(wanted.prompts && { prompts: among(driven.asked, wanted.prompts) }),
     ...(wanted.error_node && { error_node: driven.error?.nodeId }),
     ...(wanted.warnings && { warnings: driven.state.warnings.map(({ code }) => code) }),
   };
 }
 
 describe('workflow cases', () => {
-  test.each(cases)('%s', async (_name, { about, expect: wanted, ...script }) => {
+  test.each(workflowCases)('%s', async (_name, { about, expect: wanted, ...script }) => {
     const { error_contains: contains, ...exact } = wanted;
     const driven = await drive(script);
     expect({ about, ...seen(driven, wanted) }).toEqual({ about, ...exact });

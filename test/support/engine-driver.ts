@@ -2,7 +2,7 @@
 import { AgentFlowError, NodeError } from '../../src/errors.ts';
 import { initialRun, outcomeOf, planOf, restoreRun, step, type NodeEnd } from '../../src/engine/index.ts';
 import { nodeTypes } from '../../src/nodes/index.ts';
-import type { JsonObject, LlmRequest, NodeContext, NodeOutcome, NodeStatus, NodeType, Plan, RunCommand, RunState, SourcePort } from '../../src/engine/types.ts';
+import type { Json, JsonObject, LlmRequest, NodeContext, NodeOutcome, NodeStatus, NodeType, NodeWaits, Plan, RunCommand, RunState, SourcePort } from '../../src/engine/types.ts';
 
 export type Answer = string | { status: number; text?: string };
 
@@ -20,16 +20,19 @@ export interface Driven {
   outcomes: NodeOutcome[];
   runs: Record<string, number>;
   attempts: Record<string, number>;
-  prompts: Record<string, string>;
+  /** What each node has asked its source for. */
+  asked: Record<string, unknown>;
   nodeStatus: Record<string, NodeStatus>;
   error: { code: string; message: string; nodeId: string | null } | null;
+  /** Whether the engine has said that it is over. */
+  isOver: boolean;
 }
 
 export interface DriveOptions {
   types?: readonly NodeType[];
   /** Which of the running nodes finishes next; the first when left out. */
   pick?: (running: readonly string[]) => string;
-  /** Lose everything but the outcomes after this many events, and go on from them. */
+  /** Lose everything but the first so many outcomes, those of skipped nodes included, once there are as many, and go on from them. */
   crashAfter?: number;
 }
 
@@ -38,11 +41,12 @@ type RunNow = Extract<RunCommand, { type: 'run' }>;
 export async function drive(script: Script, options: DriveOptions = {}): Promise<Driven> {
   const types = options.types ?? nodeTypes;
   const plan = planOf(script.spec, { nodeTypes: types, checkSelect: null });
-  const driven: Driven = { plan, state: initialRun(plan, script.initial_state), outcomes: [], runs: {}, attempts: {}, prompts: {}, nodeStatus: {}, error: null };
+  const driven: Driven = { plan, state: initialRun(plan, script.initial_state), outcomes: [], runs: {}, attempts: {}, asked: {}, nodeStatus: {}, error: null, isOver: false };
   const open = new Map<string, RunNow>();
   const obey = (commands: RunCommand[]): void => commands.forEach((command) => take(command, open, driven));
   obey(step(plan, driven.state, { type: 'start' }).commands);
-  for (let events = 1; open.size > 0; events += 1) {
+  let hasCrashed = false;
+  while (open.size > 0) {
     const [first] = open.keys();
     const command = open.get(options.pick?.([...open.keys()]) ?? (first as string)) as RunNow;
     const { nodeId } = command;
@@ -51,8 +55,11 @@ export async function drive(script: Script, options: DriveOptions = {}): Promise
     const { outcome } = outcomeOf(plan, driven.state, nodeId, end);
     driven.outcomes.push(structuredClone(outcome));
     obey(step(plan, driven.state, { type: 'node_finished', outcome }).commands);
-    if (events !== options.crashAfter) continue;
+    if (hasCrashed || options.crashAfter === undefined || driven.outcomes.length < options.crashAfter) continue;
+    hasCrashed = true;
     open.clear();
+    driven.outcomes.length = options.crashAfter;
+    [driven.error, driven.isOver] = [null, false];
     const restored = restoreRun(plan, throughJsonb(script.initial_state), throughJsonb(shuffled(driven.outcomes)));
     driven.state = restored.state;
     obey(restored.commands);
@@ -75,7 +82,7 @@ function take(command: RunCommand, open: Map<string, RunNow>, driven: Driven): v
   switch (command.type) {
     case 'run': open.set(command.nodeId, command); break;
     case 'skip': driven.outcomes.push(structuredClone(command.outcome)); break;
-    case 'finish': driven.error = command.error; break;
+    case 'finish': [driven.error, driven.isOver] = [command.error, true]; break;
     case 'abort': break;
   }
 }
@@ -86,16 +93,18 @@ async function runNode(command: RunNow, types: readonly NodeType[], script: Scri
   const type = types.find((candidate) => candidate.type === node?.type);
   if (!node || !type) throw new Error(`no node ${nodeId}`);
   driven.runs[nodeId] = (driven.runs[nodeId] ?? 0) + 1;
+  let resumedWith: Json | undefined;
   for (let attempt = 1; ; attempt += 1) {
     driven.attempts[nodeId] = attempt;
     const context: NodeContext = {
       node, parameters: node.parameters, state: command.data, outputs: command.outputs, attempt, idempotencyKey: nodeId, signal: new AbortController().signal,
-      log: () => undefined, source: scriptedSource(nodeId, attempt, script, driven), resumedWith: undefined,
+      log: () => undefined, source: scriptedSource(nodeId, attempt, script, driven), resumedWith,
     };
     try {
       const result = await type.run(context);
       if (result.kind === 'done') return { status: 'completed', result };
-      throw new Error(`node ${nodeId} waits, which this driver does not know`);
+      resumedWith = whatComes(result, script.answers?.[nodeId]);
+      attempt -= 1;
     } catch (error) {
       if (!(error instanceof AgentFlowError)) throw error;
       if (error instanceof NodeError && error.transient && attempt < node.retry.maxAttempts) continue;
@@ -104,19 +113,29 @@ async function runNode(command: RunNow, types: readonly NodeType[], script: Scri
   }
 }
 
+/** What a node has waited for: a failure is a refusal. */
+function whatComes({ reason }: NodeWaits, answer: Answer | Answer[] | undefined): Json {
+  const isFine = typeof answer === 'string';
+  if (reason === 'approval') return { decision: isFine ? 'approved' : 'rejected', comment: null, decided_by: 'somebody', decided_at: '2026-01-31T12:00:00Z' };
+  return reason === 'child' ? { status: isFine ? 'completed' : 'failed', final_state: { text: isFine ? answer : null }, error_message: isFine ? null : 'no' } : null;
+}
+
 function scriptedSource(nodeId: string, attempt: number, script: Script, driven: Driven): SourcePort {
   let call = attempt;
-  const refuse = (): never => {
-    throw new Error(`nothing is scripted for ${nodeId} but a model`);
+  const answerTo = (asked: unknown): string => {
+    driven.asked[nodeId] = asked;
+    const text = answerText(script.answers?.[nodeId], call, nodeId);
+    call += 1;
+    return text;
   };
   return {
     llm: async (request: LlmRequest) => {
-      driven.prompts[nodeId] = request.prompt;
-      const text = answerText(script.answers?.[nodeId], call, nodeId);
-      call += 1;
+      const text = answerTo(request.prompt);
       return { text, model: 'scripted', inputTokens: request.prompt.length, outputTokens: text.length, estimated: false, costUnits: text.length * 1_000, mock: true };
     },
-    image: refuse, db: refuse, api: refuse,
+    image: async (request) => ({ url: `https://pictures.example/${answerTo(request)}`, bytes: null, mediaType: null, model: 'scripted', costUnits: 5_000 }),
+    db: async (request) => ({ rows: [{ answer: answerTo(request) }], truncated: false }),
+    api: async (request) => ({ status: 200, headers: {}, body: { answer: answerTo(request) } }),
   };
 }
 
