@@ -14,30 +14,43 @@ export function standingOf(losses: number): 'free' | 'suspect' | 'given up' {
   return losses >= lossesOfSuspects ? 'suspect' : 'free';
 }
 
-/** An execution as this needs it. */
-export interface Driven {
-  readonly claim: { losses: number };
-  readonly journal: { onProgress: (() => void) | null };
-  postpone(ms: number): void;
+interface Claimed {
+  executionId: string;
 }
 
 /** The suspects of one process. */
-export class Suspects {
-  #driven: Driven | null = null;
+export class Suspects<Claim extends Claimed> {
+  readonly #giveBack: (claim: Claim, afterMs: number) => Promise<unknown>;
+  readonly #givenBack = new Set<Promise<unknown>>();
+  #driven: string | null = null;
 
-  /** False: it was given back, because another one is driven. `leave` is to be called when it is over. */
-  admit(execution: Driven): boolean {
-    if (standingOf(execution.claim.losses) === 'free') return true;
-    if (this.#driven !== null) {
-      execution.postpone(comeAgainMs * (1 + Math.random()));
-      return false;
-    }
-    this.#driven = execution;
-    execution.journal.onProgress = () => this.leave(execution);
-    return true;
+  /** `giveBack`: resolves when it is written that the claim is given up, to be taken again after so many milliseconds. */
+  constructor(giveBack: (claim: Claim, afterMs: number) => Promise<unknown>) {
+    this.#giveBack = giveBack;
   }
 
-  leave(execution: Driven): void {
-    if (this.#driven === execution) this.#driven = null;
+  /** Drives it, unless another one is driven; then it is given back. To be called as soon as it is claimed. */
+  async drive(claim: Claim, run: () => Promise<void>): Promise<void> {
+    if (this.#driven !== null) return this.#leave(claim);
+    this.#driven = claim.executionId;
+    try {
+      // What was claimed together with it must not die with it.
+      await Promise.resolve();
+      await Promise.allSettled(this.#givenBack);
+      await run();
+    } finally {
+      this.hasProgressed(claim);
+    }
+  }
+
+  /** A node of it has ended, and that is written: it is no suspect any more. */
+  hasProgressed({ executionId }: Claimed): void {
+    if (this.#driven === executionId) this.#driven = null;
+  }
+
+  async #leave(claim: Claim): Promise<void> {
+    const written = this.#giveBack(claim, comeAgainMs * (1 + Math.random()));
+    this.#givenBack.add(written);
+    await written.finally(() => this.#givenBack.delete(written));
   }
 }

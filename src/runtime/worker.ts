@@ -79,7 +79,7 @@ export class Worker implements TaskRuntime {
   readonly #plans: PlanCache;
   readonly #world: ExecutionWorld;
   readonly #places: Places;
-  readonly #suspects = new Suspects();
+  readonly #suspects: Suspects<Claim>;
   readonly #settings: WorkerSettings;
   readonly #lives: Lives;
   #flowTasks: FlowTaskRegistry = { names: [], testPattern: null, find: () => null };
@@ -122,6 +122,10 @@ export class Worker implements TaskRuntime {
       sort: () => this.#store.sortLongQueues(),
       onUnknown: () => this.#session.hurry(),
       onTaken: (count) => counted.batch('take', count),
+    });
+    this.#suspects = new Suspects((claim, afterMs) => {
+      this.#waker.at(afterMs);
+      return ('flowExecutionId' in claim ? this.#flowStore : this.#store).release(claim, [], new Date(claim.nowMs + afterMs).toISOString());
     });
     this.#waker = new Waker(() => this.#intake.look());
     const keys = [settings.secretKey ?? null, ...settings.oldSecretKeys ?? []].filter((key) => key !== null);
@@ -194,7 +198,8 @@ export class Worker implements TaskRuntime {
     const claim = taken ?? await (isFlowRunId(executionId) ? this.#flowStore : this.#store).claim(executionId);
     if (claim === null) return;
     claimed();
-    await ('flowExecutionId' in claim ? this.#driveFlow(claim, free) : this.#drive(claim, free));
+    const drive = (): Promise<void> => ('flowExecutionId' in claim ? this.#driveFlow(claim, free) : this.#drive(claim, free));
+    await (standingOf(claim.losses) === 'suspect' ? this.#suspects.drive(claim, drive) : drive());
   }
 
   async #driveFlow(claim: ClaimedFlow, free: () => void): Promise<void> {
@@ -205,6 +210,7 @@ export class Worker implements TaskRuntime {
 
   async #run(execution: Execution, free: () => void): Promise<void> {
     this.#lives.set(execution);
+    if (standingOf(execution.claim.losses) === 'suspect') execution.journal.onProgress = () => this.#suspects.hasProgressed(execution.claim);
     if (this.#isStopping) execution.stop('shutdown');
     const place = await this.#placeFor(execution, free);
     let isEnding = false;
@@ -216,7 +222,6 @@ export class Worker implements TaskRuntime {
     });
     await execution.drive().finally(() => {
       place?.leave();
-      this.#suspects.leave(execution);
       if (isEnding) this.#ending -= 1;
     });
     if (execution.wakesAtMs !== null) this.#waker.at(execution.wakesAtMs - execution.clock.now());
@@ -224,7 +229,6 @@ export class Worker implements TaskRuntime {
 
   /** Null: there is none, and the execution is given back or no longer ours. */
   async #placeFor(execution: Execution, free: () => void): Promise<Place | null> {
-    if (!this.#suspects.admit(execution)) return null;
     const place = this.#places.ask(execution.claim);
     if (place instanceof Place) return place;
     if ('againInMs' in place) execution.postpone(place.againInMs);

@@ -1,52 +1,81 @@
 /** What kills its workers is told apart from what was there when they died. */
-import { lossesOfSuspects, mostLosses, standingOf, Suspects, type Driven } from '../../src/runtime/suspects.ts';
+import { lossesOfSuspects, mostLosses, standingOf, Suspects } from '../../src/runtime/suspects.ts';
 
-interface OneOf extends Driven {
-  id: number;
-  givenBack: boolean;
+interface Claim { executionId: string; losses: number }
+
+const claimOf = (executionId: string, losses = lossesOfSuspects): Claim => ({ executionId, losses });
+
+/** What it has given back, and what it drives until that is ended. */
+function openProcess(written: Promise<unknown> = Promise.resolve()) {
+  const given: string[] = [];
+  const driven = new Map<string, () => void>();
+  const suspects = new Suspects<Claim>(({ executionId }) => {
+    given.push(executionId);
+    return written;
+  });
+  const drive = (claim: Claim): Promise<void> => suspects.drive(claim, () => new Promise((resolve) => driven.set(claim.executionId, resolve)));
+  return { suspects, given, driven, drive };
 }
 
-function execution(id: number, losses: number): OneOf {
-  return { id, claim: { losses }, journal: { onProgress: null }, givenBack: false, postpone() { this.givenBack = true; } };
-}
+const turn = (): Promise<void> => new Promise((resolve) => setImmediate(resolve));
 
 test('deaths make a suspect, as many more an end', () => {
   expect([0, lossesOfSuspects - 1, lossesOfSuspects, mostLosses - 1, mostLosses].map(standingOf)).toEqual(['free', 'free', 'suspect', 'suspect', 'given up']);
 });
 
-test('one suspect at a time, until a node of it has ended or it is over; who is free is not held up', () => {
-  const suspects = new Suspects();
-  const [first, second, third, free] = [execution(1, 5), execution(2, 9), execution(3, 5), execution(4, 4)];
-  expect([first, second, free].map((one) => suspects.admit(one))).toEqual([true, false, true]);
-  expect([first, second, free].map(({ givenBack }) => givenBack)).toEqual([false, true, false]);
-  first.journal.onProgress!();
-  expect(suspects.admit(second)).toBe(true);
-  suspects.leave(first); // long after its progress: it takes nobody's place along
-  suspects.leave(free);
-  expect(suspects.admit(third)).toBe(false);
-  suspects.leave(second);
-  expect(suspects.admit(third)).toBe(true);
+test('one suspect at a time, until a node of it has ended or it is over; others are given back', async () => {
+  const { suspects, given, driven, drive } = openProcess();
+  const first = drive(claimOf('first'));
+  await drive(claimOf('second'));
+  await turn();
+  expect([given, [...driven.keys()]]).toEqual([['second'], ['first']]);
+
+  suspects.hasProgressed(claimOf('first'));
+  const second = drive(claimOf('second'));
+  await turn();
+  driven.get('first')!(); // it is over, long after its progress: that is nothing to the second
+  await first;
+  await drive(claimOf('third'));
+  driven.get('second')!();
+  await second;
+  void drive(claimOf('third'));
+  await turn();
+  expect([given, [...driven.keys()]]).toEqual([['second', 'third'], ['first', 'second', 'third']]);
+});
+
+test('nothing is driven before it is written that what came with it is given back', async () => {
+  const written = Promise.withResolvers<void>();
+  const { given, driven, drive } = openProcess(written.promise);
+  void drive(claimOf('kills'));
+  void drive(claimOf('came with it'));
+  await turn();
+  expect([given, driven.size]).toEqual([['came with it'], 0]);
+  written.resolve();
+  await turn();
+  expect(driven.size).toBe(1);
 });
 
 /** Rounds of one process, which takes all that waits: it dies when it drives one that kills, and is done with all that it drives otherwise. */
-function live(all: readonly OneOf[], killers: readonly number[]): { givenUp: number[]; deaths: number } {
-  const givenUp: number[] = [];
+async function live(all: readonly Claim[], killers: readonly string[]): Promise<{ givenUp: string[]; deaths: number }> {
+  const givenUp: string[] = [];
   let deaths = 0;
   for (let waiting = [...all]; waiting.length > 0;) {
-    givenUp.push(...waiting.filter(({ claim }) => standingOf(claim.losses) === 'given up').map(({ id }) => id));
-    waiting = waiting.filter(({ id }) => !givenUp.includes(id));
-    const suspects = new Suspects();
-    const driven = waiting.filter((one) => suspects.admit(one));
-    const isKilled = driven.some(({ id }) => killers.includes(id));
-    if (isKilled) for (const { claim } of driven) claim.losses += 1;
-    else waiting = waiting.filter((one) => !driven.includes(one));
+    givenUp.push(...waiting.filter(({ losses }) => standingOf(losses) === 'given up').map(({ executionId }) => executionId));
+    waiting = waiting.filter(({ executionId }) => !givenUp.includes(executionId));
+    const { given, drive } = openProcess();
+    for (const claim of waiting) if (standingOf(claim.losses) === 'suspect') void drive(claim);
+    await turn();
+    const driven = waiting.filter(({ executionId }) => !given.includes(executionId));
+    const isKilled = driven.some(({ executionId }) => killers.includes(executionId));
+    if (isKilled) for (const claim of driven) claim.losses += 1;
+    else waiting = waiting.filter((claim) => !driven.includes(claim));
     deaths += Number(isKilled);
   }
   return { givenUp, deaths };
 }
 
-test('two that kill among twenty: these two are given up, and nobody else', () => {
-  const { givenUp, deaths } = live(Array.from({ length: 20 }, (_, id) => execution(id, 0)), [3, 11]);
-  expect(givenUp).toEqual([3, 11]);
+test('two that kill among twenty: these two are given up, and nobody else', async () => {
+  const { givenUp, deaths } = await live(Array.from({ length: 20 }, (_, index) => claimOf(`${index}`, 0)), ['3', '11']);
+  expect(givenUp).toEqual(['3', '11']);
   expect(deaths).toBe(lossesOfSuspects + 2 * (mostLosses - lossesOfSuspects));
 });
