@@ -8,7 +8,7 @@ import { callerPlanner } from '../src/store/caller-planner.ts';
 import { querySettled, settingsStatement } from '../src/store/settled-query.ts';
 import { apiLoad, tokensOf } from './api.ts';
 import { startCommand } from './support/api-processes.ts';
-import { apiQueries, type ApiQuery } from './support/api-queries.ts';
+import { apiQueries } from './support/api-queries.ts';
 import { idOf, loadBigData, type Size } from './support/big-data.ts';
 import { type OwnCluster, withOwnCluster } from './support/own-cluster.ts';
 import { type LoadFigures, median, underLoad } from './support/requests.ts';
@@ -24,9 +24,12 @@ interface Cost {
   /** Medians, microseconds. */
   with: number;
   without: number;
-  /** Of the speed, by the fastest turn of each. */
+  /** Of the speed: of policies by these medians, of the audit log by the fastest turn of each. */
   kept: number;
 }
+
+/** Of each query, with policies and without. */
+const requestsOfARound = 150;
 
 export const usage = `bench growth [--small] [--seconds 10] [--rounds 7] [--json]
   --small   40 tenants with 20,000 and 200,000 executions`;
@@ -72,36 +75,45 @@ async function latencies(cluster: OwnCluster, size: Size, seconds: number, say: 
   return figures;
 }
 
-/** The same statement by somebody whom the policies bind, and by somebody whom they do not, with the tenant in the statement; in turns. */
+/**
+ * The same statement under the policies, and by the owner, whom they do not bind, with the tenant in the statement. Request by request in turns,
+ * on one connection: of two connections one may take twice as long for the same as the other, by where the kernel puts their processes.
+ */
 async function costOfPolicies(cluster: OwnCluster, size: Size, rounds: number): Promise<Cost[]> {
-  const open = async (url: string): Promise<{ pool: pg.Pool; client: pg.PoolClient }> => {
-    const pool = new pg.Pool({ connectionString: url, max: 1, pipeline: true });
-    const client = await pool.connect();
-    await client.query(callerPlanner);
-    return { pool, client };
-  };
-  const bound = await open(cluster.url('agentflow_authenticator'));
-  const free = await open(cluster.url('agentflow_owner'));
+  const pool = new pg.Pool({ connectionString: cluster.url('agentflow_owner'), max: 1, pipeline: true });
+  const client = await pool.connect();
   const costs: Cost[] = [];
-  let tenant = 0;
-  const claims = (role: string): Record<string, string> => ({ role, 'jwt.claims.tenant_id': idOf.tenant(tenant), 'jwt.claims.user_id': idOf.user(tenant, 0), 'jwt.claims.role': 'admin', 'jwt.claims.api_key_id': '', 'jwt.claims.permissions': '' });
-  const ask = (who: typeof bound, role: string, query: ApiQuery, kind: 'underPolicies' | 'bare', n: number): Promise<unknown> => {
-    tenant = n % size.tenants;
-    const values = [...kind === 'bare' ? [idOf.tenant(tenant)] : [], ...Object.values(query.values(size, tenant, n))];
-    return querySettled(who.client, settingsStatement(claims(role)), { name: `q${apiQueries.indexOf(query)}`, text: query.sql[kind], values });
-  };
-  // Each turn asks for the same: who came first would fetch the pages for the other.
-  const each = 150;
-  for (const query of apiQueries) {
-    costs.push(await inTurns(`row-level security: ${query.name}`, {
-      rounds, each, withIt: (n) => ask(bound, 'agentflow_user', query, 'underPolicies', n % each), without: (n) => ask(free, 'agentflow_owner', query, 'bare', n % each),
-    }));
-  }
-  for (const { client, pool } of [bound, free]) {
+  try {
+    await client.query(callerPlanner);
+    for (const [index, query] of apiQueries.entries()) {
+      const times = { underPolicies: [] as number[], bare: [] as number[] };
+      for (let count = 0; count < (rounds + 1) * requestsOfARound; count += 1) {
+        const n = count % requestsOfARound;
+        const tenant = n % size.tenants;
+        // Who comes first fetches the pages for the other.
+        for (const kind of count % 2 === 0 ? ['underPolicies', 'bare'] as const : ['bare', 'underPolicies'] as const) {
+          const values = [...kind === 'bare' ? [idOf.tenant(tenant)] : [], ...Object.values(query.values(size, tenant, n))];
+          const started = performance.now();
+          await querySettled(client, settingsStatement(claimsOf(kind, tenant)), { name: `${kind} ${index}`, text: query.sql[kind], values });
+          // The first ones make the plans and fill the caches.
+          if (count >= requestsOfARound) times[kind].push((performance.now() - started) * 1_000);
+        }
+      }
+      const [withThem, without] = [median(times.underPolicies), median(times.bare)];
+      costs.push({ what: `row-level security: ${query.name}`, with: withThem, without, kept: Number((without / withThem).toFixed(2)) });
+    }
+  } finally {
     client.release();
     await pool.end();
   }
   return costs;
+}
+
+function claimsOf(kind: 'underPolicies' | 'bare', tenant: number): Record<string, string> {
+  return {
+    role: kind === 'bare' ? 'agentflow_owner' : 'agentflow_user', 'jwt.claims.tenant_id': idOf.tenant(tenant), 'jwt.claims.user_id': idOf.user(tenant, 0),
+    'jwt.claims.role': 'admin', 'jwt.claims.api_key_id': '', 'jwt.claims.permissions': '',
+  };
 }
 
 async function costOfAudit(cluster: OwnCluster, rounds: number): Promise<Cost[]> {
@@ -128,7 +140,7 @@ interface Turns {
   rounds: number;
   /** Runs a turn. */
   each: number;
-  before?: (isWith: boolean) => Promise<void>;
+  before: (isWith: boolean) => Promise<void>;
   withIt: (n: number) => Promise<unknown>;
   without: (n: number) => Promise<unknown>;
 }
@@ -137,7 +149,7 @@ interface Turns {
 async function inTurns(what: string, { rounds, each, before, withIt, without }: Turns): Promise<Cost> {
   const time = async (isWith: boolean, round: number): Promise<number> => {
     const work = isWith ? withIt : without;
-    await before?.(isWith);
+    await before(isWith);
     await work(round * each);
     const started = performance.now();
     for (let n = 0; n < each; n += 1) await work(round * each + n);
