@@ -41,8 +41,8 @@ export async function open({ urls, effectUrl, concurrency = 500 }: EngineOptions
       const { rows: [since] } = await owner.query<{ at: string }>('select clock_timestamp()::text as at');
       await eachOf(Math.ceil(count / startsEach), startsAtOnce, async (batch) => {
         const size = Math.min(startsEach, count - batch * startsEach);
-        if (kind === 'flow') await asUser(`select count(*) from app_public.execute_flows(array(
-          select row('bench', jsonb_build_object('i', i), null)::app_public.flow_start from generate_series(1, $1::int) as i))`, [size], 'flows');
+        if (kind === 'flow') await asUser(`select count(*) from app_public.execute_flows_by_priority(array(
+          select row('bench', jsonb_build_object('i', i), null, null)::app_public.flow_start_by_priority from generate_series(1, $1::int) as i))`, [size], 'flows');
         else await asUser(`select count(*) from app_public.execute_workflows(array(
           select row($1, jsonb_build_object('user_input', format('execution %s', i)), null, null)::app_public.workflow_start from generate_series(1, $2::int) as i))`, [workflows[kind], size], 'starts');
       });

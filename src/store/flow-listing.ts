@@ -49,8 +49,8 @@ export async function readFlowTasks(client: pg.ClientBase): Promise<string[]> {
   return rows[0]!.names;
 }
 
-export async function startFlow(client: pg.ClientBase, flowId: string, context: JsonObject, key: string | null): Promise<string> {
-  const { rows } = await client.query<{ id: string }>('select id::text as id from app_public.execute_flow($1, $2, $3)', [flowId, JSON.stringify(context), key]);
+export async function startFlow(client: pg.ClientBase, flowId: string, context: JsonObject, key: string | null, priority = 0): Promise<string> {
+  const { rows } = await client.query<{ id: string }>('select id::text as id from app_public.execute_flow($1, $2, $3, $4)', [flowId, JSON.stringify(context), key, priority]);
   return rows[0]!.id;
 }
 

@@ -68,6 +68,17 @@ test('asks for rights, for 1 to 1,000 inputs, and for another tenant\'s flow as 
   expect(await countOf('mine')).toBe(0);
 });
 
+test('a priority stays with the execution, of one and of many; without one it is 0', async () => {
+  await createFlow(flows.api, chain('urgent', ['a']));
+  const one = 'mutation ($priority: Int) { executeFlow(input: { flowId: "urgent", inputContext: {}, priority: $priority }) { flowExecution { priority } } }';
+  expect([await flows.api.data('architect', one, { priority: 7 }), await flows.api.data('operator', one)]).toMatchObject([{ executeFlow: { flowExecution: { priority: 7 } } }, { executeFlow: { flowExecution: { priority: 0 } } }]);
+  expect((await flows.api.query('operator', one, { priority: 1 })).errors?.[0]?.extensions).toMatchObject({ code: 'PERMISSION_DENIED', field: 'priority' });
+  const inputs = [{ flowId: 'urgent', inputContext: {}, priority: -4 }, { flowId: 'urgent', inputContext: {} }];
+  const many = 'mutation ($inputs: [FlowStartInput!]!) { executeFlows(input: { inputs: $inputs }) { flowExecutions { priority } } }';
+  expect((await flows.api.data('operator', many, { inputs })).executeFlows.flowExecutions).toEqual([{ priority: -4 }, { priority: 0 }]);
+  expect((await flows.api.query('operator', start, { inputs: [{ ...inputs[0], priority: 2 }] })).errors?.[0]?.extensions).toMatchObject({ problems: [{ code: 'PERMISSION_DENIED', field: 'inputs.0.priority' }] });
+});
+
 test('a context is stored as a run sees it: without NUL and lone surrogates', async () => {
   await createFlow(flows.api, chain('odd', ['a']));
   expect(await started([{ flowId: 'odd', inputContext: { 'k\u0000': 'x\ud800' } }, { flowId: 'odd', inputContext: {} }])).toMatchObject([{ inputContext: { 'k\ufffd': 'x\ufffd' } }, { inputContext: {} }]);

@@ -114,6 +114,23 @@ describe('a worker', () => {
     expect([...outside.calls.values()].every(({ count }) => count === 1)).toBe(true);
   });
 
+  test('a flow has as much as a workflow: one that is driven keeps others of its own waiting, and no other flow', async () => {
+    worker = await start({ workerConcurrency: 4, workerLimits: { perTenant: null, perWorkflow: 1, perNodeKind: {} }, testTasks: { pattern: '.' } });
+    const execute = async (flow: string, context: object): Promise<string> => (await database.asRole('agentflow_user', { tenant_id: limited.tenantId, user_id: limited.userId, role: 'admin' },
+      (client) => client.query<{ id: string }>('select id from app_public.execute_flow($1, $2)', [flow, context]), { commit: true })).rows[0]!.id;
+    const until = async (id: string, status: string): Promise<void> => {
+      while ((await database.owner.query('select from flow_executions where id = $1 and status = $2', [id, status])).rowCount === 0) await sleep(20);
+    };
+    for (const id of ['held', 'passing']) await database.owner.query(`insert into flows (tenant_id, id, name, start_task, definition, is_active) values ($1, $2, $2, 'a', $3, 1)`, [limited.tenantId, id, { id, name: id, start_task: 'a', tasks: [{ name: 'a' }], conditions: [] }]);
+    const held = await execute('held', { __script: { a: { delay_ms: 100_000 } } });
+    await until(held, 'RUNNING');
+    const next = await execute('held', {});
+    await until(await execute('passing', {}), 'COMPLETED');
+    expect((await database.owner.query('select status from flow_executions where id = $1', [next])).rows).toEqual([{ status: 'PENDING' }]);
+    await database.asRole('agentflow_user', { tenant_id: limited.tenantId, user_id: limited.userId, role: 'admin' }, (client) => client.query('select app_public.cancel_flow_execution($1)', [held]), { commit: true });
+    await until(next, 'COMPLETED');
+  });
+
   test('gives back those that wait when it stops, and another goes on', async () => {
     const ids = await startMany(6);
     worker = await start({ workerConcurrency: 2, workerLimits: { perTenant: 1, perWorkflow: null, perNodeKind: { api: 1 } } });

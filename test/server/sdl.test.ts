@@ -65,7 +65,7 @@ test('required arguments are required, others are not', () => {
   expect(input('WorkflowInput')).toEqual({ name: 'String!', description: 'String', spec: 'JSON!' });
   expect(input('FlowInput')).toEqual({ id: 'String!', name: 'String!', description: 'String', startTask: 'String!', definition: 'JSON!' });
   expect(input('UpdateFlowInput')).toEqual({ clientMutationId: 'String', id: 'String!', expectedVersion: 'Int', patch: 'FlowPatch!' });
-  expect(input('ExecuteFlowInput')).toEqual({ clientMutationId: 'String', flowId: 'String!', inputContext: 'JSON!', idempotencyKey: 'String' });
+  expect(input('ExecuteFlowInput')).toEqual({ clientMutationId: 'String', flowId: 'String!', inputContext: 'JSON!', idempotencyKey: 'String', priority: 'Int' });
   expect(input('CancelFlowExecutionInput')).toEqual({ clientMutationId: 'String', id: 'BigInt!' });
   expect(input('DeleteSourceInput')).toEqual({ clientMutationId: 'String', id: 'UUID!', force: 'Boolean' });
 });

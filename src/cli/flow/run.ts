@@ -9,6 +9,7 @@ import { action, exitCodes, type Context } from '../context.ts';
 import { withWorker } from '../execution/alone.ts';
 import { followUntilOver } from '../execution/follow.ts';
 import { inputOf } from '../execution/input.ts';
+import { priorityOption } from '../execution/priority.ts';
 import { findingLines } from '../workflow/check.ts';
 import { applyFlow } from './apply.ts';
 import { checkFiles, findFlow, flowOf, readFlowFile } from './file.ts';
@@ -18,6 +19,7 @@ interface Options extends ActingOptions {
   input?: string;
   follow?: boolean;
   key?: string;
+  priority?: number;
 }
 
 export function runCommand(): Command {
@@ -26,13 +28,14 @@ export function runCommand(): Command {
     .option('--input <json>', 'the context to start with: a JSON object, @FILE, or - for standard input')
     .option('--follow', 'show it until it ends, then its context')
     .option('--key <key>', 'idempotency key: the same key with the same input runs once')
+    .addOption(priorityOption())
     .description('Execute a flow. With --follow the exit code is 1 when it did not complete.')
     .action(action<Options>((context, options, given) => {
       const input = inputOf(options.input);
       return actAs(context, options, (acting) => withWorker(context, acting, options.follow === true, async () => {
         const id = await acting.transaction(async (client) => {
           const flowId = isFile(given) ? await created(context, client, given) : (await findFlow(client, given)).id;
-          return flowId === null ? null : startFlow(client, flowId, input, options.key ?? null);
+          return flowId === null ? null : startFlow(client, flowId, input, options.key ?? null, options.priority);
         });
         if (id === null) return exitCodes.failure;
         if (options.follow) return tellEnd(context, await followFlow(context, acting, id));

@@ -1,5 +1,5 @@
 import { statSync } from 'node:fs';
-import { Command, InvalidArgumentError } from 'commander';
+import { Command } from 'commander';
 import type pg from 'pg';
 import { AgentFlowError } from '../../errors.ts';
 import { validateAll } from '../../server/workflow-tools.ts';
@@ -9,6 +9,7 @@ import { action, exitCodes, type Context } from '../context.ts';
 import { withWorker } from '../execution/alone.ts';
 import { demandExecution, follow, tellEnd } from '../execution/follow.ts';
 import { inputOf } from '../execution/input.ts';
+import { priorityOption } from '../execution/priority.ts';
 import { loadWorkflowTools } from '../workflow-tools.ts';
 import { carryOut, planChanges } from './changes.ts';
 import { findingLines, placed, readForChecking } from './check.ts';
@@ -27,17 +28,12 @@ export function runCommand(): Command {
     .argument('<workflow>', 'name or id, or a file: it is saved as a draft first')
     .option('--follow', 'show it until it ends, then its final state')
     .option('--key <key>', 'idempotency key: the same key with the same input runs once')
-    .option('--priority <number>', 'of what waits for a worker, a higher one begins first: -10 to 10, 0 unless given', priorityOf)
+    .addOption(priorityOption())
     .description('Execute a workflow. With --follow the exit code is 1 when it did not complete.')
     .action(action<Options>((context, options, given) => {
       const input = inputOf(options.input);
       return start(context, options, given, (client, id) => startExecution(client, id, input, options.key ?? null, options.priority));
     }));
-}
-
-function priorityOf(given: string): number {
-  if (!/^-?\d{1,2}$/.test(given)) throw new InvalidArgumentError('It is a whole number from -10 to 10.');
-  return Number(given);
 }
 
 export function testCommand(): Command {

@@ -65,16 +65,16 @@ export interface FlowWorld {
 }
 
 /** The execution as the driver takes it: its nodes are tasks, its rows go to the tables of flows. */
-export function flowExecution(claim: ClaimedFlow, plan: Plan, flows: FlowWorld): Execution {
+export function flowExecution(claim: ClaimedFlow, flowId: string, plan: Plan, flows: FlowWorld): Execution {
   const run = new FlowRun(claim, plan, flows);
   const world: ExecutionWorld = { ...flows.world, nodeTypes: new Map([['task', taskNodeType(run)]]), store: flowStoreFor(run, flows.world.store) };
-  return new Execution(asExecution(claim), { plan, tenantSlug: claim.tenantSlug, showBegunAfterMs }, world);
+  return new Execution(asExecution(claim, flowId), { plan, tenantSlug: claim.tenantSlug, showBegunAfterMs }, world);
 }
 
-function asExecution(claim: ClaimedFlow): ClaimedExecution {
+function asExecution(claim: ClaimedFlow, flowId: string): ClaimedExecution {
   const { executionId, attempt, createdAt, losses, tenantId, userId, nowMs, ageSeconds, inputContext, tasks, isBegun } = claim;
   return {
-    executionId, attempt, createdAt, losses, tenantId, userId, nowMs, workflowId: '', versionId: '', drivenSeconds: ageSeconds,
+    executionId, attempt, createdAt, losses, tenantId, userId, nowMs, workflowId: flowId, versionId: '', drivenSeconds: ageSeconds,
     parentId: null, onlyNodeId: null, repeats: null, caps: null, isBegun,
     initialState: flowState(inputContext), nodes: tasks === null ? null : storedNodes(tasks),
   };

@@ -10,33 +10,29 @@ const maxPlans = 500;
 export class FlowRunner {
   readonly #flows: FlowWorld;
   /** By definition: equal ones share a plan. */
-  readonly #plans = new Map<string, Plan>();
+  readonly #plans = new Map<string, { flowId: string; plan: Plan }>();
 
   constructor(flows: FlowWorld) {
     this.#flows = flows;
   }
 
   execution(claim: ClaimedFlow): Execution {
-    return flowExecution(claim, this.#planOf(claim.definition), this.#flows);
+    const { flowId, plan } = this.#planOf(claim.definition);
+    return flowExecution(claim, flowId, plan, this.#flows);
   }
 
-  /** Ends a flow execution of which nothing can be run. */
-  async fail(claim: ClaimedFlow, { code, message }: { code: string; message: string }): Promise<void> {
-    const tasksExecuted = Math.max(0, ...(claim.tasks ?? []).map(({ sequence_number: sequence }) => sequence));
-    const task = claim.tasks?.find(({ sequence_number: sequence }) => sequence === tasksExecuted)?.task_name ?? null;
-    await this.#flows.store.finish(claim, [], { status: 'FAILURE', outputData: null, tasksExecuted, error: { code, message, task } });
-  }
-
-  #planOf(definition: string): Plan {
+  #planOf(definition: string): { flowId: string; plan: Plan } {
     const known = this.#plans.get(definition);
     if (known !== undefined) return known;
     const { registry } = this.#flows;
-    const plan = flowPlan(JSON.parse(definition) as JsonObject, {
+    const document = JSON.parse(definition) as JsonObject;
+    const plan = flowPlan(document, {
       isRegistered: (task) => registry.find(task) !== null,
       isPure: (task) => registry.find(task)?.isPure ?? false,
     });
-    this.#plans.set(definition, plan);
+    const planned = { flowId: String(document.id), plan };
+    this.#plans.set(definition, planned);
     if (this.#plans.size > maxPlans) this.#plans.delete(this.#plans.keys().next().value!);
-    return plan;
+    return planned;
   }
 }

@@ -37,7 +37,7 @@ async function live(): Promise<LivingWorker> {
 const sweep = (worker: LivingWorker): Promise<unknown> => pool.query('select app_private.sweep_workers($1)', [worker.id]);
 
 async function start(): Promise<{ id: string; runId: string }> {
-  const [row] = await as(db, claimsOf(ours, 'operator'))<{ id: string }>(`select id::text from app_public.execute_flows(array[row('chain', '{"n": 1}', null)::app_public.flow_start])`);
+  const [row] = await as(db, claimsOf(ours, 'operator'))<{ id: string }>(`select id::text from app_public.execute_flows_by_priority(array[row('chain', '{"n": 1}', null, null)::app_public.flow_start_by_priority])`);
   return { id: row!.id, runId: flowRunId(row!.id) };
 }
 
@@ -147,7 +147,7 @@ test('a bulk start counts with all of its executions: what is beyond the quota i
   const before = await countOf();
   await db.owner.query(`update tenants set quotas = jsonb_build_object('executions_per_day', (select count(*) from executions where tenant_id = $1) + $2::int + 3) where id = $1`, [ours.id, before]);
   const startMany = (count: number): Promise<unknown> => as(db, claimsOf(ours, 'operator'))(
-    `select id from app_public.execute_flows(array(select row('chain', '{}', null)::app_public.flow_start from generate_series(1, $1::int)))`, [count]);
+    `select id from app_public.execute_flows_by_priority(array(select row('chain', '{}', null, null)::app_public.flow_start_by_priority from generate_series(1, $1::int)))`, [count]);
   expect(await refusal(startMany(4))).toMatchObject({ code: 'AF429', message: expect.stringContaining('executions_per_day') as string });
   expect(await countOf()).toBe(before);
   await startMany(3);

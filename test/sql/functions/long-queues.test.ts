@@ -103,6 +103,26 @@ test('a higher priority comes first among the tenant\'s own, in a long queue too
   expect(await waiting()).toMatchObject({ 'other -1': 1 });
 });
 
+test('a flow begins by its priority among executions, and so do many; whoever may not go first is refused', async () => {
+  const flow = 'first';
+  await db.owner.query(`insert into flows (tenant_id, id, name, start_task, definition, is_active) values ($1, $2, $2, 'a', $3, 1)`, [other.id, flow, { id: flow, name: flow, start_task: 'a', tasks: [{ name: 'a' }], conditions: [] }]);
+  await db.owner.query(`with worker as (insert into app_private.workers (id, lock_key, host, process_id) values (gen_random_uuid(), 1, 'here', 1) returning id) insert into app_private.flow_tasks (worker_id, name) select id, 'a' from worker`);
+  const one = (priority: number | null, role: 'operator' | 'architect'): Promise<unknown[]> => as(db, claimsOf(other, role))(`select priority from app_public.execute_flow($1, '{}', null, $2)`, [flow, priority]);
+  const many = (priority: number, role: 'operator' | 'architect'): Promise<unknown[]> => as(db, claimsOf(other, role))(
+    `select priority from app_public.execute_flows_by_priority(array[row($1, '{}', null, null), row($1, '{}', null, $2::int)]::app_public.flow_start_by_priority[])`, [flow, priority]);
+  expect(await one(-3, 'operator')).toEqual([{ priority: -3 }]);
+  expect(await one(null, 'operator')).toEqual([{ priority: 0 }]);
+  expect(await many(4, 'architect')).toEqual([{ priority: 0 }, { priority: 4 }]);
+  expect(await as(db, claimsOf(other, 'operator'))(`select priority from app_public.execute_flows(array[row($1, '{}', null)]::app_public.flow_start[])`, [flow])).toEqual([{ priority: 0 }]);
+  expect(await refusal(one(1, 'operator'))).toMatchObject({ code: sqlstates.PERMISSION_DENIED, column: 'priority' });
+  expect(await refusal(one(11, 'architect'))).toMatchObject({ code: sqlstates.INVALID_VALUE, column: 'priority' });
+  expect(await refusal(many(4, 'operator'))).toMatchObject({ code: sqlstates.PERMISSION_DENIED, column: 'inputs.1.priority' });
+  expect(await refusal(many(-11, 'architect'))).toMatchObject({ code: sqlstates.INVALID_VALUE, column: 'inputs.1.priority' });
+  const { rows } = await db.owner.query(`select job.priority, count(*)::int as count from graphile_worker.jobs as job join flow_executions as flow on app_private.flow_run_id(flow.id)::text = job.key group by 1 order by 1`);
+  expect(rows).toEqual([{ priority: 6, count: 1 }, { priority: 10, count: 3 }, { priority: 13, count: 1 }]);
+  await db.owner.query('delete from flow_executions');
+});
+
 test('everybody who may start may let it wait; going first takes the right to publish; no other number is a priority', async () => {
   await startOne(other, -3, 'operator');
   expect(await refusal(startOne(other, 1, 'operator'))).toMatchObject({ code: sqlstates.PERMISSION_DENIED, column: 'priority' });
