@@ -15,7 +15,6 @@ import { isUnknownWorker } from '../store/retry.ts';
 import type { ClaimedExecution } from '../store/rows.ts';
 import { TakeStore, type Claim } from '../store/take-store.ts';
 import { WorkerSession } from '../store/worker-session.ts';
-import { endingOf } from './ending.ts';
 import { Execution } from './execution.ts';
 import { FlowRunner } from './flows/flow-runner.ts';
 import { boundHeap } from './heap.ts';
@@ -198,12 +197,13 @@ export class Worker implements TaskRuntime {
     const claim = taken ?? await (isFlowRunId(executionId) ? this.#flowStore : this.#store).claim(executionId);
     if (claim === null) return;
     claimed();
+    const standing = standingOf(claim.losses);
+    if (standing === 'given up') return void await this.#store.giveUp(claim, lostTooOften(claim));
     const drive = (): Promise<void> => ('flowExecutionId' in claim ? this.#driveFlow(claim, free) : this.#drive(claim, free));
-    await (standingOf(claim.losses) === 'suspect' ? this.#suspects.drive(claim, drive) : drive());
+    await (standing === 'suspect' ? this.#suspects.drive(claim, drive) : drive());
   }
 
   async #driveFlow(claim: ClaimedFlow, free: () => void): Promise<void> {
-    if (standingOf(claim.losses) === 'given up') return this.#flows!.fail(claim, lostTooOften(claim));
     await this.#world.prices.refresh();
     await this.#run(this.#flows!.execution(claim), free);
   }
@@ -240,18 +240,15 @@ export class Worker implements TaskRuntime {
   }
 
   async #drive(claim: ClaimedExecution, free: () => void): Promise<void> {
-    const failure = standingOf(claim.losses) === 'given up' ? lostTooOften(claim) : null;
-    const ready = failure === null ? await this.#plans.get(claim.versionId, claim.onlyNodeId) : null;
-    if (failure === null && ready !== null && ready.plan !== null) {
+    const ready = await this.#plans.get(claim.versionId, claim.onlyNodeId);
+    if (ready !== null && ready.plan !== null) {
       await this.#world.prices.refresh();
       await this.#run(new Execution(claim, { plan: underCaps(ready.plan, claim.caps), tenantSlug: ready.tenantSlug }, this.#world), free);
-      // What our own statements say is not listened to.
-      if (claim.parentId !== null) this.#look([claim.parentId]);
-      return;
+    } else {
+      await this.#store.giveUp(claim, ready?.problem ?? { code: 'INVALID_WORKFLOW', message: 'The version of the workflow is gone.' });
     }
-    const error = failure ?? ready?.problem ?? { code: 'INVALID_WORKFLOW', message: 'The version of the workflow is gone.' };
-    const nothingRan = { data: claim.initialState, tokens: 0, costUnits: 0 };
-    await this.#store.finish(claim, [], endingOf(nothingRan, { status: 'failed', error: { code: error.code, message: error.message, nodeId: null } }, {}));
+    // What our own statements say is not listened to.
+    if (claim.parentId !== null) this.#look([claim.parentId]);
   }
 
   /** Somebody else changed executions: those that we drive may have been cancelled, or go on. */

@@ -139,6 +139,12 @@ export class EngineStore {
     return rows[0]!.became;
   }
 
+  /** Ends one, of a workflow or a flow, that is claimed and not run, as failed. False: its lease is lost. */
+  async giveUp({ executionId, attempt }: LeaseRef, { code, message }: { code: string; message: string }): Promise<boolean> {
+    const rows = await this.#query<{ is_over: boolean }>('select app_private.give_up_claim($1, $2, $3, $4, $5) as is_over', [this.#workerId(), executionId, attempt, code, message]);
+    return rows[0]!.is_over;
+  }
+
   /** Puts what tenants with long queues have behind what others have; returns how many queues are long. */
   async sortLongQueues(): Promise<number> {
     const rows = await this.#query<{ long: number }>('select app_private.share_turns(0) as long', []);

@@ -31,21 +31,39 @@ test('a sweep counts the loss, unlocks the jobs of the dead, and leaves the livi
   sweeper.session.release(true);
 });
 
+const running: NodeRow = {
+  nodeId: 'input', nodeType: 'input', sequence: 1, finishOrder: null, attempts: 1, status: 'running', input: 'x', output: null, writes: null,
+  routeTarget: null, error: null, tokens: 0, costUnits: 0, waitSeconds: 0, wait: null, logs: null, startedMs: 1, completedMs: null,
+};
+const completed: NodeRow = { ...running, status: 'completed', finishOrder: 1, output: {}, writes: {}, completedMs: 2, tokens: 7 };
+
 test('a node that has ended clears the count of losses; one that runs does not, nor does giving back', async () => {
   const { store, session } = await makeWorker();
   const { executionId, ...first } = await claimed(store, await pendingExecution());
   await database.owner.query('update app_private.execution_leases set losses = 5 where execution_id = $1', [executionId]);
-  const running: NodeRow = {
-    nodeId: 'input', nodeType: 'input', sequence: 1, finishOrder: null, attempts: 1, status: 'running', input: 'x', output: null, writes: null,
-    routeTarget: null, error: null, tokens: 0, costUnits: 0, waitSeconds: 0, wait: null, logs: null, startedMs: 1, completedMs: null,
-  };
   await store.checkpoint({ executionId, ...first }, [running], true);
   await store.release({ executionId, ...first }, [], null);
   const again = await claimed(store, executionId);
   expect(again).toMatchObject({ attempt: 2, losses: 5 });
-  await store.checkpoint(again, [{ ...running, status: 'completed', finishOrder: 1, output: {}, writes: {}, completedMs: 2 }]);
+  await store.checkpoint(again, [completed]);
   await store.release(again, [], null);
   expect(await claimed(store, executionId)).toMatchObject({ attempt: 3, losses: 0 });
+  session.release(true);
+});
+
+test('what is given up keeps what it has done and spent, leaves no node running, and is given up by its holder alone', async () => {
+  const { store, session } = await makeWorker();
+  const claim = await claimed(store, await pendingExecution());
+  await store.checkpoint(claim, [completed, { ...running, nodeId: 'kills', sequence: 2 }], true);
+  const why = { code: 'WORKER_LOST', message: 'no' };
+  expect(await store.giveUp({ ...claim, attempt: claim.attempt + 1 }, why)).toBe(false);
+  expect(await store.giveUp(claim, why)).toBe(true);
+  expect(await store.giveUp(claim, why)).toBe(false);
+  const { rows } = await database.owner.query(`
+    select status, error_code, error_message, tokens_used, (select array_agg(node.status::text order by node.finish_order) from node_executions as node where node.execution_id = id) as nodes,
+      exists (select from app_private.execution_leases where execution_id = id) as is_held
+      from executions where id = $1`, [claim.executionId]);
+  expect(rows).toEqual([{ status: 'failed', error_code: 'WORKER_LOST', error_message: 'no', tokens_used: 7, nodes: ['completed', 'cancelled'], is_held: false }]);
   session.release(true);
 });
 
