@@ -3,6 +3,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { insertWorkflow } from '../support/executions.ts';
 import { watchApi } from './api-watch.ts';
 import { persistently } from './asking.ts';
+import { lethal, lethalScript } from './lethal.ts';
 import { accept, type Scene, type SceneOptions } from './scene.ts';
 
 export interface Fault {
@@ -111,7 +112,9 @@ async function withApi(scene: Scene, strike: () => Promise<number>): Promise<num
 
 const hours = 3_600_000;
 
-/** A trigger refuses whoever takes them. */
+const poisonPortions = 10;
+
+/** A trigger refuses whoever takes them. They come while others run, and before those that wait. */
 async function poison({ owner, problems }: Scene, count: number): Promise<number> {
   const { id } = await insertWorkflow(owner, { nodes: [{ id: 'input', type: 'input' }], edges: [], start_node: 'input' });
   await owner.query(`
@@ -120,7 +123,10 @@ async function poison({ owner, problems }: Scene, count: number): Promise<number
       return new;
     end $$;
     create or replace trigger poison before insert or update on app_private.execution_leases for each row when (new.worker_id is not null) execute function public.refuse_poison()`);
-  await accept(owner, id, count);
+  for (let portion = 0; portion < poisonPortions; portion += 1) {
+    await accept(owner, id, count / poisonPortions, 0, 10);
+    await sleep(1_000);
+  }
   const deadline = performance.now() + 180_000;
   for (;;) {
     const [row] = await persistently<{ open: number; wrong: number }>(owner, `select count(*) filter (where completed_at is null)::int as open, count(*) filter (where completed_at is not null and error_code is distinct from 'EXECUTION_POISONED')::int as wrong
@@ -192,7 +198,12 @@ export const faults: readonly Fault[] = [
   {
     name: 'poison', says: 'some executions cannot be begun by any worker; they are given up after a few tries, and hold up nobody',
     short: { workers: 2, executions: 150 }, long: { workers: 4, executions: 10_000 },
-    strike: (scene, _over, isLong) => poison(scene, isLong ? 100 : 5),
+    strike: (scene, _over, isLong) => poison(scene, isLong ? 100 : 10),
+  },
+  {
+    name: 'lethal', says: 'some executions and flows kill the process of every worker that runs them; they are given up after ten deaths each, and nobody is given up with them',
+    short: { workers: 2, executions: 100, script: () => lethalScript }, long: { workers: 4, executions: 5_000, script: () => lethalScript },
+    strike: (scene, _over, isLong) => lethal(scene, isLong ? 3 : 1),
   },
   {
     name: 'everything', says: 'kills, ends in order, restarts of PostgreSQL and cuts of the network at once',

@@ -74,12 +74,12 @@ function workflowOf(address: string): object {
   };
 }
 
-/** Runs are numbered from 0. */
-export async function accept(owner: pg.Pool, workflowId: string, count: number, from = 0): Promise<void> {
+/** Runs are numbered from 0. `priority`: above 0 they begin before those that wait. */
+export async function accept(owner: pg.Pool, workflowId: string, count: number, from = 0, priority = 0): Promise<void> {
   await owner.query(`
-    insert into executions (workflow_id, workflow_version_id, tenant_id, user_id, initial_state)
-    select $1, version.id, $2, $3, jsonb_build_object('run', 'run-' || n) from workflow_versions as version, generate_series($4::int, $4::int + $5::int - 1) as n
-     where version.workflow_id = $1`, [workflowId, sampleTenant, sampleUser, from, count]);
+    insert into executions (workflow_id, workflow_version_id, tenant_id, user_id, initial_state, priority)
+    select $1, version.id, $2, $3, jsonb_build_object('run', 'run-' || n), $6 from workflow_versions as version, generate_series($4::int, $4::int + $5::int - 1) as n
+     where version.workflow_id = $1`, [workflowId, sampleTenant, sampleUser, from, count, priority]);
 }
 
 /** How many, executions and flows, are not over when all are, or when the time is. */

@@ -20,7 +20,9 @@ export class Workers {
   readonly #options: WorkersOptions;
   readonly #living = new Set<ChildProcess>();
   readonly #ready = new Set<ChildProcess>();
+  readonly #replaced = new WeakSet<ChildProcess>();
   #started = 0;
+  #deaths = 0;
 
   constructor(options: WorkersOptions) {
     this.#options = options;
@@ -31,7 +33,12 @@ export class Workers {
     return [...this.#ready];
   }
 
-  /** Does not wait until it works: it may come up in the middle of a fault. One that cannot come up is started again. */
+  /** Those that ended and were not told to. */
+  get deaths(): number {
+    return this.#deaths;
+  }
+
+  /** Does not wait until it works: it may come up in the middle of a fault. One that ends by itself is started again. */
   start(): ChildProcess {
     const { workerUrl, settings, clockOffsetMs, script } = this.#options;
     const program = script?.(this.#started) ?? ownScript;
@@ -42,10 +49,12 @@ export class Workers {
     ], { cwd: path.resolve(path.dirname(program), '../..'), stdio: ['ignore', 'pipe', 'ignore'], env: { ...process.env, CLOCK_OFFSET_MS: String(offset) } });
     this.#living.add(child);
     child.stdout.on('data', (said: Buffer) => said.includes('ready') && this.#ready.add(child));
-    child.on('exit', (code) => {
+    child.on('exit', () => {
       this.#living.delete(child);
       this.#ready.delete(child);
-      if (code !== null && code !== 0) void sleep(500).then(() => (this.#isClosing ? undefined : this.start()));
+      if (this.#replaced.has(child) || this.#isClosing) return;
+      this.#deaths += 1;
+      void sleep(500).then(() => (this.#isClosing ? undefined : this.start()));
     });
     return child;
   }
@@ -55,6 +64,7 @@ export class Workers {
   /** Ends one and starts another in its place. */
   replace(child: ChildProcess, signal: NodeJS.Signals): void {
     this.#ready.delete(child);
+    this.#replaced.add(child);
     child.kill(signal);
     this.start();
   }
