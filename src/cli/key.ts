@@ -7,6 +7,7 @@ import { findUser, listKeys, revokeKey } from '../store/people.ts';
 import { readingClient } from '../store/reading.ts';
 import { actAs, actingOptions, type ActingOptions } from './acting.ts';
 import { action, type Context } from './context.ts';
+import { parseId } from './ids.ts';
 import { table } from './table.ts';
 import { parseTime } from './times.ts';
 
@@ -77,7 +78,7 @@ interface RotateOptions extends ActingOptions {
 
 function rotateCommand(): Command {
   return actingOptions(new Command('rotate'))
-    .argument('<id>', 'id of the key')
+    .argument('<id>', 'id of the key', parseId)
     .option('--overlap <seconds>', 'how long the old key works on', wholeSeconds, 86_400)
     .description('Make a key in the place of another and print it, this once.')
     .action(action<RotateOptions>((context, options, id) => actAs(context, options, async ({ transaction }) => {
@@ -98,7 +99,7 @@ interface RevokeOptions extends ActingOptions {
 
 function revokeCommand(): Command {
   return actingOptions(new Command('revoke'))
-    .argument('<id>', 'id of the key')
+    .argument('<id>', 'id of the key', parseId)
     .option('--reason <text>', 'why, for the audit log')
     .description('Revoke an API key: it is refused from the next request on.')
     .action(action<RevokeOptions>((context, options, id) => actAs(context, options, async ({ transaction }) => {

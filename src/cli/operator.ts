@@ -2,6 +2,7 @@ import { Command, InvalidArgumentError } from 'commander';
 import { endOperatorGrant, listOperatorGrants, openOperatorGrant } from '../store/operators.ts';
 import { asOwner } from './acting.ts';
 import { action } from './context.ts';
+import { parseId } from './ids.ts';
 import { table } from './table.ts';
 
 export function operatorCommands(): Command {
@@ -51,7 +52,7 @@ function listCommand(): Command {
 
 function endCommand(): Command {
   return new Command('end')
-    .argument('<grant>', 'its id')
+    .argument('<grant>', 'its id', parseId)
     .description('End a grant before its time.')
     .action(action((context, _options: object, id: string) => asOwner(context, async (client) => {
       const ended = await endOperatorGrant(client, id);

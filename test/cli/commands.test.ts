@@ -32,6 +32,8 @@ describe('the command line', () => {
     [['db', 'migrate', '--sideways'], 'unknown option'],
     [['db', 'migrate', 'superfluous'], 'too many arguments'],
     [['db', 'reset'], '--erase'],
+    [['execution', 'follow', 'abc'], 'an id such as'],
+    [['execution', 'list', '--status', 'nonsense'], 'Allowed choices are pending'],
   ])('called wrongly (%j) says how it is meant and ends with 2', async (words, message) => {
     expect(await runCli(words)).toMatchObject({ code: 2, stdout: '', stderr: expect.stringContaining(message) });
   });

@@ -96,7 +96,7 @@ describe('execution', () => {
     const file = write('Deciding', { start_node: 'person', nodes: [{ id: 'person', type: 'approval', metadata: { message: 'Go on?' } }] });
     const { answer: { id } } = await inJson('workflow', 'run', file);
     await untilWaiting(id);
-    expect(await agentflow('execution', 'decide', id, 'person', 'maybe')).toMatchObject({ code: 1 });
+    expect(await agentflow('execution', 'decide', id, 'person', 'maybe')).toMatchObject({ code: 2 });
     expect(await agentflow('execution', 'decide', id, 'person', 'approved', '--comment', 'fine')).toMatchObject({ code: 0, stdout: `person of execution ${id} is approved.\n` });
     expect(await inJson('execution', 'follow', id)).toMatchObject({ code: 0, answer: { finalState: { approval: { decision: 'approved', comment: 'fine' } } } });
   });

@@ -5,6 +5,7 @@ import { AgentFlowError } from '../../errors.ts';
 import { hasLivingWorker, readExecution, type ExecutionView } from '../../store/execution-rows.ts';
 import { actAs, actingOptions, type Acting, type ActingOptions } from '../acting.ts';
 import { action, exitCodes, type Context } from '../context.ts';
+import { parseId } from '../ids.ts';
 import { executionWords, liveProgress, plainProgress, silentProgress, type Progress, type ProgressWords } from './progress.ts';
 
 const lookEveryMs = 1_000;
@@ -13,7 +14,7 @@ const askForWorkerMs = 5_000;
 
 export function followCommand(): Command {
   return actingOptions(new Command('follow'))
-    .argument('<id>', 'id of the execution')
+    .argument('<id>', 'id of the execution', parseId)
     .description('Show an execution while it runs, node by node, until it ends. Exit code 1 when it did not complete.')
     .action(action<ActingOptions>((context, options, id) => actAs(context, options, async (acting) => {
       const view = await follow(context, acting, id);

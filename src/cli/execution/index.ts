@@ -1,7 +1,8 @@
-import { Command, InvalidArgumentError } from 'commander';
+import { Argument, Command, InvalidArgumentError, Option } from 'commander';
 import { cancelExecution, decideApproval, listExecutions, retryExecution } from '../../store/execution-rows.ts';
 import { actAs, actingOptions, type ActingOptions } from '../acting.ts';
 import { action } from '../context.ts';
+import { parseId } from '../ids.ts';
 import { table } from '../table.ts';
 import { findWorkflow } from '../workflow/find.ts';
 import { withWorker } from './alone.ts';
@@ -29,7 +30,7 @@ interface ListOptions extends ActingOptions {
 
 function listCommand(): Command {
   return actingOptions(new Command('list'))
-    .option('--status <status>', 'pending, running, completed, failed or cancelled')
+    .addOption(new Option('--status <status>', 'those that are so').choices(['pending', 'running', 'completed', 'failed', 'cancelled']))
     .option('--workflow <name>', 'name or id of a workflow')
     .option('--limit <count>', 'how many', wholeNumber, 20)
     .description('The latest executions.')
@@ -49,7 +50,7 @@ function wholeNumber(text: string): number {
 
 function showCommand(): Command {
   return actingOptions(new Command('show'))
-    .argument('<id>', 'id of the execution')
+    .argument('<id>', 'id of the execution', parseId)
     .description('One execution: its nodes with their logs, its final state.')
     .action(action<ActingOptions>((context, options, id) => actAs(context, options, async (acting) => {
       const view = await demandExecution(acting, id);
@@ -64,7 +65,7 @@ function showCommand(): Command {
 
 function cancelCommand(): Command {
   return actingOptions(new Command('cancel'))
-    .argument('<id>', 'id of the execution')
+    .argument('<id>', 'id of the execution', parseId)
     .description('Cancel an execution: it is final at once, and what runs is told to stop.')
     .action(action<ActingOptions>((context, options, id) => actAs(context, options, async (acting) => {
       await acting.transaction((client) => cancelExecution(client, id));
@@ -80,7 +81,7 @@ interface RetryOptions extends ActingOptions {
 
 function retryCommand(): Command {
   return actingOptions(new Command('retry'))
-    .argument('<id>', 'id of an execution that has ended')
+    .argument('<id>', 'id of an execution that has ended', parseId)
     .option('--from <node>', 'run this node and what follows it again (default: the node that failed)')
     .option('--follow', 'show it until it ends')
     .description('Try again in a new execution, which takes over what was finished.')
@@ -98,9 +99,9 @@ interface DecideOptions extends ActingOptions {
 
 function decideCommand(): Command {
   return actingOptions(new Command('decide'))
-    .argument('<id>', 'id of the execution')
+    .argument('<id>', 'id of the execution', parseId)
     .argument('<node>', 'id of the approval node that waits')
-    .argument('<decision>', 'approved or rejected')
+    .addArgument(new Argument('<decision>', 'what was decided').choices(['approved', 'rejected']))
     .option('--comment <text>', 'why')
     .description('Decide what an approval node waits for.')
     .action(action<DecideOptions>((context, options, id, node, decision) => actAs(context, options, async (acting) => {
