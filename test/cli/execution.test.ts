@@ -112,7 +112,7 @@ describe('execution', () => {
   test('is not there for whom it is not', async () => {
     const { answer: [first] } = await inJson('execution', 'list', '--limit', '1');
     expect(await inJson('execution', 'show', first.id, '--user', 'admin@globex.example')).toMatchObject({ code: 1, answer: { error: { code: 'NOT_FOUND' } } });
-    expect(await inJson('execution', 'show', 'not-an-id')).toMatchObject({ code: 1, answer: { error: { code: 'INVALID_VALUE' } } });
+    expect(await agentflow('execution', 'show', 'not-an-id')).toMatchObject({ code: 2, stderr: expect.stringContaining('an id such as') });
   });
 });
 
