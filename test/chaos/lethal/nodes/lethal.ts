@@ -28,5 +28,5 @@ export const lethal = defineNode({
 function takeAll(): never {
   setFlagsFromString('--max-old-space-size=150');
   const kept: number[][] = [];
-  for (;;) kept.push(new Array<number>(100_000).fill(kept.length + 0.5));
+  for (;;) kept.push(Array.from({ length: 100_000 }, (_, index) => index + 0.5));
 }
