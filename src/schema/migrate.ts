@@ -13,6 +13,7 @@ import { migrateDatabase, pendingMigrations, type Say } from './migrate-database
 import { committedText, currentText, locateFailure } from './place.ts';
 import { prepareDatabase } from './prepare.ts';
 import type { Passwords } from './roles.ts';
+import { demandEmptyCurrent } from './scaffold.ts';
 
 /** The three databases that graphile-migrate knows. All connect as logins that may act as agentflow_owner. */
 export interface DatabaseUrls {
@@ -60,10 +61,11 @@ export async function commitCurrent(urls: DatabaseUrls, message: string | undefi
   return committedMigrations(folderOf(urls)).at(-1)!.file;
 }
 
-/** Turns the last committed migration into `current.sql` again, and returns the file name that it had. Throws NOT_FOUND. */
+/** Turns the last committed migration into `current.sql` again, and returns the file name that it had. Throws NOT_FOUND, MIGRATION_INVALID when there is something in that. */
 export async function uncommitLast(urls: DatabaseUrls, say?: Say): Promise<string> {
   const last = committedMigrations(folderOf(urls)).at(-1);
   if (!last) throw new AgentFlowError('NOT_FOUND', 'There is no committed migration.', { remedy: 'Nothing to do.' });
+  demandEmptyCurrent(folderOf(urls));
   await demandShadowIsFree(urls);
   await withoutPools(urls, () => uncommit(settings(urls, say)));
   return last.file;

@@ -17,10 +17,7 @@ export function newMigration(migrationsFolder: string, message: string): NewMigr
   if (text === '' || text.length > 512 || /[\u0000-\u001f]/.test(text)) {
     throw new AgentFlowError('INVALID_VALUE', 'The message must be one line of 1 to 512 characters.', { remedy: 'agentflow db new "add colours to workflows"' });
   }
-  const current = path.join(migrationsFolder, 'current.sql');
-  if (existsSync(current) && hasStatements(readFileSync(current, 'utf8'))) {
-    throw new AgentFlowError('MIGRATION_INVALID', 'current.sql holds statements of a migration that is not committed.', { remedy: 'Commit them (agentflow db commit) or empty the file; nothing was changed.' });
-  }
+  const current = demandEmptyCurrent(migrationsFolder);
   const filename = nextNumber(migrationsFolder);
   const rollback = path.join(migrationsFolder, 'rollback', filename);
   writeFileSync(current, currentTemplate(text, filename));
@@ -29,7 +26,16 @@ export function newMigration(migrationsFolder: string, message: string): NewMigr
   return { filename, current, rollback };
 }
 
-export function nextNumber(migrationsFolder: string): string {
+/** Returns its path. Throws MIGRATION_INVALID when it holds statements, which would be lost. */
+export function demandEmptyCurrent(migrationsFolder: string): string {
+  const current = path.join(migrationsFolder, 'current.sql');
+  if (existsSync(current) && hasStatements(readFileSync(current, 'utf8'))) {
+    throw new AgentFlowError('MIGRATION_INVALID', 'current.sql holds statements of a migration that is not committed.', { remedy: 'Commit them (agentflow db commit) or empty the file; nothing was changed.' });
+  }
+  return current;
+}
+
+function nextNumber(migrationsFolder: string): string {
   const last = committedMigrations(migrationsFolder).at(-1)?.filename;
   return `${String(last === undefined ? 1 : Number.parseInt(last, 10) + 1).padStart(6, '0')}.sql`;
 }

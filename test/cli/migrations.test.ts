@@ -78,6 +78,7 @@ describe('current.sql', () => {
     expect(JSON.parse((await run('db', 'uncommit', '--json')).stdout)).toEqual({ uncommitted: file });
     expect(committed()).toEqual(before);
     expect(current()).toBe(`--! Message: Colours for all\n\n${content}`);
+    expect(await run('db', 'uncommit')).toMatchObject({ code: 1, stderr: expect.stringContaining('current.sql holds statements') });
   });
 
   test('with a fault is told with its place, and nothing is half-done', async () => {
