@@ -7,7 +7,7 @@ import { minSecretLength, parseHostPort, parseOrigin, postgresProtocols, Reader,
 
 export type { ConfigProblem, RateLimit } from './config-reader.ts';
 
-export const logLevels = ['fatal', 'error', 'warn', 'info', 'debug', 'trace', 'silent'] as const;
+const logLevels = ['fatal', 'error', 'warn', 'info', 'debug', 'trace', 'silent'] as const;
 export type LogLevel = (typeof logLevels)[number];
 export type LogFormat = 'pretty' | 'json';
 

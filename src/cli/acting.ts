@@ -70,7 +70,7 @@ async function findActor(client: pg.Client, { tenant = null, user = null }: { te
   throw new AgentFlowError('NOT_FOUND', `There is no ${wanted}. Tenants: ${slugs.join(', ') || 'none'}.`, { remedy: 'Choose by --tenant and --user.' });
 }
 
-export async function openToAct(context: Context): Promise<{ database: OpenDatabase; isAlone: boolean }> {
+async function openToAct(context: Context): Promise<{ database: OpenDatabase; isAlone: boolean }> {
   const { config } = context;
   const running = config.databaseUrl === null ? readServerFile(config.dataDir) : null;
   if (running !== null && identifyProcess(running.pid) !== null) return announced(running);

@@ -38,7 +38,7 @@ const environment = new Environment({
 const compiled = new Map<string, Expression>();
 
 /** @throws AgentFlowError EXPRESSION_FAILED when the text is no expression or calls what does not exist. */
-export function compileExpression(source: string): Expression {
+function compileExpression(source: string): Expression {
   return remember(compiled, source, () => {
     if (source.length > maxLength) throw failure(source, `an expression is at most ${maxLength} characters long`);
     try {

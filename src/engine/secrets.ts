@@ -19,7 +19,7 @@ const secretForms = [
 const namesSource: ReadonlySet<string> = new Set(['api_key_env', 'base_url']);
 
 /** A text that is a secret by its form: a URL with a password, the key of a well-known service, no name of a variable under `..._env`. The same as app_private.is_secret_text. */
-export function isSecretText(key: string, value: string): boolean {
+function isSecretText(key: string, value: string): boolean {
   return secretForms.some((form) => form.test(value)) || (key.endsWith('_env') && value !== '' && !/^[A-Za-z_][A-Za-z0-9_]*$/.test(value));
 }
 

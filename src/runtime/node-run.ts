@@ -251,7 +251,7 @@ function sourceOf({ sourceId, parameters }: PlanNode): string | null {
 }
 
 /** Doubles from try to try; the upper half of it is left to chance, so that those who failed together do not come back together. */
-export function pauseSeconds(retry: PlanNode['retry'], tries: number, retryAfter: number | null): number {
+function pauseSeconds(retry: PlanNode['retry'], tries: number, retryAfter: number | null): number {
   const backoff = Math.min(retry.maxSeconds, retry.initialSeconds * 2 ** (tries - 1));
   const spread = 0.5 + Math.random() / 2;
   return Math.max(backoff * spread, Math.min(retryAfter ?? 0, longestRetryAfterSeconds));

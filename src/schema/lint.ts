@@ -33,7 +33,7 @@ const folder = path.join(import.meta.dirname, 'lints');
 
 export const lintNames: readonly string[] = readdirSync(folder).filter((name) => name.endsWith('.sql')).map((name) => path.basename(name, '.sql')).sort();
 
-export function lintText(name: string): string {
+function lintText(name: string): string {
   return readFileSync(path.join(folder, `${name}.sql`), 'utf8');
 }
 

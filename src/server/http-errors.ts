@@ -8,7 +8,7 @@ export interface ErrorBody {
 }
 
 /** Anything not registered is told to `onUnexpected` and shown as INTERNAL. */
-export function errorBody(error: unknown, onUnexpected: (error: unknown) => void, requestId: string | undefined): ErrorBody {
+function errorBody(error: unknown, onUnexpected: (error: unknown) => void, requestId: string | undefined): ErrorBody {
   const shown = publicErrorOf(error) ?? fromExpress(error);
   if (shown) return { errors: [{ message: shown.message, extensions: { code: shown.code, ...shown.extensions } }] };
   onUnexpected(error);
@@ -22,7 +22,7 @@ export function statusOf(body: ErrorBody): number {
 }
 
 /** Of an answer that says when to come again: RATE_LIMITED knows it; who tried too many passwords waits for a new quarter of an hour. */
-export function retryAfterOf({ errors: [error] }: ErrorBody): string | undefined {
+function retryAfterOf({ errors: [error] }: ErrorBody): string | undefined {
   const seconds = error?.extensions['retryAfter'];
   if (typeof seconds === 'number') return String(seconds);
   return error?.extensions.code === 'UNAVAILABLE' ? '2' : undefined;

@@ -5,7 +5,7 @@ import { AgentFlowError } from '../errors.ts';
 import { AtMost } from './at-most.ts';
 
 const cost = 12;
-export const minPasswordLength = 10;
+const minPasswordLength = 10;
 /** bcrypt looks at no more. */
 const maxPasswordBytes = 72;
 /** Of passwords that wait to be looked at: half a minute's worth, where there are two processors. */
@@ -38,7 +38,7 @@ export async function hashNewPassword(password: string, own: readonly string[], 
   return await lanes.run(() => bcrypt.hash(password, cost));
 }
 
-export async function passwordProblems(password: string, own: readonly string[]): Promise<string[]> {
+async function passwordProblems(password: string, own: readonly string[]): Promise<string[]> {
   const problems = [
     [...password].length < minPasswordLength ? `A password has at least ${minPasswordLength} characters.` : null,
     Buffer.byteLength(password) > maxPasswordBytes ? `A password has at most ${maxPasswordBytes} bytes.` : null,

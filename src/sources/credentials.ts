@@ -30,7 +30,7 @@ export async function readCredential(call: SourceCall, wanted: Wanted, config: J
 }
 
 /** The stored secret that one of these keys names. */
-export function secretName(config: JsonObject, keys: readonly string[]): string | null {
+function secretName(config: JsonObject, keys: readonly string[]): string | null {
   for (const key of keys) {
     const name = objectOf(config[key])?.['secret'];
     if (typeof name === 'string') return name;

@@ -15,7 +15,7 @@ interface Refusal extends Error {
 }
 
 /** The registered error for what the database raised or refused; anything else comes back as it is. */
-export function inRegisteredWords(error: unknown): unknown {
+function inRegisteredWords(error: unknown): unknown {
   if (!isRefusal(error)) return error;
   const registered = codeBySqlstate.get(error.code) ?? (error.code === '42501' ? 'PERMISSION_DENIED' : error.code.startsWith('22') ? 'INVALID_VALUE' : undefined);
   if (registered === undefined) return error;

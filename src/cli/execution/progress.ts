@@ -127,7 +127,7 @@ export const executionWords: ProgressWords<ExecutionView> = {
   end: endLine,
 };
 
-export function awaitsDecision({ status, waitReason }: NodeView): boolean {
+function awaitsDecision({ status, waitReason }: NodeView): boolean {
   return status === 'waiting' && waitReason === 'approval';
 }
 

@@ -11,7 +11,7 @@ export const flowWords: ProgressWords<FlowExecutionView> = {
   end: flowEndLine,
 };
 
-export function taskLine(task: TaskView, now: Date = new Date()): string {
+function taskLine(task: TaskView, now: Date = new Date()): string {
   const seconds = task.seconds ?? Math.max(0, now.getTime() - task.startedAt.getTime()) / 1_000;
   const status = { completed: 'SUCCESS', failed: 'FAILURE' }[task.status as string] ?? 'RUNNING';
   return [
@@ -21,7 +21,7 @@ export function taskLine(task: TaskView, now: Date = new Date()): string {
   ].join(' ');
 }
 
-export function flowEndLine({ status, seconds, tasksExecuted, errorMessage }: FlowExecutionView): string {
+function flowEndLine({ status, seconds, tasksExecuted, errorMessage }: FlowExecutionView): string {
   const facts = [...(seconds === null ? [] : [secondsWords(seconds)]), `${tasksExecuted} ${tasksExecuted === 1 ? 'task' : 'tasks'}`].join(', ');
   return `${status} (${facts})${errorMessage === null ? '' : `: ${errorMessage}`}`;
 }

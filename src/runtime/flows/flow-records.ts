@@ -8,7 +8,7 @@ import type { FlowRun } from './flow-run.ts';
 import type { TaskNotes } from './task-notes.ts';
 
 /** Tasks that were passed by, and one that nobody has written, leave no row. */
-export function taskRows(rows: readonly NodeRow[], notes: TaskNotes, descriptions: ReadonlyMap<string, string | null>): TaskRow[] {
+function taskRows(rows: readonly NodeRow[], notes: TaskNotes, descriptions: ReadonlyMap<string, string | null>): TaskRow[] {
   return rows.filter(({ status, error }) => status !== 'skipped' && error?.code !== 'TASK_MISSING').map((row) => {
     const status = row.status === 'completed' ? 'SUCCESS' : row.completedMs === null ? 'RUNNING' : 'FAILURE';
     return {
@@ -21,7 +21,7 @@ export function taskRows(rows: readonly NodeRow[], notes: TaskNotes, description
   });
 }
 
-export function flowEnding({ status, error, finalState }: Ending): FlowEnding {
+function flowEnding({ status, error, finalState }: Ending): FlowEnding {
   const path = Array.isArray(finalState.execution_path) ? finalState.execution_path.map(String) : [];
   if (status === 'completed') return { status: 'COMPLETED', outputData: flowContext(finalState), tasksExecuted: path.length, error: null };
   const { code, message, nodeId } = error ?? { code: 'CANCELLED', message: 'cancelled', nodeId: null };

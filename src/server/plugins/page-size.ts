@@ -29,7 +29,7 @@ export function pageLast(last: Size): number | null {
 }
 
 /** Throws BAD_REQUEST. */
-export function pageOffset(offset: Size): number | null {
+function pageOffset(offset: Size): number | null {
   if (offset != null && offset < 0) throw new AgentFlowError('BAD_REQUEST', `offset is ${offset}; it must not be negative.`, { details: { field: 'offset' } });
   return offset ?? null;
 }

@@ -92,7 +92,7 @@ async function withinTime<T>(connection: Connection, { timeoutSeconds }: DbReque
   }
 }
 
-export function tooSlow(seconds: number): NodeError {
+function tooSlow(seconds: number): NodeError {
   return new NodeError('NODE_TIMEOUT', `the query took longer than ${seconds} s.`, { remedy: 'Ask for less, add an index, or raise timeout.' });
 }
 

@@ -167,6 +167,6 @@ function bareHost(url: URL): string {
 }
 
 /** `host:port` as AGENTFLOW_ALLOW_HOSTS writes it. */
-export function hostPort(url: URL): string {
+function hostPort(url: URL): string {
   return `${url.hostname}:${url.port || (url.protocol === 'https:' ? '443' : '80')}`;
 }
