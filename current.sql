@@ -11,14 +11,26 @@ do $$ begin
     create type app_public.flow_start_by_priority as (flow_id text, input_context jsonb, idempotency_key text, priority integer);
   end if;
 end $$;
+-- undo: alter table app_private.execution_leases drop column on_trial
+alter table app_private.execution_leases add column if not exists on_trial boolean not null default false;
+-- undo: drop function app_private.begin_trial(uuid, uuid, integer)
 -- undo: drop function app_private.give_up_claim(uuid, uuid, integer, text, text), and the text of give_up_execution.sql before
 drop function if exists app_private.give_up_execution(uuid);
 drop function if exists app_private.demand_priority(integer);
 drop function if exists app_private.flow_start_problems(app_public.flow_start[], boolean);
 drop function if exists app_public.execute_flow(text, jsonb, text);
 
+--!include app_private/functions/audit/audit_context.sql
+--!include app_private/functions/audit/audit_rows.sql
+--!include app_private/functions/audit/audit_executions.sql
+--!include app_private/functions/audit/audit_erased_executions.sql
+--!include app_private/functions/audit/audit_flow_executions.sql
 --!include app_private/functions/engine/checkpoint_executions.sql
 --!include app_private/functions/flow_engine/checkpoint_flow_executions.sql
+--!include app_private/functions/engine/free_leases.sql
+--!include app_private/functions/engine/begin_trial.sql
+--!include app_private/functions/engine/release_executions.sql
+--!include app_private/functions/engine/record_fault.sql
 --!include app_private/functions/engine/give_up_execution.sql
 --!include app_private/functions/engine/give_up_claim.sql
 --!include app_private/functions/priority_problem.sql

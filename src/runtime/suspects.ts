@@ -1,11 +1,14 @@
 /**
  * What becomes of an execution whose workers die. It may be what kills them, or have been there when something else did; counting deaths alone cannot
- * tell, and whoever is often killed beside others would be given up with the one that does it. So after some deaths without progress it is a suspect:
- * a process drives one suspect at a time, and gives others back until a node of that one has ended. The deaths from then on are its own, or chance.
+ * tell, and whoever is often killed beside others would be given up with the one that does it. So after some deaths without progress it is a suspect, and
+ * only deaths in a trial count from then on: a process that has lived for a while runs it, and no other suspect, until a node of it has ended. What dies as
+ * soon as it is started tries nobody.
  */
 export const lossesOfSuspects = 5;
 export const mostLosses = 10;
-/** Given back because another suspect is driven: it comes again after this, and up to as much more. */
+/** A process that has worked for so long dies of what it begins now, or by chance. */
+const provenMs = 2_000;
+/** A suspect that is given back comes again after this, and up to as much more. */
 const comeAgainMs = 500;
 
 /** `losses`: workers that died over it, one after the other, without a node of it that ended meanwhile. */
@@ -18,26 +21,31 @@ interface Claimed {
   executionId: string;
 }
 
+export interface SuspectsOptions<Claim> {
+  /** For how long this process has worked. */
+  aliveMs(): number;
+  /** Resolves when it is written that the death of this process counts from now on; to false when the claim is lost. */
+  begin(claim: Claim): Promise<boolean>;
+  /** Gives the claim up, to be taken again after so many milliseconds. */
+  giveBack(claim: Claim, afterMs: number): Promise<unknown>;
+}
+
 /** The suspects of one process. */
 export class Suspects<Claim extends Claimed> {
-  readonly #giveBack: (claim: Claim, afterMs: number) => Promise<unknown>;
-  readonly #givenBack = new Set<Promise<unknown>>();
-  #driven: string | null = null;
+  readonly #options: SuspectsOptions<Claim>;
+  #tried: string | null = null;
 
-  /** `giveBack`: resolves when it is written that the claim is given up, to be taken again after so many milliseconds. */
-  constructor(giveBack: (claim: Claim, afterMs: number) => Promise<unknown>) {
-    this.#giveBack = giveBack;
+  constructor(options: SuspectsOptions<Claim>) {
+    this.#options = options;
   }
 
-  /** Drives it, unless another one is driven; then it is given back. To be called as soon as it is claimed. */
+  /** Tries it, or gives it back: while another one is tried, or this process is young. */
   async drive(claim: Claim, run: () => Promise<void>): Promise<void> {
-    if (this.#driven !== null) return this.#leave(claim);
-    this.#driven = claim.executionId;
+    const { aliveMs, begin, giveBack } = this.#options;
+    if (this.#tried !== null || aliveMs() < provenMs) return void await giveBack(claim, comeAgainMs * (1 + Math.random()));
+    this.#tried = claim.executionId;
     try {
-      // What was claimed together with it must not die with it.
-      await Promise.resolve();
-      await Promise.allSettled(this.#givenBack);
-      await run();
+      if (await begin(claim)) await run();
     } finally {
       this.hasProgressed(claim);
     }
@@ -45,12 +53,6 @@ export class Suspects<Claim extends Claimed> {
 
   /** A node of it has ended, and that is written: it is no suspect any more. */
   hasProgressed({ executionId }: Claimed): void {
-    if (this.#driven === executionId) this.#driven = null;
-  }
-
-  async #leave(claim: Claim): Promise<void> {
-    const written = this.#giveBack(claim, comeAgainMs * (1 + Math.random()));
-    this.#givenBack.add(written);
-    await written.finally(() => this.#givenBack.delete(written));
+    if (this.#tried === executionId) this.#tried = null;
   }
 }

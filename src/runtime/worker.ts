@@ -89,6 +89,8 @@ export class Worker implements TaskRuntime {
   #ending = 0;
   #orphanSearch: NodeJS.Timeout | null = null;
   #isStopping = false;
+  /** When it began to work. */
+  #startedMs = 0;
 
   constructor(settings: WorkerSettings, workerUrl: string, log: WorkerLog, metrics: Metrics | null = null) {
     const counted = workerMetrics(metrics, () => this.#lives.driven.length);
@@ -122,9 +124,13 @@ export class Worker implements TaskRuntime {
       onUnknown: () => this.#session.hurry(),
       onTaken: (count) => counted.batch('take', count),
     });
-    this.#suspects = new Suspects((claim, afterMs) => {
-      this.#waker.at(afterMs);
-      return ('flowExecutionId' in claim ? this.#flowStore : this.#store).release(claim, [], new Date(claim.nowMs + afterMs).toISOString());
+    this.#suspects = new Suspects({
+      aliveMs: () => performance.now() - this.#startedMs,
+      begin: (claim) => this.#store.beginTrial(claim),
+      giveBack: (claim, afterMs) => {
+        this.#waker.at(afterMs);
+        return ('flowExecutionId' in claim ? this.#flowStore : this.#store).release(claim, [], new Date(claim.nowMs + afterMs).toISOString());
+      },
     });
     this.#waker = new Waker(() => this.#intake.look());
     const keys = [settings.secretKey ?? null, ...settings.oldSecretKeys ?? []].filter((key) => key !== null);
@@ -149,6 +155,7 @@ export class Worker implements TaskRuntime {
     this.#flowTasks = await loadFlowTasks(this.#settings.testTasks);
     this.#flows = new FlowRunner({ registry: this.#flowTasks, store: this.#flowStore, world: this.#world });
     await this.#session.start();
+    this.#startedMs = performance.now();
     this.#runner = await superviseRunner({
       pool: this.#jobPool, runtime: this, intake: this.#intake, log: this.#log,
       onPools: async (poolIds) => {

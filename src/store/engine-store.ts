@@ -139,6 +139,12 @@ export class EngineStore {
     return rows[0]!.became;
   }
 
+  /** From now on the death of this worker counts against the execution, of a workflow or a flow. False: its lease is lost. */
+  async beginTrial({ executionId, attempt }: LeaseRef): Promise<boolean> {
+    const rows = await this.#query<{ has_begun: boolean }>('select app_private.begin_trial($1, $2, $3) as has_begun', [this.#workerId(), executionId, attempt]);
+    return rows[0]!.has_begun;
+  }
+
   /** Ends one, of a workflow or a flow, that is claimed and not run, as failed. False: its lease is lost. */
   async giveUp({ executionId, attempt }: LeaseRef, { code, message }: { code: string; message: string }): Promise<boolean> {
     const rows = await this.#query<{ is_over: boolean }>('select app_private.give_up_claim($1, $2, $3, $4, $5) as is_over', [this.#workerId(), executionId, attempt, code, message]);

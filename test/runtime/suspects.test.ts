@@ -5,16 +5,17 @@ interface Claim { executionId: string; losses: number }
 
 const claimOf = (executionId: string, losses = lossesOfSuspects): Claim => ({ executionId, losses });
 
-/** What it has given back, and what it drives until that is ended. */
-function openProcess(written: Promise<unknown> = Promise.resolve()) {
+/** What it has given back, and what it runs until that is ended. */
+function openProcess({ aliveMs = 60_000, isOurs = Promise.resolve(true) }: { aliveMs?: number; isOurs?: Promise<boolean> } = {}) {
   const given: string[] = [];
-  const driven = new Map<string, () => void>();
-  const suspects = new Suspects<Claim>(({ executionId }) => {
-    given.push(executionId);
-    return written;
+  const run = new Map<string, () => void>();
+  const suspects = new Suspects<Claim>({
+    aliveMs: () => aliveMs,
+    begin: () => isOurs,
+    giveBack: async ({ executionId }) => given.push(executionId),
   });
-  const drive = (claim: Claim): Promise<void> => suspects.drive(claim, () => new Promise((resolve) => driven.set(claim.executionId, resolve)));
-  return { suspects, given, driven, drive };
+  const drive = (claim: Claim): Promise<void> => suspects.drive(claim, () => new Promise((resolve) => run.set(claim.executionId, resolve)));
+  return { suspects, given, run, drive };
 }
 
 const turn = (): Promise<void> => new Promise((resolve) => setImmediate(resolve));
@@ -24,35 +25,40 @@ test('deaths make a suspect, as many more an end', () => {
 });
 
 test('one suspect at a time, until a node of it has ended or it is over; others are given back', async () => {
-  const { suspects, given, driven, drive } = openProcess();
+  const { suspects, given, run, drive } = openProcess();
   const first = drive(claimOf('first'));
   await drive(claimOf('second'));
   await turn();
-  expect([given, [...driven.keys()]]).toEqual([['second'], ['first']]);
+  expect([given, [...run.keys()]]).toEqual([['second'], ['first']]);
 
   suspects.hasProgressed(claimOf('first'));
   const second = drive(claimOf('second'));
   await turn();
-  driven.get('first')!(); // it is over, long after its progress: that is nothing to the second
+  run.get('first')!(); // it is over, long after its progress: that is nothing to the second
   await first;
   await drive(claimOf('third'));
-  driven.get('second')!();
+  run.get('second')!();
   await second;
   void drive(claimOf('third'));
   await turn();
-  expect([given, [...driven.keys()]]).toEqual([['second', 'third'], ['first', 'second', 'third']]);
+  expect([given, [...run.keys()]]).toEqual([['second', 'third'], ['first', 'second', 'third']]);
 });
 
-test('nothing is driven before it is written that what came with it is given back', async () => {
-  const written = Promise.withResolvers<void>();
-  const { given, driven, drive } = openProcess(written.promise);
-  void drive(claimOf('kills'));
-  void drive(claimOf('came with it'));
+test('nothing runs before it is written that its trial has begun, nor when the claim is lost', async () => {
+  const written = Promise.withResolvers<boolean>();
+  const { run, drive } = openProcess({ isOurs: written.promise });
+  const lost = drive(claimOf('lost'));
   await turn();
-  expect([given, driven.size]).toEqual([['came with it'], 0]);
-  written.resolve();
-  await turn();
-  expect(driven.size).toBe(1);
+  expect(run.size).toBe(0);
+  written.resolve(false);
+  await lost;
+  expect(run.size).toBe(0);
+});
+
+test('a process that began just now tries nobody', async () => {
+  const { given, run, drive } = openProcess({ aliveMs: 100 });
+  await drive(claimOf('one'));
+  expect([given, run.size]).toEqual([['one'], 0]);
 });
 
 /** Rounds of one process, which takes all that waits: it dies when it drives one that kills, and is done with all that it drives otherwise. */

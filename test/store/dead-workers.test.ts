@@ -1,4 +1,5 @@
 /** What becomes of what dead workers held, and of those that were only taken for dead. */
+import { lossesOfSuspects } from '../../src/runtime/suspects.ts';
 import type { NodeRow } from '../../src/store/rows.ts';
 import { claimed, sweep, useBareWorkers } from '../support/bare-workers.ts';
 import { useTestDatabase } from '../support/database.ts';
@@ -49,6 +50,26 @@ test('a node that has ended clears the count of losses; one that runs does not, 
   await store.release(again, [], null);
   expect(await claimed(store, executionId)).toMatchObject({ attempt: 3, losses: 0 });
   session.release(true);
+});
+
+test('the death of its worker counts against a suspect when it was on trial, and only then', async () => {
+  const id = await pendingExecution();
+  const sweeper = await makeWorker();
+  const lossesAfter = async (losses: number, isTried: boolean): Promise<number> => {
+    const { store, session } = await makeWorker();
+    const claim = await claimed(store, id);
+    await database.owner.query('update app_private.execution_leases set losses = $2 where execution_id = $1', [id, losses]);
+    expect(await store.beginTrial({ ...claim, attempt: claim.attempt + 1 })).toBe(false);
+    if (isTried) expect(await store.beginTrial(claim)).toBe(true);
+    await die(session);
+    await sweep(sweeper);
+    return (await database.owner.query('select losses from app_private.execution_leases where execution_id = $1', [id])).rows[0].losses;
+  };
+  expect(await lossesAfter(lossesOfSuspects - 1, false)).toBe(lossesOfSuspects);
+  expect(await lossesAfter(lossesOfSuspects, false)).toBe(lossesOfSuspects);
+  expect(await lossesAfter(lossesOfSuspects, true)).toBe(lossesOfSuspects + 1);
+  expect(await lossesAfter(lossesOfSuspects + 1, false)).toBe(lossesOfSuspects + 1); // a trial is over with its worker
+  sweeper.session.release(true);
 });
 
 test('what is given up keeps what it has done and spent, leaves no node running, and is given up by its holder alone', async () => {
