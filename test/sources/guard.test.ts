@@ -111,6 +111,12 @@ describe.each(['fetch', 'ask'] as const)('by %s', (name) => {
     await expect(allowed(`http://127.0.0.1:${port}/`)).rejects.toMatchObject({ code: 'SOURCE_FAILED' });
   });
 
+  test.each([[301, 'POST', 'GET'], [302, 'POST', 'GET'], [302, 'PUT', 'PUT'], [303, 'PUT', 'GET'], [303, 'HEAD', 'HEAD'], [308, 'POST', 'POST']])('after %i, %s goes on as %s', async (status, method, next) => {
+    answer = (request, response) => (request.url === '/end' ? response.end() : response.writeHead(status, { location: '/end' }).end());
+    await guard({ allowHosts: [`127.0.0.1:${port}`] })(`http://127.0.0.1:${port}/`, { method, ...(method === 'HEAD' ? {} : { body: 'x' }) });
+    expect(seen.map((request) => request.method)).toEqual([method, next]);
+  });
+
   test('what identifies us does not follow a redirect to another origin', async () => {
     answer = (request, response) => (request.url === '/end' ? response.end() : response.writeHead(307, { location: `http://localhost:${port}/end` }).end());
     const allowed = guard({ allowHosts: [`127.0.0.1:${port}`, `localhost:${port}`] });

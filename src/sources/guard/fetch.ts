@@ -114,9 +114,9 @@ function nextUrl(location: string, { first, url, redirects }: { first: URL; url:
   return next;
 }
 
-/** As browsers do: 303, and 301 and 302 after POST, become GET. What identifies us stays with the first origin. */
+/** As browsers do: 303 (but for HEAD), and 301 and 302 after POST, become GET. What identifies us stays with the first origin. */
 function changes(status: number, method: string, from: URL, to: URL): { losesBody: boolean; isDropped(header: string): boolean } {
-  const losesBody = status === 303 || ((status === 301 || status === 302) && method === 'POST');
+  const losesBody = (status === 303 && method !== 'HEAD') || ((status === 301 || status === 302) && method === 'POST');
   const isElsewhere = from.origin !== to.origin;
   return { losesBody, isDropped: (header) => (isElsewhere && !keptOnOtherOrigin.has(header)) || (losesBody && aboutBody.has(header)) };
 }
