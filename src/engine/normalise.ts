@@ -25,13 +25,14 @@ const numberWarning = 'numbers that JSON cannot write (NaN, infinities) became n
  * @throws AgentFlowError INVALID_VALUE when the value is nested too deeply (or holds itself), TOO_LARGE.
  */
 export function normalise(input: unknown, maxBytes = Number.POSITIVE_INFINITY): Normalised {
-  const at: Walk = { warnings: new Set(), hasReplacement: false, counted: 0, maxBytes };
+  const at: Walk = { warnings: null, hasReplacement: false, counted: 0, maxBytes };
   const value = walk(input, 0, at);
-  return { value, warnings: [...at.warnings], hasReplacement: at.hasReplacement, mostBytes: at.counted * mostBytesEach };
+  return { value, warnings: at.warnings === null ? [] : [...at.warnings], hasReplacement: at.hasReplacement, mostBytes: at.counted * mostBytesEach };
 }
 
 interface Walk {
-  warnings: Set<string>;
+  /** Null: none yet. */
+  warnings: Set<string> | null;
   hasReplacement: boolean;
   counted: number;
   maxBytes: number;
@@ -65,7 +66,7 @@ function container(value: object, depth: number, at: Walk): Json {
   if (Array.isArray(value)) return value.map((entry) => walk(entry, depth + 1, at));
   if ('toJSON' in value && typeof value.toJSON === 'function') return walk(value.toJSON(), depth + 1, at);
   const result: JsonObject = {};
-  for (const key of Object.keys(value).sort(byJsonbKey)) {
+  for (const key of keysInOrder(value)) {
     const entry = (value as Record<string, unknown>)[key];
     if (entry === undefined || typeof entry === 'function' || typeof entry === 'symbol') continue;
     setOwn(result, text(key, at), walk(entry, depth + 1, at));
@@ -80,16 +81,22 @@ function text(value: string, at: Walk): string {
     return value;
   }
   at.hasReplacement = true;
-  at.warnings.add(textWarning);
+  (at.warnings ??= new Set()).add(textWarning);
   return value.toWellFormed().replaceAll('\0', '\uFFFD');
 }
 
 function number(value: number, at: Walk): Json {
   if (!Number.isFinite(value)) {
-    at.warnings.add(numberWarning);
+    (at.warnings ??= new Set()).add(numberWarning);
     return null;
   }
   return value === 0 ? 0 : value;
+}
+
+/** Most are in order already, and sorting would cost more than looking. */
+function keysInOrder(value: object): string[] {
+  const keys = Object.keys(value);
+  return keys.every((key, index) => index === 0 || byJsonbKey(keys[index - 1]!, key) <= 0) ? keys : keys.sort(byJsonbKey);
 }
 
 /** jsonb keeps keys by length in bytes, then bytewise. What is ASCII alone needs no bytes for that. */

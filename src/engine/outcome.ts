@@ -26,11 +26,11 @@ export function outcomeOf(plan: Plan, state: RunState, nodeId: string, end: Node
   try {
     const limit = plan.document.limits.maxOutputBytes;
     const output = normalise(result.output, limit);
-    const writes = normalise(result.writes ?? {}, limit);
+    const writes = result.writes === undefined ? null : normalise(result.writes, limit);
     if (output.mostBytes > limit && jsonBytes(output.value) > limit) throw new AgentFlowError('TOO_LARGE');
     return {
-      outcome: { ...blank, ...used(result), output: output.value, writes: isObject(writes.value) ? writes.value : {}, routeTarget: result.routeTarget ?? null },
-      warnings: [...new Set([...output.warnings, ...writes.warnings])],
+      outcome: { ...blank, ...used(result), output: output.value, writes: writes !== null && isObject(writes.value) ? writes.value : {}, routeTarget: result.routeTarget ?? null },
+      warnings: writes === null ? output.warnings : [...new Set([...output.warnings, ...writes.warnings])],
     };
   } catch (error) {
     if (!(error instanceof AgentFlowError)) throw error;

@@ -53,8 +53,8 @@ function resultOf(request: ApiRequest, answer: ApiAnswer, schema: Json | undefin
   checkBody(answer, schema);
   const warnings = [...missingWarnings(missing), ...(truncated === true ? [`there are more pages than the ${pages} read`] : [])];
   return {
-    kind: 'done', output: { status, headers, body, ...(pages === undefined ? {} : { pages }) }, warnings,
-    input: { method: request.method, path: request.path, query: request.query, ...(request.body === undefined ? {} : { body: request.body }) },
+    kind: 'done', output: { body, ...(pages === undefined ? {} : { pages }), status, headers }, warnings,
+    input: { ...(request.body === undefined ? {} : { body: request.body }), path: request.path, query: request.query, method: request.method },
   };
 }
 

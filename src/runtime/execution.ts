@@ -28,8 +28,8 @@ type Work = { event: RunEvent } | { started: StartedNode; end: NodeEnd };
 
 /** A node that takes longer gets a row that says so. */
 const showRunningAfterMs = 500;
-/** An execution that takes longer is marked as running; until then it is over before anybody could look, and the mark is spared. */
-const showBegunAfterMs = 100;
+/** An execution that takes longer is marked as running; until then it is mostly over before anybody looks, and the mark is spared. */
+const showBegunAfterMs = 1_000;
 
 export class Execution implements NodeSetting {
   readonly claim: ClaimedExecution;

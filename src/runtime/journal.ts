@@ -46,7 +46,7 @@ export class Journal {
       else if (this.onProgress !== null && rows.some(({ finishOrder }) => finishOrder !== null)) this.onProgress();
     });
     // What follows must not overtake it; whether it failed is said to whoever asked for it.
-    this.#saving = Promise.allSettled([this.#saving, saved]).then(() => undefined);
+    this.#saving = saved.catch(() => undefined);
     return saved;
   }
 

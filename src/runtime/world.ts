@@ -9,7 +9,7 @@ import type { PriceBook } from './prices.ts';
 import type { WorkerMetrics } from './worker-metrics.ts';
 import type { WaitingRoom } from './waiting-room.ts';
 
-/** What the driver of an execution writes and asks; of a flow execution it is another table's. */
+/** What the driver of an execution writes and asks; of a flow execution it is another table's. Checkpoints are written in the order in which they were asked for. */
 export type ExecutionStore = Pick<EngineStore, 'checkpoint' | 'finish' | 'release' | 'findSource'>;
 
 export interface ExecutionWorld {

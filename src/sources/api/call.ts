@@ -12,8 +12,8 @@ import { baseOf, bodyOf, headersOf, urlOf } from './request.ts';
 
 /** Of all pages together. */
 const mostItems = 100_000;
-/** Never handed on: they are between the service and us. */
-const hiddenHeaders = new Set(['set-cookie', 'set-cookie2', 'proxy-authenticate', 'authorization']);
+/** Never handed on: they are between the service and us, or say something of the connection alone (RFC 9110, 7.6.1). */
+const hiddenHeaders = new Set(['set-cookie', 'set-cookie2', 'proxy-authenticate', 'authorization', 'connection', 'keep-alive', 'proxy-connection', 'transfer-encoding', 'te', 'trailer', 'upgrade']);
 
 interface Prepared {
   base: URL;
