@@ -8,8 +8,9 @@ export const lossesOfSuspects = 5;
 export const mostLosses = 10;
 /** A process that has worked for so long dies of what it begins now, or by chance. */
 const provenMs = 2_000;
-/** A suspect that is given back comes again after this, and up to as much more. */
+/** Suspects that are given back come again one after the other, the first of them after a while. */
 const comeAgainMs = 500;
+const betweenMs = 200;
 
 /** `losses`: workers that died over it, one after the other, without a node of it that ended meanwhile. */
 export function standingOf(losses: number): 'free' | 'suspect' | 'given up' {
@@ -34,6 +35,8 @@ export interface SuspectsOptions<Claim> {
 export class Suspects<Claim extends Claimed> {
   readonly #options: SuspectsOptions<Claim>;
   #tried: string | null = null;
+  /** When the last one that was given back comes again, by how long this process has worked. */
+  #lastMs = 0;
 
   constructor(options: SuspectsOptions<Claim>) {
     this.#options = options;
@@ -41,14 +44,20 @@ export class Suspects<Claim extends Claimed> {
 
   /** Tries it, or gives it back: while another one is tried, or this process is young. */
   async drive(claim: Claim, run: () => Promise<void>): Promise<void> {
-    const { aliveMs, begin, giveBack } = this.#options;
-    if (this.#tried !== null || aliveMs() < provenMs) return void await giveBack(claim, comeAgainMs * (1 + Math.random()));
+    const { aliveMs, begin } = this.#options;
+    if (this.#tried !== null || aliveMs() < provenMs) return this.#leave(claim);
     this.#tried = claim.executionId;
     try {
       if (await begin(claim)) await run();
     } finally {
       this.hasProgressed(claim);
     }
+  }
+
+  async #leave(claim: Claim): Promise<void> {
+    const nowMs = this.#options.aliveMs();
+    this.#lastMs = Math.max(this.#lastMs + betweenMs, nowMs + comeAgainMs);
+    await this.#options.giveBack(claim, this.#lastMs - nowMs);
   }
 
   /** A node of it has ended, and that is written: it is no suspect any more. */

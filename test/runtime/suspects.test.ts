@@ -8,14 +8,18 @@ const claimOf = (executionId: string, losses = lossesOfSuspects): Claim => ({ ex
 /** What it has given back, and what it runs until that is ended. */
 function openProcess({ aliveMs = 60_000, isOurs = Promise.resolve(true) }: { aliveMs?: number; isOurs?: Promise<boolean> } = {}) {
   const given: string[] = [];
+  const afterMs: number[] = [];
   const run = new Map<string, () => void>();
   const suspects = new Suspects<Claim>({
     aliveMs: () => aliveMs,
     begin: () => isOurs,
-    giveBack: async ({ executionId }) => given.push(executionId),
+    giveBack: async ({ executionId }, ms) => {
+      given.push(executionId);
+      afterMs.push(ms);
+    },
   });
   const drive = (claim: Claim): Promise<void> => suspects.drive(claim, () => new Promise((resolve) => run.set(claim.executionId, resolve)));
-  return { suspects, given, run, drive };
+  return { suspects, given, afterMs, run, drive };
 }
 
 const turn = (): Promise<void> => new Promise((resolve) => setImmediate(resolve));
@@ -55,10 +59,14 @@ test('nothing runs before it is written that its trial has begun, nor when the c
   expect(run.size).toBe(0);
 });
 
-test('a process that began just now tries nobody', async () => {
-  const { given, run, drive } = openProcess({ aliveMs: 100 });
-  await drive(claimOf('one'));
-  expect([given, run.size]).toEqual([['one'], 0]);
+test('a process that began just now tries nobody; those that it gives back come again one after the other', async () => {
+  const { given, run, afterMs, drive } = openProcess({ aliveMs: 100 });
+  for (const name of ['a', 'b', 'c']) await drive(claimOf(name));
+  expect([given, run.size]).toEqual([['a', 'b', 'c'], 0]);
+  const [first, second, third] = afterMs as [number, number, number];
+  expect(first).toBeGreaterThan(0);
+  expect(third - second).toBe(second - first);
+  expect(second).toBeGreaterThan(first);
 });
 
 /** Rounds of one process, which takes all that waits: it dies when it drives one that kills, and is done with all that it drives otherwise. */
