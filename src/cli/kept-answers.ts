@@ -12,7 +12,7 @@ import type { Answers, SchemaAnswers } from '../server/schema-answers.ts';
 const cacheFolder = path.join(projectFolder, 'node_modules', '.cache', 'schema-answers');
 
 /** `version`: of PostgreSQL. Answers that cannot be kept, or read, are asked for again. */
-export function keptAnswers(version: string, folder = cacheFolder): Pick<SchemaAnswers, 'known' | 'keep'> {
+export function keptAnswers(version: string, folder = cacheFolder): { known: Answers; keep: SchemaAnswers['keep'] } {
   const file = path.join(folder, `${digest(version)}.json`);
   return { known: answersIn(readIfThere(file) ?? ''), keep: (answers) => write(file, JSON.stringify(answers)) };
 }

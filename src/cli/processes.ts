@@ -79,6 +79,11 @@ function loadServer() {
   return Promise.all([import('../server/index.ts'), import('./workflow-tools.ts'), import('./source-tools.ts')]);
 }
 
+/** What the server stands on, as much of it as is loaded while PostgreSQL comes up. */
+export async function readyGround(): Promise<void> {
+  await Promise.all([import('express'), import('postgraphile/graphile-build'), import('postgraphile/@dataplan/pg'), import('../server/asked-schema.ts')]);
+}
+
 function loadWorker() {
   return import('../runtime/index.ts');
 }

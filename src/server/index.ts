@@ -1,5 +1,4 @@
 /** The API server: GraphQL over HTTP and WebSocket, GraphiQL, health. */
-import http from 'node:http';
 import express, { type Router } from 'express';
 import pg from 'pg';
 import { postgraphile } from 'postgraphile';
@@ -28,6 +27,7 @@ import { Face, hideSuggestions } from './face.ts';
 import type { IdentityKeys } from './identity.ts';
 import { closeHttp, listen, undoAll, urlOf } from './lifecycle.ts';
 import { addDatabaseMetrics, addPoolMetrics, countRequests, metricsHandler } from './metrics.ts';
+import { createServer } from './node-http.ts';
 import { plainRequests } from './plain-requests.ts';
 import { serverPreset, type Serving } from './preset.ts';
 import { readingReplica } from './read-replica.ts';
@@ -135,7 +135,7 @@ async function open(options: ServerOptions, keys: IdentityKeys, opened: (() => P
   });
   const isTrustedProxy = app.get('trust proxy fn') as IsTrustedProxy;
   const listener = plainRequests({ app, admission, api: () => api.now, requestSeconds: face.config.requestSeconds, corsHeaders: corsHeadersFor(face.config.corsOrigins), isTrustedProxy, log });
-  const server = http.createServer({ requestTimeout: requestTimeoutMs, keepAliveTimeout: keepAliveMs }, listener);
+  const server = createServer({ requestTimeout: requestTimeoutMs, keepAliveTimeout: keepAliveMs }, listener);
   // Who asks and does not read keeps the answer in memory; until it is there, nothing goes over the connection.
   server.setTimeout(face.config.requestSeconds * 1_000 + stalledMs);
   countRequests(metrics, server);

@@ -1,8 +1,9 @@
 /** Opening and closing of what a server holds. */
-import { createServer, type Server } from 'node:http';
+import type { Server } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { AgentFlowError } from '../errors.ts';
 import type { Log } from './errors.ts';
+import { createServer } from './node-http.ts';
 
 const idleCheckMs = 20;
 

@@ -1,6 +1,6 @@
 /** `GET /metrics` for Prometheus: what this process has done, and what the database knows of all of them. For operators only, see `metricsHandler`. */
 import { createHash, timingSafeEqual } from 'node:crypto';
-import http, { type IncomingMessage, type Server } from 'node:http';
+import type { IncomingMessage, Server } from 'node:http';
 import type { RequestHandler } from 'express';
 import type pg from 'pg';
 import { AgentFlowError } from '../errors.ts';
@@ -8,6 +8,7 @@ import { addProcessMetrics, type Metrics, metricsType, one } from '../metrics.ts
 import type { Log } from './errors.ts';
 import { refusalOf } from './http-errors.ts';
 import { closeHttp, listen, urlOf } from './lifecycle.ts';
+import { createServer } from './node-http.ts';
 import type { OperatingFigures } from '../store/operating-figures.ts';
 
 /** With a token: whoever has it. Without one: who asks from this machine, and not through a proxy on it; nobody where the face is closed, for a proxy need not say that it is one. */
@@ -32,7 +33,7 @@ export async function serveMetrics(metrics: Metrics, { host, port, readers, log 
     demandReader(request, readers);
     return await metrics.text();
   };
-  const server = http.createServer((request, response) => {
+  const server = createServer((request, response) => {
     answer(request).then((text) => response.writeHead(200, { 'content-type': metricsType, 'cache-control': 'no-store' }).end(text), (error: unknown) => {
       const { statusCode, headers, json } = refusalOf(error, (unexpected) => log.error({ err: unexpected }, 'Metrics could not be told'), undefined);
       response.writeHead(statusCode, headers).end(JSON.stringify(json));

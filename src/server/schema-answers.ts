@@ -8,7 +8,8 @@ import type { CallerClient, Statement, WithCallerClient } from '../store/caller-
 export type Answers = Record<string, readonly unknown[]>;
 
 export interface SchemaAnswers {
-  known: Answers;
+  /** Those that are not there yet are waited for. */
+  known: Answers | Promise<Answers>;
   /** Is told all answers, the known ones too, when one has come in. */
   keep(answers: Answers): void;
   /** Settles when the schema is there; the database is not asked for anything before. */
@@ -18,10 +19,16 @@ export interface SchemaAnswers {
 /** With these the schema is asked for, and nothing else: they are known by their identity. */
 export const schemaSettings = Object.freeze({ role: 'agentflow_user' });
 
+/** As answers are found by. */
+export function questionOf({ text, values = [] }: Pick<Statement, 'text' | 'values'>): string {
+  return JSON.stringify([text, values]);
+}
+
 export function knowingAnswers(withClient: WithCallerClient, { known, keep, ready }: SchemaAnswers): WithCallerClient {
-  const answers = { ...known };
+  const copying = Promise.resolve(known).then((there) => ({ ...there }));
   const answered = async (statement: Statement): Promise<readonly unknown[]> => {
-    const question = JSON.stringify([statement.text, statement.values ?? []]);
+    const answers = await copying;
+    const question = questionOf(statement);
     const rows = answers[question];
     if (rows !== undefined) return rows;
     await ready;

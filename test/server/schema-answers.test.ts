@@ -2,6 +2,7 @@
 import pino from 'pino';
 import { loadWorkflowTools } from '../../src/cli/workflow-tools.ts';
 import { openFace } from '../../src/config.ts';
+import { openQuestion } from '../../src/server/asked-schema.ts';
 import { type RunningServer, startServer } from '../../src/server/index.ts';
 import { type Answers, knowingAnswers, schemaSettings, type SchemaAnswers } from '../../src/server/schema-answers.ts';
 import type { WithCallerClient } from '../../src/store/caller-transactions.ts';
@@ -51,9 +52,27 @@ test('an API made of what another database answered, before the schema is there,
     schema.resolve();
     return facesOf(await starting, db);
   });
+  const beforehand = await withDatabase(async (db) => {
+    const ask = await openQuestion(db.url('agentflow_authenticator'));
+    const answers = await ask();
+    expect(Object.keys(kept)).toEqual(expect.arrayContaining(Object.keys(answers)));
+    expect(Object.keys(answers)).toHaveLength(1);
+    return facesOf(await serve(db, { known: Promise.resolve(answers), keep: () => undefined, ready: Promise.resolve() }), db);
+  });
   expect(plain[1]).toMatchObject({ data: { workflows: { nodes: [{ status: expect.any(String) }] } } });
   expect(asked).toEqual(plain);
   expect(known).toEqual(plain);
+  expect(beforehand).toEqual(plain);
+});
+
+test.each([
+  ['a database that is not there', (db: TestDatabase) => db.url('agentflow_authenticator').replace(/[^/]+$/, 'nowhere')],
+  ['who may not become a user of the API', (db: TestDatabase) => db.url('agentflow_worker')],
+])('asked beforehand, %s knows nothing', async (_name, urlOf) => {
+  await withDatabase(async (db) => {
+    const ask = await openQuestion(urlOf(db));
+    expect(await ask()).toEqual({});
+  });
 });
 
 describe('answers', () => {

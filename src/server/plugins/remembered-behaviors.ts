@@ -17,9 +17,10 @@ interface Behavior {
 }
 
 interface Memory {
-  matches: Map<string, boolean | undefined>;
-  /** Pairs of entity type and filter whose registration was checked. */
-  checked: Set<string>;
+  /** By the behavior, then by the filter: what is long is hashed once, and no text is put together to look something up. */
+  matches: Map<string, Map<string, boolean | undefined>>;
+  /** By the entity type: filters whose registration was checked. */
+  checked: Map<string, Set<string>>;
   applied: Map<string, string>;
 }
 
@@ -48,22 +49,23 @@ function remember(prototype: Behavior): void {
   const { entityMatches, getPreferencesAppliedBehaviors } = prototype;
   const memories = new WeakMap<Behavior, Memory>();
   const memoryOf = (behavior: Behavior): Memory => {
-    const memory = memories.get(behavior) ?? { matches: new Map(), checked: new Set(), applied: new Map() };
+    const memory = memories.get(behavior) ?? { matches: new Map(), checked: new Map(), applied: new Map() };
     memories.set(behavior, memory);
     return memory;
   };
 
   prototype.entityMatches = function rememberedMatches(entityType, entity, filter) {
-    const { matches, checked } = memoryOf(this);
+    const memory = memoryOf(this);
     const { behaviorString } = this.getBehaviorForEntity(entityType, entity);
-    const question = `${filter}\n${behaviorString}`;
-    if (!checked.has(`${entityType} ${filter}`)) {
-      checked.add(`${entityType} ${filter}`);
-      matches.set(question, entityMatches.call(this, entityType, entity, filter));
-    } else if (!matches.has(question)) {
-      matches.set(question, this.stringMatches(behaviorString, filter));
+    const matches = within(memory.matches, behaviorString, () => new Map());
+    const checked = within(memory.checked, entityType, () => new Set());
+    if (!checked.has(filter)) {
+      checked.add(filter);
+      matches.set(filter, entityMatches.call(this, entityType, entity, filter));
+    } else if (!matches.has(filter)) {
+      matches.set(filter, this.stringMatches(behaviorString, filter));
     }
-    return matches.get(question);
+    return matches.get(filter);
   };
 
   prototype.getPreferencesAppliedBehaviors = function rememberedBehaviors(entityType, inferred, override) {
@@ -75,4 +77,10 @@ function remember(prototype: Behavior): void {
     applied.set(question, result.behaviorString);
     return result;
   };
+}
+
+function within<Part>(parts: Map<string, Part>, name: string, make: () => Part): Part {
+  let part = parts.get(name);
+  if (part === undefined) parts.set(name, part = make());
+  return part;
 }
