@@ -19,10 +19,17 @@ export interface BrokenOff {
   traces: string[];
 }
 
-/** `every`: try each n-th place, and always the last one. That nothing ends the transaction is looked at in every statement. */
-export async function proveBrokenOff(urls: DatabaseUrls & { migrationsFolder: string }, every: number, say: (line: string) => void = () => undefined): Promise<BrokenOff[]> {
+export interface Places {
+  /** Each n-th, and always the last one. */
+  every: number;
+  /** Of the newest migration alone. */
+  onlyOfLast?: boolean;
+}
+
+/** That nothing ends the transaction is looked at in every statement, whichever places are tried. */
+export async function proveBrokenOff(urls: DatabaseUrls & { migrationsFolder: string }, { every, onlyOfLast = false }: Places, say: (line: string) => void = () => undefined): Promise<BrokenOff[]> {
   const results: BrokenOff[] = [];
-  for (const { filename, file } of committedMigrations(urls.migrationsFolder)) {
+  for (const { filename, file } of committedMigrations(urls.migrationsFolder).slice(onlyOfLast ? -1 : 0)) {
     const { sql } = committedText(file, urls.migrationsFolder);
     const statements = await splitStatements(sql);
     const places = statements.map((_, index) => index + 1).filter((place) => place % every === 0 || place === statements.length);

@@ -19,7 +19,7 @@ describe('of the project', () => {
 
   test('a migration broken off at any statement leaves the schema as it was (all places: npm run test:upgrade)', async () => {
     const urls = await scratch.make();
-    const results = await proveBrokenOff({ ...urls, migrationsFolder }, 200);
+    const results = await proveBrokenOff({ ...urls, migrationsFolder }, { every: 200 });
     expect(results.flatMap(({ traces }) => traces)).toEqual([]);
     for (const { tried } of results) expect(tried).toBeGreaterThanOrEqual(1);
   }, 180_000);
@@ -50,7 +50,7 @@ test('a change of values that the header declares is accepted', async () => {
 
 test('a migration that ends its own transaction leaves traces, and they are found', async () => {
   const urls = await scratch.make({ committed: [first, 'alter table app_public.things add column a text;\ncommit;\nbegin;\nalter table app_public.things add column b text;'] });
-  const results = await proveBrokenOff(urls, 1);
+  const results = await proveBrokenOff(urls, { every: 1 });
   expect(results[0]).toMatchObject({ statements: 2, tried: 2, traces: [] });
   expect(results[1]!.traces).toContainEqual(expect.stringContaining('column app_public.things.a is not expected'));
   expect(results[1]!.traces).toContain('000002.sql: "commit" ends or divides its transaction');
