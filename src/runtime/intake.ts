@@ -49,7 +49,18 @@ interface Way {
   /** There was more than it had places for. */
   hasMore: boolean;
   underWay: Promise<void> | null;
+  /** Since when it has an empty place that it has not asked to fill. */
+  emptySinceMs: number | null;
 }
+
+/**
+ * While only long queues wait, a place that came free may stay empty for this part of the time that executions keep one: those that come free meanwhile
+ * are filled with it, by one statement, and what is taken together is mostly written together, too.
+ */
+const emptyOfTime = 0.1;
+const longestEmptyMs = 50;
+/** Timers are no finer. */
+const shortestEmptyMs = 2;
 
 /** Of what is due at an hour nobody tells. */
 const pollEveryMs = 2_500;
@@ -76,6 +87,9 @@ export class Intake<Claim> {
   #notBeforeMs = 0;
   #poll: NodeJS.Timeout | null = null;
   #sorting: NodeJS.Timeout | null = null;
+  #filling: NodeJS.Timeout | null = null;
+  /** How long an execution keeps its place. */
+  #keptMs = 0;
   #isClosed = false;
 
   constructor(options: IntakeOptions<Claim>) {
@@ -112,6 +126,7 @@ export class Intake<Claim> {
     for (const refuse of this.#inLine.splice(0)) refuse(false);
     if (this.#poll !== null) clearTimeout(this.#poll);
     if (this.#sorting !== null) clearTimeout(this.#sorting);
+    if (this.#filling !== null) clearTimeout(this.#filling);
     await Promise.all([this.#main.underWay, this.#side.underWay]);
   }
 
@@ -149,8 +164,23 @@ export class Intake<Claim> {
     if (way.underWay !== null || wanted <= 0 || !(way.isAnnounced || way.hasMore) || performance.now() < this.#notBeforeMs) return false;
     // What another answer brings is not known while it is awaited: nothing is forgotten meanwhile.
     if (this.#isUnsure && (this.#main.underWay ?? this.#side.underWay) !== null) return false;
+    if (this.#mayStayEmpty(way, wanted)) return false;
     way.isAnnounced = false;
+    way.emptySinceMs = null;
     way.underWay = this.#take(way, wanted);
+    return true;
+  }
+
+  /** Never when something may have come: only what waits in a long queue anyway waits a little longer. */
+  #mayStayEmpty(way: Way, wanted: number): boolean {
+    if (way.isAnnounced || !way.takesLong || wanted >= way.places / 2) return false;
+    way.emptySinceMs ??= performance.now();
+    const leftMs = way.emptySinceMs + Math.min(longestEmptyMs, this.#keptMs * emptyOfTime) - performance.now();
+    if (leftMs < shortestEmptyMs) return false;
+    this.#filling ??= setTimeout(() => {
+      this.#filling = null;
+      this.#fill();
+    }, leftMs);
     return true;
   }
 
@@ -165,14 +195,18 @@ export class Intake<Claim> {
     }
     const { short, long, passedBy, claims } = portion;
     way.hasMore = short + long === wanted;
-    this.#side.isAnnounced ||= short === wanted;
+    if (short === wanted) this.#main.isAnnounced = this.#side.isAnnounced = true;
     way.used += claims.length;
     if (claims.length > 0) this.#options.onTaken(claims.length);
     if (long > 0 || short === wanted) this.#sortIn(0);
     if (passedBy > 0) this.leave();
     this.#pollIn(pollEveryMs);
     // Before anything else is asked: what has not begun would be forgotten.
-    for (const claim of claims) void this.#options.begin(claim).then(() => this.#free(way));
+    const begunMs = performance.now();
+    for (const claim of claims) void this.#options.begin(claim).then(() => {
+      this.#keptMs += (performance.now() - begunMs - this.#keptMs) / 10;
+      this.#free(way);
+    });
     this.#fill();
   }
 
@@ -239,4 +273,4 @@ function keptOf(places: number): number {
   return places === 1 ? 0 : Math.max(1, Math.floor(places / keptOfPlaces));
 }
 
-const nothingYet = { used: 0, isAnnounced: false, hasMore: false, underWay: null };
+const nothingYet = { used: 0, isAnnounced: false, hasMore: false, underWay: null, emptySinceMs: null };

@@ -1,4 +1,5 @@
 /** What a worker process takes up, and how much of it. */
+import { jest } from '@jest/globals';
 import { Intake, type Portion } from '../../src/runtime/intake.ts';
 
 interface Asked { wanted: number; ofLong: number }
@@ -66,6 +67,45 @@ test('fills the kept places, too, where no queue is long; never more than there 
   await untilIdle();
   expect(asked).toHaveLength(2);
   await intake.close();
+});
+
+describe('what comes free while only long queues wait', () => {
+  beforeEach(() => void jest.useFakeTimers({ doNotFake: ['setImmediate', 'nextTick', 'queueMicrotask'] }));
+  afterEach(() => void jest.useRealTimers());
+
+  /** All places of the main way are taken by what lasts. */
+  const setUpFull = async (): Promise<ReturnType<typeof setUp>> => {
+    const scene = setUp(20, ({ wanted, ofLong }) => (ofLong > 0 ? portion(0, wanted) : portion(0)));
+    scene.intake.look();
+    await untilIdle();
+    jest.advanceTimersByTime(2_000);
+    expect(scene.asked.splice(0)).toEqual([{ wanted: 18, ofLong: 18 }]);
+    return scene;
+  };
+
+  test('is filled together with what comes free a little later', async () => {
+    const { intake, asked, end } = await setUpFull();
+    end();
+    await untilIdle();
+    end();
+    await untilIdle();
+    expect(asked).toEqual([]);
+    jest.advanceTimersByTime(50);
+    expect(asked).toEqual([{ wanted: 2, ofLong: 2 }]);
+    await intake.close();
+  });
+
+  test('is filled at once when something may have come, and when half of the places are free', async () => {
+    const { intake, asked, end } = await setUpFull();
+    end();
+    intake.look();
+    await untilIdle();
+    expect(asked.splice(0)).toEqual([{ wanted: 1, ofLong: 1 }]);
+    for (let n = 0; n < 9; n += 1) end();
+    await untilIdle();
+    expect(asked).toEqual([{ wanted: 9, ofLong: 9 }]);
+    await intake.close();
+  });
 });
 
 test('of one place none is kept', async () => {
