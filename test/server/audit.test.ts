@@ -1,4 +1,5 @@
 /** What an admin finds in the audit log through the API: who, from where, by which key; sign-ins and refusals too. */
+import { randomUUID } from 'node:crypto';
 import { createApiKey, hashApiKey } from '../../src/keys.ts';
 import { codesOf, useApi, type Data } from '../support/api.ts';
 
@@ -60,4 +61,10 @@ test('only admins read it, and no key', async () => {
     const { data, errors } = await api.query(caller, '{ auditLogs { totalCount } }');
     expect([caller, data?.auditLogs?.totalCount ?? errors?.[0]?.extensions.code]).toEqual([caller, caller === 'visitor' ? 'UNAUTHENTICATED' : 0]);
   }
+});
+
+test('nothing is written for somebody who has been erased since the request began', async () => {
+  const { tenantId } = api.db.samples.users[0]!;
+  const write = api.db.asRole('agentflow_user', { tenant_id: tenantId, user_id: randomUUID(), role: 'admin' }, (client) => client.query(`update sources set name = name || '!'`));
+  await expect(write).rejects.toMatchObject({ constraint: 'fk_audit_logs_user_id' });
 });
