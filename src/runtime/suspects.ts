@@ -4,10 +4,10 @@
  * only deaths in a trial count from then on: a process that has lived for a while runs it, and no other suspect, until a node of it has ended. What dies as
  * soon as it is started tries nobody.
  */
-export const lossesOfSuspects = 5;
-export const mostLosses = 10;
+export const lossesOfSuspects = 4;
+export const mostLosses = 12;
 /** A process that has worked for so long dies of what it begins now, or by chance. */
-const provenMs = 2_000;
+const provenMs = 1_000;
 /** Suspects that are given back come again one after the other, the first of them after a while. */
 const comeAgainMs = 500;
 const betweenMs = 200;

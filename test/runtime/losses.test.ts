@@ -1,4 +1,5 @@
 /** Executions over which workers died: those that may be what kills them run one at a time, and are given up in the end. */
+import { lossesOfSuspects, mostLosses } from '../../src/runtime/suspects.ts';
 import { isOver, usePlatform } from '../support/platform.ts';
 
 const platform = usePlatform(() => ({ testTasks: { pattern: null } }));
@@ -31,7 +32,7 @@ test('suspects run one at a time until a node of each has ended, and complete', 
     return 'answer';
   };
   const workflow = await platform.publish(spec);
-  const ids = await Promise.all([5, 9, 9, 7].map((losses) => platform.execute(workflow, { user_input: 'x', losses })));
+  const ids = await Promise.all([lossesOfSuspects, mostLosses - 1, mostLosses - 1, 7].map((losses) => platform.execute(workflow, { user_input: 'x', losses })));
   for (const id of ids) expect(await platform.until(id, isOver)).toMatchObject({ status: 'COMPLETED' });
   expect(most).toBe(1);
 });
@@ -39,12 +40,12 @@ test('suspects run one at a time until a node of each has ended, and complete', 
 test('what goes on killing as a suspect is given up, a workflow and a flow, and other executions are not', async () => {
   platform.reply = () => 'answer';
   const workflow = await platform.publish(spec);
-  const [lost, free] = await Promise.all([10, 0].map((losses) => platform.execute(workflow, { user_input: 'x', losses })));
-  expect(await platform.until(lost!, isOver)).toMatchObject({ status: 'FAILED', errorCode: 'WORKER_LOST', errorMessage: expect.stringContaining('10 worker processes died') });
+  const [lost, free] = await Promise.all([mostLosses, 0].map((losses) => platform.execute(workflow, { user_input: 'x', losses })));
+  expect(await platform.until(lost!, isOver)).toMatchObject({ status: 'FAILED', errorCode: 'WORKER_LOST', errorMessage: expect.stringContaining(`${mostLosses} worker processes died`) });
   expect(await platform.until(free!, isOver)).toMatchObject({ status: 'COMPLETED' });
 
   await platform.data('john', 'mutation ($flow: FlowInput!) { createFlow(input: {flow: $flow}) { flow { id } } }', { flow: { id: flow.id, name: flow.name, startTask: 'a', definition: flow } });
-  const { executeFlow } = await platform.data('john', 'mutation { executeFlow(input: {flowId: "lost", inputContext: {losses: 10}}) { flowExecution { id } } }');
+  const { executeFlow } = await platform.data('john', `mutation { executeFlow(input: {flowId: "lost", inputContext: {losses: ${mostLosses}}}) { flowExecution { id } } }`);
   for (let over = false; !over; await new Promise((resolve) => setTimeout(resolve, 25))) {
     const { flowExecution } = await platform.data('john', 'query ($id: BigInt!) { flowExecution(id: $id) { status errorCode completedAt } }', executeFlow.flowExecution);
     over = flowExecution.completedAt !== null;
