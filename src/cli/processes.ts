@@ -3,7 +3,7 @@ import { demandVariables, type Config } from '../config.ts';
 import { currentHolder, holdFolder } from '../embedded/index.ts';
 import { withClient } from '../schema/connection.ts';
 import { Metrics } from '../metrics.ts';
-import { committedMigrations, demandCurrentSchema } from '../schema/history.ts';
+import { demandCurrentSchema, newestMigration } from '../schema/history.ts';
 import { migrationsFolder } from '../schema/folders.ts';
 import { tryPort } from '../server/lifecycle.ts';
 import type { SchemaAnswers } from '../server/schema-answers.ts';
@@ -101,10 +101,9 @@ export async function readyWorker(): Promise<void> {
 /** `isWorking`: the server counts as ready when the worker beside it has come up, too. */
 export async function startServerPart(context: Context, config: Config, database: OpenDatabase, { isWorking, metrics, schemaAnswers }: { isWorking?: () => boolean; metrics?: Metrics; schemaAnswers?: SchemaAnswers } = {}): Promise<Part & { url: string }> {
   const [{ startServer }, { loadWorkflowTools }, { loadSourceTools }] = await loadServer();
-  const expectedMigration = committedMigrations(migrationsFolder).at(-1)?.filename ?? null;
   const workflowTools = await loadWorkflowTools();
   const sourceTools = loadSourceTools(config);
-  const server = await startServer({ config, identityProvider: identityProvider(config), authenticatorUrl: database.authenticatorUrl!, workflowTools, sourceTools, expectedMigration, isWorking, log: context.log, ...(metrics === undefined ? {} : { metrics }), ...(schemaAnswers === undefined ? {} : { schemaAnswers }) });
+  const server = await startServer({ config, identityProvider: identityProvider(config), authenticatorUrl: database.authenticatorUrl!, workflowTools, sourceTools, expectedMigration: newestMigration(migrationsFolder), isWorking, log: context.log, ...(metrics === undefined ? {} : { metrics }), ...(schemaAnswers === undefined ? {} : { schemaAnswers }) });
   const close = async (): Promise<void> => {
     await server.close(graceMs);
     await sourceTools.close();

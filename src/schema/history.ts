@@ -36,10 +36,23 @@ export interface HistoryEntry {
 }
 
 export function committedMigrations(migrationsFolder: string): CommittedMigration[] {
+  return committedFiles(migrationsFolder).map((file) => readMigration(path.join(migrationsFolder, 'committed', file)));
+}
+
+/** The `filename` of the newest one, null for none. Reads none of them. */
+export function newestMigration(migrationsFolder: string): string | null {
+  const last = committedFiles(migrationsFolder).at(-1);
+  return last === undefined ? null : filenameOf(last);
+}
+
+function committedFiles(migrationsFolder: string): string[] {
   const folder = path.join(migrationsFolder, 'committed');
   if (!existsSync(folder)) return [];
-  return readdirSync(folder).filter((name) => /^\d{6,}(-[-_a-zA-Z0-9]+)?\.sql$/.test(name)).sort()
-    .map((file) => readMigration(path.join(folder, file)));
+  return readdirSync(folder).filter((name) => /^\d{6,}(-[-_a-zA-Z0-9]+)?\.sql$/.test(name)).sort();
+}
+
+function filenameOf(file: string): string {
+  return `${/^\d+/.exec(file)![0]}.sql`;
 }
 
 export async function migrationHistory(client: pg.Client, migrationsFolder: string): Promise<HistoryEntry[]> {
@@ -107,5 +120,5 @@ function readMigration(fullPath: string): CommittedMigration {
   }
   const chained = previous === '-' ? '' : previous;
   const contentHash = `sha1:${createHash('sha1').update(`${`${chained}\n${text.slice(end).trim()}`.trim()}\n`).digest('hex')}`;
-  return { filename: `${/^\d+/.exec(file)![0]}.sql`, file, hash, contentHash, message: headers.get('Message') ?? null };
+  return { filename: filenameOf(file), file, hash, contentHash, message: headers.get('Message') ?? null };
 }

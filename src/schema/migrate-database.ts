@@ -40,5 +40,6 @@ export async function pendingMigrations(client: pg.Client, folder: string): Prom
   const history = await migrationHistory(client, folder);
   demandNotAhead(history);
   demandUnedited(history);
-  return committedMigrations(folder).filter((migration) => history.some(({ filename, appliedAt }) => filename === migration.filename && appliedAt === null));
+  const pending = new Set(history.filter(({ appliedAt }) => appliedAt === null).map(({ filename }) => filename));
+  return pending.size === 0 ? [] : committedMigrations(folder).filter(({ filename }) => pending.has(filename));
 }

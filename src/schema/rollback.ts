@@ -8,7 +8,7 @@ import type pg from 'pg';
 import { AgentFlowError } from '../errors.ts';
 import { actingAs, withClient, withSchemaLock } from './connection.ts';
 import { compareCatalogs, describeDifference, readCatalog, readCatalogHere, summarise, type Catalog, type Difference } from './fingerprint.ts';
-import { committedMigrations, demandNotAhead, demandUnedited, migrationHistory } from './history.ts';
+import { committedMigrations, demandNotAhead, demandUnedited, migrationHistory, newestMigration } from './history.ts';
 import { migrateDatabase, migrationsFolder as projectMigrations, runCurrent, type DatabaseUrls } from './migrate.ts';
 import { countRows, foreseenLosses, lossesIn, rowLosses } from './losses.ts';
 import { locateFailure } from './place.ts';
@@ -27,7 +27,7 @@ export interface Rollback {
 /** The proof alone, of the last committed migration or of `current.sql`, whichever comes last. Throws NOT_FOUND, ROLLBACK_REFUSED. */
 export async function proveRollback(urls: DatabaseUrls): Promise<Rollback> {
   const folder = urls.migrationsFolder ?? projectMigrations;
-  const last = committedMigrations(folder).at(-1)?.filename ?? null;
+  const last = newestMigration(folder);
   const number = last === null ? 1 : Number.parseInt(last, 10) + 1;
   const next = `${String(number).padStart(6, '0')}.sql`;
   const isCurrent = existsSync(path.join(folder, 'rollback', next));

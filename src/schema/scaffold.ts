@@ -2,7 +2,7 @@
 import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import { AgentFlowError } from '../errors.ts';
-import { committedMigrations } from './history.ts';
+import { newestMigration } from './history.ts';
 
 export interface NewMigration {
   /** The number it will be committed under: `000002.sql`. */
@@ -36,8 +36,8 @@ export function demandEmptyCurrent(migrationsFolder: string): string {
 }
 
 function nextNumber(migrationsFolder: string): string {
-  const last = committedMigrations(migrationsFolder).at(-1)?.filename;
-  return `${String(last === undefined ? 1 : Number.parseInt(last, 10) + 1).padStart(6, '0')}.sql`;
+  const last = newestMigration(migrationsFolder);
+  return `${String(last === null ? 1 : Number.parseInt(last, 10) + 1).padStart(6, '0')}.sql`;
 }
 
 /** Anything but white space, comments and headers; an include counts. */

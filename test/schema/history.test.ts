@@ -2,7 +2,7 @@ import { chmodSync, cpSync, mkdtempSync, readFileSync, rmSync, unlinkSync, write
 import os from 'node:os';
 import path from 'node:path';
 import { withClient } from '../../src/schema/connection.ts';
-import { committedMigrations, demandCurrentSchema, migrationHistory, type MigrationState } from '../../src/schema/history.ts';
+import { committedMigrations, demandCurrentSchema, migrationHistory, type MigrationState, newestMigration } from '../../src/schema/history.ts';
 import { migrationsFolder } from '../../src/schema/migrate.ts';
 import { useTestDatabase } from '../support/database.ts';
 
@@ -47,6 +47,12 @@ describe('the history of a database', () => {
     unlinkSync(last());
     expect(await stateOfLast()).toBe('MISSING');
     await expect(demand()).rejects.toMatchObject({ code: 'DATABASE_AHEAD', details: { migrations: [filename] } });
+  });
+
+  test('is told the newest by its name alone', () => {
+    writeFileSync(path.join(folder, 'committed', '900000-later.sql'), 'select 1;\n');
+    expect(newestMigration(folder)).toBe('900000.sql');
+    expect(newestMigration(path.join(folder, 'nothing'))).toBeNull();
   });
 
   test('takes a file without its headers for none', () => {
