@@ -104,7 +104,9 @@ export class Worker implements TaskRuntime {
       flowTasks: () => this.#flowTasks,
       driven: () => this.#lives.driven.map(({ claim }) => claim),
       onLost: (ids) => this.#lives.stop(ids, 'lost'),
-      onChanged: (ids, processId) => this.#changed(ids, processId),
+      // Those that we drive may have been cancelled, or go on.
+      onChanged: (ids) => this.#look(ids),
+      isOwn: (processId) => this.#store.isOwnConnection(processId),
     });
     this.#store = new EngineStore(this.#pool, () => this.#session.id, log, (lane, size) => counted.batch(lane, size));
     this.#flowStore = new FlowStore(this.#pool, () => this.#session.id, log);
@@ -207,7 +209,7 @@ export class Worker implements TaskRuntime {
     const standing = standingOf(claim.losses);
     if (standing === 'given up') return void await this.#store.giveUp(claim, lostTooOften(claim));
     const drive = (): Promise<void> => ('flowExecutionId' in claim ? this.#driveFlow(claim, free) : this.#drive(claim, free));
-    await (standing === 'suspect' ? this.#suspects.drive(claim, drive) : drive());
+    await (standing === 'suspect' ? this.#suspects.drive(claim, free, drive) : drive());
   }
 
   async #driveFlow(claim: ClaimedFlow, free: () => void): Promise<void> {
@@ -258,12 +260,6 @@ export class Worker implements TaskRuntime {
     if (claim.parentId !== null) this.#look([claim.parentId]);
   }
 
-  /** Somebody else changed executions: those that we drive may have been cancelled, or go on. */
-  #changed(ids: string[], processId: number): void {
-    if (this.#store.isOwnConnection(processId)) return;
-    this.#look(ids);
-  }
-
   /** Are these still ours, and has something come for their nodes that wait? */
   #look(ids: string[]): void {
     const leases = ids.flatMap((id) => this.#lives.get(id)?.claim ?? []);
@@ -286,6 +282,7 @@ export class Worker implements TaskRuntime {
   async #stopAll(): Promise<void> {
     const runner = Promise.all([this.#intake.close(), this.#runner?.stop()]);
     for (const execution of this.#lives.driven) execution.stop('shutdown');
+    this.#suspects.close();
     await runner;
     await this.#lives.settled();
     this.#waker.close();

@@ -19,8 +19,10 @@ export interface WorkerSessionOptions {
   driven(): LeaseRef[];
   /** These executions are no longer ours. */
   onLost(executionIds: string[]): void;
-  /** Somebody changed these executions. `processId`: the PostgreSQL session that said so. */
-  onChanged(executionIds: string[], processId: number): void;
+  /** Somebody else changed these executions. */
+  onChanged(executionIds: string[]): void;
+  /** Is this the PostgreSQL session of one of our own statements? What they say is not read. */
+  isOwn(processId: number): boolean;
 }
 
 interface Beat {
@@ -239,9 +241,10 @@ export class WorkerSession {
   }
 
   #heard(message: pg.Notification): void {
+    if (this.#options.isOwn(message.processId)) return;
     // Anybody who may connect may notify: what is not of the known form is not ours.
     const ids = executionIds(message.payload ?? '');
-    if (ids.length > 0) this.#options.onChanged(ids, message.processId);
+    if (ids.length > 0) this.#options.onChanged(ids);
   }
 }
 
