@@ -5,47 +5,39 @@ interface Claim { executionId: string; losses: number }
 
 const claimOf = (executionId: string, losses = lossesOfSuspects): Claim => ({ executionId, losses });
 
-/** What it has given back, and what it runs until that is ended. */
-function openProcess({ aliveMs = 60_000, isOurs = Promise.resolve(true) }: { aliveMs?: number; isOurs?: Promise<boolean> } = {}) {
+interface Options { aliveMs?: () => number; isOurs?: Promise<boolean> }
+
+/** What it has given back, what it runs until that is ended, and who needs no place. */
+function openProcess({ aliveMs = () => 60_000, isOurs = Promise.resolve(true) }: Options = {}) {
   const given: string[] = [];
-  const afterMs: number[] = [];
+  const freed: string[] = [];
   const run = new Map<string, () => void>();
-  const suspects = new Suspects<Claim>({
-    aliveMs: () => aliveMs,
-    begin: () => isOurs,
-    giveBack: async ({ executionId }, ms) => {
-      given.push(executionId);
-      afterMs.push(ms);
-    },
-  });
-  const drive = (claim: Claim): Promise<void> => suspects.drive(claim, () => new Promise((resolve) => run.set(claim.executionId, resolve)));
-  return { suspects, given, afterMs, run, drive };
+  const suspects = new Suspects<Claim>({ aliveMs, begin: () => isOurs, giveBack: async ({ executionId }) => given.push(executionId) });
+  const drive = ({ executionId: id, losses }: Claim): Promise<void> => suspects.drive({ executionId: id, losses }, () => freed.push(id), () => new Promise((resolve) => run.set(id, resolve)));
+  return { suspects, given, freed, run, drive };
 }
 
 const turn = (): Promise<void> => new Promise((resolve) => setImmediate(resolve));
 
-test('deaths make a suspect, as many more an end', () => {
+test('deaths make a suspect, trials that end in a death end it', () => {
   expect([0, lossesOfSuspects - 1, lossesOfSuspects, mostLosses - 1, mostLosses].map(standingOf)).toEqual(['free', 'free', 'suspect', 'suspect', 'given up']);
 });
 
-test('one suspect at a time, until a node of it has ended or it is over; others are given back', async () => {
-  const { suspects, given, run, drive } = openProcess();
-  const first = drive(claimOf('first'));
-  await drive(claimOf('second'));
+test('one suspect at a time, until a node of it has ended or it is over; others wait, and need no place', async () => {
+  const { suspects, given, freed, run, drive } = openProcess();
+  const all = ['first', 'second', 'third'].map((name) => drive(claimOf(name)));
   await turn();
-  expect([given, [...run.keys()]]).toEqual([['second'], ['first']]);
-
+  expect([freed, [...run.keys()]]).toEqual([['second', 'third'], ['first']]);
   suspects.hasProgressed(claimOf('first'));
-  const second = drive(claimOf('second'));
   await turn();
   run.get('first')!(); // it is over, long after its progress: that is nothing to the second
-  await first;
-  await drive(claimOf('third'));
-  run.get('second')!();
-  await second;
-  void drive(claimOf('third'));
   await turn();
-  expect([given, [...run.keys()]]).toEqual([['second', 'third'], ['first', 'second', 'third']]);
+  expect([...run.keys()]).toEqual(['first', 'second']);
+  run.get('second')!();
+  await turn();
+  run.get('third')!();
+  await Promise.all(all);
+  expect(given).toEqual([]);
 });
 
 test('nothing runs before it is written that its trial has begun, nor when the claim is lost', async () => {
@@ -59,14 +51,27 @@ test('nothing runs before it is written that its trial has begun, nor when the c
   expect(run.size).toBe(0);
 });
 
-test('a process that began just now tries nobody; those that it gives back come again one after the other', async () => {
-  const { given, run, afterMs, drive } = openProcess({ aliveMs: 100 });
-  for (const name of ['a', 'b', 'c']) await drive(claimOf(name));
-  expect([given, run.size]).toEqual([['a', 'b', 'c'], 0]);
-  const [first, second, third] = afterMs as [number, number, number];
-  expect(first).toBeGreaterThan(0);
-  expect(third - second).toBe(second - first);
-  expect(second).toBeGreaterThan(first);
+test('a process that began just now tries nobody before it has worked for a while', async () => {
+  let aliveMs = 950;
+  const { freed, run, drive } = openProcess({ aliveMs: () => aliveMs });
+  const one = drive(claimOf('one'));
+  await turn();
+  expect([freed, run.size]).toEqual([['one'], 0]);
+  aliveMs = 2_000;
+  while (run.size === 0) await turn();
+  run.get('one')!();
+  await one;
+});
+
+test('who does not fit into the line is given back, and so are all when the process stops', async () => {
+  const { suspects, given, run, drive } = openProcess();
+  const all = Array.from({ length: 60 }, (_, index) => drive(claimOf(`${index}`)));
+  await turn();
+  expect([given.length, run.size]).toEqual([9, 1]);
+  suspects.close();
+  run.get('0')!();
+  await Promise.all([...all, drive(claimOf('late'))]);
+  expect([given.length, run.size]).toEqual([60, 1]);
 });
 
 /** Rounds of one process, which takes all that waits: it dies when it drives one that kills, and is done with all that it drives otherwise. */
@@ -76,10 +81,10 @@ async function live(all: readonly Claim[], killers: readonly string[]): Promise<
   for (let waiting = [...all]; waiting.length > 0;) {
     givenUp.push(...waiting.filter(({ losses }) => standingOf(losses) === 'given up').map(({ executionId }) => executionId));
     waiting = waiting.filter(({ executionId }) => !givenUp.includes(executionId));
-    const { given, drive } = openProcess();
+    const { run, drive } = openProcess();
     for (const claim of waiting) if (standingOf(claim.losses) === 'suspect') void drive(claim);
     await turn();
-    const driven = waiting.filter(({ executionId }) => !given.includes(executionId));
+    const driven = waiting.filter(({ executionId, losses }) => run.has(executionId) || standingOf(losses) === 'free');
     const isKilled = driven.some(({ executionId }) => killers.includes(executionId));
     if (isKilled) for (const claim of driven) claim.losses += 1;
     else waiting = waiting.filter((claim) => !driven.includes(claim));
