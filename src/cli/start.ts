@@ -6,7 +6,6 @@ import type { EmbeddedPostgres } from '../embedded/index.ts';
 import { hashApiKey } from '../keys.ts';
 import { Metrics } from '../metrics.ts';
 import { hasSampleCredentials, keepSampleCredentials, loadSamples, makeSampleCredentials, type SampleCredentials, type Samples } from '../schema/samples.ts';
-import { withoutWaiting } from '../schema/connection.ts';
 import { loadMigrating, migrateDatabase } from '../schema/migrate-database.ts';
 import type { SchemaAnswers } from '../server/schema-answers.ts';
 import { banner } from './banner.ts';
@@ -72,15 +71,10 @@ async function answersOfPresent({ authenticatorUrl }: OpenDatabase, { migrated }
   return { known: ask(), keep: () => undefined, ready: migrated };
 }
 
-/** A new database does not wait for the disk: a crash before the samples' commit, which does, makes the next start do the same again. */
-function urlToMigrate({ databaseUrl, embedded }: OpenDatabase): string {
-  return embedded?.isNew ? withoutWaiting(databaseUrl) : databaseUrl;
-}
-
 /** `underWay`: PostgreSQL is at work on the first of them, and this process has nothing to do; or there is none to run. */
 function migrate(database: OpenDatabase, { log }: Context): Migration {
   const first = Promise.withResolvers<void>();
-  const migrated = migrateDatabase(urlToMigrate(database), { passwords: database.passwords, say: () => first.resolve() }).then((migrations) => {
+  const migrated = migrateDatabase(database.databaseUrl, { passwords: database.passwords, say: () => first.resolve() }).then((migrations) => {
     if (migrations.length > 0) log.info({ migrations }, 'migrated');
   });
   // What it says goes before the statement itself. Who waits for the end is told of a failure; here it must only not be waited for.

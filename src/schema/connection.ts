@@ -3,21 +3,9 @@ import pg from 'pg';
 
 /** The same login, acting as `role` from the first statement on. */
 export function actingAs(connectionString: string, role: string): string {
-  return withSetting(connectionString, `role=${role}`);
-}
-
-/**
- * The same login, whose commits do not wait for the disk: for what is simply done again when a crash has taken it back. It cannot be lost alone:
- * the next commit that waits takes everything before it to the disk.
- */
-export function withoutWaiting(connectionString: string): string {
-  return withSetting(connectionString, 'synchronous_commit=off');
-}
-
-function withSetting(connectionString: string, setting: string): string {
   const url = new URL(connectionString);
   const options = url.searchParams.get('options');
-  url.searchParams.set('options', `${options ? `${options} ` : ''}-c ${setting}`);
+  url.searchParams.set('options', `${options ? `${options} ` : ''}-c role=${role}`);
   return url.toString();
 }
 
