@@ -207,9 +207,12 @@ export class Worker implements TaskRuntime {
     if (claim === null) return;
     claimed();
     const standing = standingOf(claim.losses);
-    if (standing === 'given up') return void await this.#store.giveUp(claim, lostTooOften(claim));
+    if (standing === 'given up') {
+      await this.#store.giveUp(claim, lostTooOften(claim));
+      return this.#lookAtParent(claim);
+    }
     const drive = (): Promise<void> => ('flowExecutionId' in claim ? this.#driveFlow(claim, free) : this.#drive(claim, free));
-    await (standing === 'suspect' ? this.#suspects.drive(claim, free, drive) : drive());
+    await (standing === 'suspect' ? this.#suspects.drive(claim, drive) : drive());
   }
 
   async #driveFlow(claim: ClaimedFlow, free: () => void): Promise<void> {
@@ -256,8 +259,12 @@ export class Worker implements TaskRuntime {
     } else {
       await this.#store.giveUp(claim, ready?.problem ?? { code: 'INVALID_WORKFLOW', message: 'The version of the workflow is gone.' });
     }
-    // What our own statements say is not listened to.
-    if (claim.parentId !== null) this.#look([claim.parentId]);
+    this.#lookAtParent(claim);
+  }
+
+  /** What our own statements say is not listened to. */
+  #lookAtParent(claim: Claim): void {
+    if ('parentId' in claim && claim.parentId !== null) this.#look([claim.parentId]);
   }
 
   /** Are these still ours, and has something come for their nodes that wait? */
@@ -282,7 +289,6 @@ export class Worker implements TaskRuntime {
   async #stopAll(): Promise<void> {
     const runner = Promise.all([this.#intake.close(), this.#runner?.stop()]);
     for (const execution of this.#lives.driven) execution.stop('shutdown');
-    this.#suspects.close();
     await runner;
     await this.#lives.settled();
     this.#waker.close();

@@ -201,7 +201,7 @@ export const faults: readonly Fault[] = [
     strike: (scene, _over, isLong) => poison(scene, isLong ? 100 : 10),
   },
   {
-    name: 'lethal', says: 'some executions and flows kill the process of every worker that runs them; they are given up after twelve deaths each at most, and nobody is given up with them',
+    name: 'lethal', says: 'some executions and flows kill the process of every worker that runs them; they are given up after fourteen deaths each at most, and nobody is given up with them',
     short: { workers: 2, executions: 100, script: () => lethalScript }, long: { workers: 4, executions: 5_000, script: () => lethalScript },
     strike: (scene, _over, isLong) => lethal(scene, isLong ? 3 : 1),
   },

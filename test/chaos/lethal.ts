@@ -1,4 +1,4 @@
-/** Executions and flows that kill the process of every worker that runs them: each may do so twelve times, and no execution beside it may be given up with it. */
+/** Executions and flows that kill the process of every worker that runs them: each may do so fourteen times, and no execution beside it may be given up with it. */
 import path from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { mostLosses } from '../../src/runtime/suspects.ts';

@@ -1,20 +1,20 @@
 /** What kills its workers is told apart from what was there when they died. */
+import { jest } from '@jest/globals';
 import { lossesOfSuspects, mostLosses, standingOf, Suspects } from '../../src/runtime/suspects.ts';
 
 interface Claim { executionId: string; losses: number }
 
 const claimOf = (executionId: string, losses = lossesOfSuspects): Claim => ({ executionId, losses });
 
-interface Options { aliveMs?: () => number; isOurs?: Promise<boolean> }
+interface Options { aliveMs?: number; isOurs?: Promise<boolean> }
 
-/** What it has given back, what it runs until that is ended, and who needs no place. */
-function openProcess({ aliveMs = () => 60_000, isOurs = Promise.resolve(true) }: Options = {}) {
+/** What it has given back, and what it runs until that is ended. */
+function openProcess({ aliveMs = 60_000, isOurs = Promise.resolve(true) }: Options = {}) {
   const given: string[] = [];
-  const freed: string[] = [];
   const run = new Map<string, () => void>();
-  const suspects = new Suspects<Claim>({ aliveMs, begin: () => isOurs, giveBack: async ({ executionId }) => given.push(executionId) });
-  const drive = ({ executionId: id, losses }: Claim): Promise<void> => suspects.drive({ executionId: id, losses }, () => freed.push(id), () => new Promise((resolve) => run.set(id, resolve)));
-  return { suspects, given, freed, run, drive };
+  const suspects = new Suspects<Claim>({ aliveMs: () => aliveMs, begin: () => isOurs, giveBack: async ({ executionId }) => given.push(executionId) });
+  const drive = ({ executionId: id, losses }: Claim): Promise<void> => suspects.drive({ executionId: id, losses }, () => new Promise((resolve) => run.set(id, resolve)));
+  return { suspects, given, run, drive };
 }
 
 const turn = (): Promise<void> => new Promise((resolve) => setImmediate(resolve));
@@ -23,21 +23,41 @@ test('deaths make a suspect, trials that end in a death end it', () => {
   expect([0, lossesOfSuspects - 1, lossesOfSuspects, mostLosses - 1, mostLosses].map(standingOf)).toEqual(['free', 'free', 'suspect', 'suspect', 'given up']);
 });
 
-test('one suspect at a time, until a node of it has ended or it is over; others wait, and need no place', async () => {
-  const { suspects, given, freed, run, drive } = openProcess();
-  const all = ['first', 'second', 'third'].map((name) => drive(claimOf(name)));
-  await turn();
-  expect([freed, [...run.keys()]]).toEqual([['second', 'third'], ['first']]);
+test('one suspect at a time, until a node of it has ended or it is over; others are given back', async () => {
+  const { suspects, given, run, drive } = openProcess();
+  const first = drive(claimOf('first'));
+  await drive(claimOf('early'));
+  expect([given, [...run.keys()]]).toEqual([['early'], ['first']]);
   suspects.hasProgressed(claimOf('first'));
+  const second = drive(claimOf('second'));
   await turn();
   run.get('first')!(); // it is over, long after its progress: that is nothing to the second
-  await turn();
-  expect([...run.keys()]).toEqual(['first', 'second']);
+  await first;
+  await drive(claimOf('again early'));
   run.get('second')!();
+  await second;
+  const third = drive(claimOf('third'));
   await turn();
   run.get('third')!();
-  await Promise.all(all);
-  expect(given).toEqual([]);
+  await third;
+  expect([given, [...run.keys()]]).toEqual([['early', 'again early'], ['first', 'second', 'third']]);
+});
+
+test('what has run for long lets the next one be tried', async () => {
+  jest.useFakeTimers({ doNotFake: ['setImmediate', 'performance'] });
+  try {
+    const { given, run, drive } = openProcess();
+    const all = [drive(claimOf('slow'))];
+    await turn();
+    jest.advanceTimersByTime(10_000);
+    all.push(drive(claimOf('next')));
+    await turn();
+    expect([given, [...run.keys()]]).toEqual([[], ['slow', 'next']]);
+    for (const end of run.values()) end();
+    await Promise.all(all);
+  } finally {
+    jest.useRealTimers();
+  }
 });
 
 test('nothing runs before it is written that its trial has begun, nor when the claim is lost', async () => {
@@ -51,27 +71,10 @@ test('nothing runs before it is written that its trial has begun, nor when the c
   expect(run.size).toBe(0);
 });
 
-test('a process that began just now tries nobody before it has worked for a while', async () => {
-  let aliveMs = 950;
-  const { freed, run, drive } = openProcess({ aliveMs: () => aliveMs });
-  const one = drive(claimOf('one'));
-  await turn();
-  expect([freed, run.size]).toEqual([['one'], 0]);
-  aliveMs = 2_000;
-  while (run.size === 0) await turn();
-  run.get('one')!();
-  await one;
-});
-
-test('who does not fit into the line is given back, and so are all when the process stops', async () => {
-  const { suspects, given, run, drive } = openProcess();
-  const all = Array.from({ length: 60 }, (_, index) => drive(claimOf(`${index}`)));
-  await turn();
-  expect([given.length, run.size]).toEqual([9, 1]);
-  suspects.close();
-  run.get('0')!();
-  await Promise.all([...all, drive(claimOf('late'))]);
-  expect([given.length, run.size]).toEqual([60, 1]);
+test('a process that began just now tries nobody', async () => {
+  const { given, run, drive } = openProcess({ aliveMs: 950 });
+  await drive(claimOf('one'));
+  expect([given, run.size]).toEqual([['one'], 0]);
 });
 
 /** Rounds of one process, which takes all that waits: it dies when it drives one that kills, and is done with all that it drives otherwise. */
