@@ -1,5 +1,5 @@
 --! Previous: sha1:8591d115f7bd42139ea0d73cb8e092a72aa4c3f5
---! Hash: sha1:46615766e27b19a9a932389e8d69d0a00f22ec2a
+--! Hash: sha1:4e36f382c93299ea470f0c5d97d1c7356ffcbf1c
 --! Message: flows begin by priority, what kills its workers is told apart, the audit log believes the API
 
 -- Write the next migration here; see it run with: agentflow db watch
@@ -312,7 +312,7 @@ grant execute on function app_private.checkpoint_flow_executions(uuid, uuid[], i
 /*
  * Takes leases from their worker and adds jobs, so that another goes on. The next claim raises the attempt, which fences
  * whatever the former holder still writes. `lost`: the holder died, which counts against an execution that may be what kills its workers;
- * of one with four such losses (`lossesOfSuspects` in src/runtime/suspects.ts) only when it was on trial. Those come again a
+ * of one with eight such losses (`lossesOfSuspects` in src/runtime/suspects.ts) only when it was on trial. Those come again a
  * little later: what waits behind them has its turn before the next worker that they may kill.
  */
 create or replace function app_private.free_leases(execution_ids uuid[], lost boolean)
@@ -329,12 +329,12 @@ begin
   with changed as (
     update app_private.execution_leases as lease
        set worker_id = null,
-           losses = lease.losses + (lost and (lease.on_trial or lease.losses < 4))::integer,
+           losses = lease.losses + (lost and (lease.on_trial or lease.losses < 8))::integer,
            on_trial = false,
            driven = lease.driven + (now() - lease.claimed_at)
      where lease.execution_id = any (execution_ids)
        and lease.worker_id is not null
-    returning lease.execution_id, case when lease.losses < 4 then now() else now() + make_interval(secs => 1 + 2 * random()) end as at
+    returning lease.execution_id, case when lease.losses < 8 then now() else now() + make_interval(secs => 1 + 2 * random()) end as at
   )
   select coalesce(array_agg(changed.execution_id), '{}'), array_agg(changed.at) into freed, freed_at from changed;
   perform app_private.enqueue_executions(freed, freed_at);
@@ -422,7 +422,7 @@ security definer
 set search_path = pg_catalog, pg_temp
 as $$
 declare
-  most_faults constant integer := 8;
+  most_faults constant integer := 14; -- as many as losses, which are in the same count
   longest_pause constant double precision := 10;
   tenant uuid;
   faults integer;
@@ -459,6 +459,32 @@ comment on function app_private.record_fault(uuid, uuid) is
 
 grant execute on function app_private.record_fault(uuid, uuid) to agentflow_worker;
 --! EndIncluded app_private/functions/engine/record_fault.sql
+--! Included app_private/functions/spent_so_far.sql
+-- Tokens, cost and times of an execution that ends before its time, from the rows of its nodes. Cost is rounded once, here.
+create or replace function app_private.spent_so_far(execution app_public.executions)
+returns table (tokens_used integer, cost numeric, execution_time numeric, metrics jsonb)
+language sql stable
+set search_path = pg_catalog, pg_temp
+as $$
+  select spent.tokens_used, spent.cost, spent.execution_time,
+    jsonb_build_object('execution_time', spent.execution_time, 'tokens_used', spent.tokens_used, 'cost', spent.cost,
+      'node_execution_times', spent.node_execution_times)
+  from (
+    select coalesce(sum(nodes.tokens_used), 0)::integer as tokens_used,
+      round(coalesce(sum(nodes.cost), 0), 4) as cost,
+      -- What runs is marked as running a moment after its first node has begun.
+      coalesce(greatest(round(extract(epoch from now() - case when execution.status = 'pending' then min(nodes.started_at) else execution.started_at end)::numeric, 3), 0),
+        0.000) as execution_time,
+      coalesce(jsonb_object_agg(nodes.node_id, round(extract(epoch from nodes.completed_at - nodes.started_at)::numeric, 3))
+        filter (where nodes.completed_at >= nodes.started_at), '{}'::jsonb) as node_execution_times
+    from app_public.node_executions as nodes
+    where nodes.tenant_id = execution.tenant_id and nodes.execution_id = execution.id
+      and nodes.execution_created_at = execution.created_at
+  ) as spent
+$$;
+
+comment on function app_private.spent_so_far(app_public.executions) is 'Tokens, cost, seconds and metrics of an execution, from the rows of its nodes.';
+--! EndIncluded app_private/functions/spent_so_far.sql
 --! Included app_private/functions/engine/give_up_execution.sql
 /*
  * Ends an execution, of a workflow or a flow, that no worker can drive: as failed, with `code` and `told`, and its nodes that have begun with it. It needs

@@ -1,5 +1,5 @@
---! Previous: sha1:46615766e27b19a9a932389e8d69d0a00f22ec2a
---! Hash: sha1:dcf9251416eadf89fbe2a196f73e58e011517569
+--! Previous: sha1:4e36f382c93299ea470f0c5d97d1c7356ffcbf1c
+--! Hash: sha1:2242868f3517213c4f819e586e399f52f1893467
 --! Message: priorities of flows are checked
 
 -- In a migration of its own: nobody waits while every row is looked at.

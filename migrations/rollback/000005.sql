@@ -390,6 +390,30 @@ comment on function app_private.record_fault(uuid, uuid) is
 
 grant execute on function app_private.record_fault(uuid, uuid) to agentflow_worker;
 
+-- Tokens, cost and times of an execution that ends before its time, from the rows of its nodes. Cost is rounded once, here.
+create or replace function app_private.spent_so_far(execution app_public.executions)
+returns table (tokens_used integer, cost numeric, execution_time numeric, metrics jsonb)
+language sql stable
+set search_path = pg_catalog, pg_temp
+as $$
+  select spent.tokens_used, spent.cost, spent.execution_time,
+    jsonb_build_object('execution_time', spent.execution_time, 'tokens_used', spent.tokens_used, 'cost', spent.cost,
+      'node_execution_times', spent.node_execution_times)
+  from (
+    select coalesce(sum(nodes.tokens_used), 0)::integer as tokens_used,
+      round(coalesce(sum(nodes.cost), 0), 4) as cost,
+      case when execution.status = 'pending' then 0.000
+        else greatest(round(extract(epoch from now() - execution.started_at)::numeric, 3), 0) end as execution_time,
+      coalesce(jsonb_object_agg(nodes.node_id, round(extract(epoch from nodes.completed_at - nodes.started_at)::numeric, 3))
+        filter (where nodes.completed_at >= nodes.started_at), '{}'::jsonb) as node_execution_times
+    from app_public.node_executions as nodes
+    where nodes.tenant_id = execution.tenant_id and nodes.execution_id = execution.id
+      and nodes.execution_created_at = execution.created_at
+  ) as spent
+$$;
+
+comment on function app_private.spent_so_far(app_public.executions) is 'Tokens, cost, seconds and metrics of an execution, from the rows of its nodes.';
+
 /*
  * Ends an execution, of a workflow or a flow, that no worker can drive: as failed, with EXECUTION_POISONED. It needs nothing of what the
  * execution holds, so that whatever keeps it from running cannot keep it from ending. Retrying it makes a new one.
