@@ -1,5 +1,5 @@
 --! Previous: sha1:8591d115f7bd42139ea0d73cb8e092a72aa4c3f5
---! Hash: sha1:4e36f382c93299ea470f0c5d97d1c7356ffcbf1c
+--! Hash: sha1:770ef0f362098d00e40e734a25d6ff983a00b001
 --! Message: flows begin by priority, what kills its workers is told apart, the audit log believes the API
 
 -- Write the next migration here; see it run with: agentflow db watch
@@ -422,7 +422,9 @@ security definer
 set search_path = pg_catalog, pg_temp
 as $$
 declare
-  most_faults constant integer := 14; -- as many as losses, which are in the same count
+  most_faults constant integer := 8;
+  -- Deaths of workers are in the same count: beyond `most_faults` it is a suspect's, who has the rest of its tries (src/runtime/suspects.ts).
+  most_losses constant integer := 14;
   longest_pause constant double precision := 10;
   tenant uuid;
   faults integer;
@@ -445,7 +447,7 @@ begin
   returning lease.losses into faults;
   if faults is null then
     return 'over';
-  elsif faults >= most_faults then
+  elsif faults = most_faults or faults >= most_losses then
     perform app_private.give_up_execution(run_id);
     return 'given_up';
   end if;

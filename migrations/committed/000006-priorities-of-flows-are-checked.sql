@@ -1,5 +1,5 @@
---! Previous: sha1:4e36f382c93299ea470f0c5d97d1c7356ffcbf1c
---! Hash: sha1:2242868f3517213c4f819e586e399f52f1893467
+--! Previous: sha1:770ef0f362098d00e40e734a25d6ff983a00b001
+--! Hash: sha1:b3a6f6745adf3d78c73e04dfb2b534a9a0a3e0d0
 --! Message: priorities of flows are checked
 
 -- In a migration of its own: nobody waits while every row is looked at.

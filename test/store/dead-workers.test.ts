@@ -1,5 +1,5 @@
 /** What becomes of what dead workers held, and of those that were only taken for dead. */
-import { lossesOfSuspects } from '../../src/runtime/suspects.ts';
+import { lossesOfSuspects, mostLosses } from '../../src/runtime/suspects.ts';
 import type { NodeRow } from '../../src/store/rows.ts';
 import { claimed, sweep, useBareWorkers } from '../support/bare-workers.ts';
 import { useTestDatabase } from '../support/database.ts';
@@ -70,6 +70,20 @@ test('the death of its worker counts against a suspect when it was on trial, and
   expect(await lossesAfter(lossesOfSuspects, true)).toBe(lossesOfSuspects + 1);
   expect(await lossesAfter(lossesOfSuspects + 1, false)).toBe(lossesOfSuspects + 1); // a trial is over with its worker
   sweeper.session.release(true);
+});
+
+test('eight faults end an execution; one fault does not end a suspect, whose deaths are in the same count', async () => {
+  const { store, session } = await makeWorker();
+  const afterFault = async (losses: number): Promise<string> => {
+    const { executionId } = await claimed(store, await pendingExecution());
+    await database.owner.query('update app_private.execution_leases set losses = $2 where execution_id = $1', [executionId, losses]);
+    return store.recordFault(executionId);
+  };
+  expect(await afterFault(6)).toBe('again');
+  expect(await afterFault(7)).toBe('given_up');
+  expect(await afterFault(lossesOfSuspects)).toBe('again');
+  expect(await afterFault(mostLosses - 1)).toBe('given_up');
+  session.release(true);
 });
 
 test('what is given up keeps what it has done and spent, leaves no node running, and is given up by its holder alone', async () => {
