@@ -19,6 +19,12 @@ interface Plot {
   spec: object;
 }
 
+interface Growth {
+  before: { executions: number };
+  after: { executions: number };
+  growth: { query: string; before: { p99: number }; after: { p99: number } }[];
+}
+
 const folder = path.join(projectFolder, 'docs', 'performance');
 const bars = (field: string, title: string, scale: 'log' | 'linear' = 'log'): object => ({
   mark: 'bar', width: 420,
@@ -41,7 +47,7 @@ const plots: Plot[] = [
   { name: 'flows', rows: compared, spec: bars('perSecond', 'executions of three steps a second (log scale)') },
   { name: 'starts', rows: (results: { way: string; perSecond: number }[]) => results.map(({ way, perSecond }) => ({ engine: way, what: 'starts', perSecond: Math.round(perSecond) })), spec: bars('perSecond', 'executions started a second (log scale)') },
   { name: 'scale', rows: (results: { processes: number; perSecond: number }[]) => results.map(({ processes, perSecond }) => ({ processes, perSecond: Math.round(perSecond) })), spec: lines('processes', 'perSecond', 'executions a second') },
-  { name: 'growth', rows: growthRows, spec: { ...lines('executions', 'p99', 'p99, milliseconds'), encoding: { x: { field: 'executions', type: 'quantitative', scale: { type: 'log' } }, y: { field: 'p99', type: 'quantitative' }, color: { field: 'query', type: 'nominal' } } } },
+  { name: 'growth', rows: growthRows, spec: { ...lines('executions', 'p99', 'p99, milliseconds'), encoding: { x: { field: 'executions', type: 'quantitative', scale: { type: 'log' }, axis: { format: 's' } }, y: { field: 'p99', type: 'quantitative', title: 'p99, milliseconds' }, color: { field: 'query', type: 'nominal' } } } },
 ];
 
 export const usage = `bench plots     draws docs/performance/*.json (what --json gives) as SVG beside them`;
@@ -70,6 +76,8 @@ async function svgOf(spec: object, packages: string): Promise<string> {
 }
 
 /** Of `bench growth`: one row a size and query. */
-function growthRows(results: { size: { executions: number }; results: { query: string; p99: { api: number } }[] }[]): Drawn[] {
-  return results.flatMap(({ size, results: queries }) => queries.map(({ query, p99 }) => ({ executions: size.executions, query, p99: p99.api })));
+function growthRows({ before, after, growth }: Growth): Drawn[] {
+  return growth.flatMap(({ query, before: young, after: grown }) => [
+    { executions: before.executions, query, p99: young.p99 }, { executions: after.executions, query, p99: grown.p99 },
+  ]);
 }
