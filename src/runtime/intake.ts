@@ -67,6 +67,8 @@ const pollEveryMs = 2_500;
 const mostAtOnce = 500;
 const firstPauseMs = 50;
 const longestPauseMs = 2_000;
+/** What refused to be taken is graphile-worker's by then; the others wait for hardly anything. */
+const longestRefusalMs = 200;
 const sortEveryMs = 200;
 /** Sorting may take this part of the time. */
 const sortOfTime = 0.1;
@@ -83,6 +85,7 @@ export class Intake<Claim> {
   /** An answer was lost: the database may take executions for ours that we know nothing of. */
   #isUnsure = false;
   #failures = 0;
+  #pauseMs = 0;
   /** After a failure nothing is asked before this time. */
   #notBeforeMs = 0;
   #poll: NodeJS.Timeout | null = null;
@@ -188,9 +191,8 @@ export class Intake<Claim> {
     const portion = await this.#ask(wanted, way.takesLong ? wanted : 0);
     way.underWay = null;
     if (portion === null) {
-      const pauseMs = Math.min(longestPauseMs, firstPauseMs * 2 ** this.#failures);
-      this.#notBeforeMs = performance.now() + pauseMs;
-      this.#pollIn(pauseMs + 1);
+      this.#notBeforeMs = performance.now() + this.#pauseMs;
+      this.#pollIn(this.#pauseMs + 1);
       return;
     }
     const { short, long, passedBy, claims } = portion;
@@ -230,9 +232,11 @@ export class Intake<Claim> {
       this.#failures += 1;
       this.#options.log.warn({ error: (error as Error).message, failures: this.#failures }, 'could not take what is to be done; trying again');
       // One that cannot be claimed would stand before all others; graphile-worker takes each by itself.
-      if (isPassing(error)) this.#isUnsure = true;
-      else if (isUnknownWorker(error)) this.#options.onUnknown();
-      else this.leave();
+      const isRefusal = !isPassing(error) && !isUnknownWorker(error);
+      this.#pauseMs = Math.min(isRefusal ? longestRefusalMs : longestPauseMs, firstPauseMs * 2 ** this.#failures);
+      if (isRefusal) this.leave();
+      else if (isPassing(error)) this.#isUnsure = true;
+      else this.#options.onUnknown();
       return null;
     }
   }
