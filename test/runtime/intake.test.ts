@@ -132,6 +132,26 @@ test('what cannot be taken, and what was passed by, is left to graphile-worker',
   await intake.close();
 });
 
+test.each([
+  ['what refuses to be taken', new Error('poison in the row'), 40],
+  ['a database that is away', new Error('Connection terminated'), 5],
+])('after %s: what is asked for in ten seconds', async (_what, error, least) => {
+  jest.useFakeTimers({ doNotFake: ['setImmediate', 'nextTick', 'queueMicrotask'] });
+  try {
+    const { intake, asked } = setUp(1, () => error);
+    intake.look();
+    for (let ms = 0; ms < 10_000; ms += 10) {
+      await untilIdle();
+      jest.advanceTimersByTime(10);
+    }
+    expect(asked.length).toBeGreaterThanOrEqual(least);
+    expect(asked.length).toBeLessThan(least + 15);
+    await intake.close();
+  } finally {
+    jest.useRealTimers();
+  }
+});
+
 test('a worker that is taken for dead says so and leaves nothing to graphile-worker, which could take as little', async () => {
   const { intake, told } = setUp(20, () => Object.assign(new Error('The worker process was taken for dead.'), { code: 'AF510' }));
   intake.look();
