@@ -1,1 +1,2 @@
 -- Write the next migration here; see it run with: agentflow db watch
+--!include app_private/functions/engine/write_nodes.sql

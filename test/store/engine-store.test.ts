@@ -89,6 +89,20 @@ test('a finished node is never overwritten', async () => {
   session.release(true);
 });
 
+test('a wait that is written again, as its answer was lost, keeps what has come of it meanwhile; another wait of the node does not', async () => {
+  const { store, session } = await makeWorker();
+  const claim = await claimed(store, await pendingExecution());
+  const wait = { reason: 'approval', until: null, details: { message: 'Go on?' } };
+  const waiting = row({ nodeType: 'approval', status: 'waiting', finishOrder: null, completedMs: null, output: undefined, writes: null, wait });
+  await store.checkpoint(claim, [waiting]);
+  await database.owner.query(`select app_private.resume_node(tenant_id, execution_id, node_id, '"yes"') from node_executions where execution_id = $1`, [claim.executionId]);
+  await store.checkpoint(claim, [waiting]);
+  expect(await nodesOf(claim.executionId)).toMatchObject([{ wait_details: { message: 'Go on?', result: 'yes' } }]);
+  await store.checkpoint(claim, [{ ...waiting, attempts: 2 }]);
+  expect((await nodesOf(claim.executionId))[0]!['wait_details']).toEqual({ message: 'Go on?' });
+  session.release(true);
+});
+
 test('a stale attempt writes nothing: no checkpoint, no end, no release', async () => {
   const [stale, fresh] = [await makeWorker(), await makeWorker()];
   const old = await claimed(stale.store, await pendingExecution());
