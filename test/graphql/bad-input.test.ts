@@ -60,7 +60,7 @@ describe('a model that answers with', () => {
   ];
   test.each(answers)('%s', async (_about, given, code) => {
     answer = given;
-    const over = await platform.run(llm({ timeout: 3 }), {});
+    const over = await platform.run(llm({ timeout: code === 'NODE_TIMEOUT' ? 3 : 60 }), {});
     expect(over).toMatchObject({ status: 'FAILED', errorNodeId: 'a', errorCode: code });
     expect(over.errorMessage).toContain("'a'");
     await expectHealthy();
