@@ -19,7 +19,7 @@ export interface WorkerSessionOptions {
   driven(): LeaseRef[];
   /** These executions are no longer ours. */
   onLost(executionIds: string[]): void;
-  /** Somebody else changed these executions. */
+  /** Somebody else changed these executions, or may have. */
   onChanged(executionIds: string[]): void;
   /** Is this the PostgreSQL session of one of our own statements? What they say is not read. */
   isOwn(processId: number): boolean;
@@ -131,6 +131,7 @@ export class WorkerSession {
         if (this.#client === null) {
           await this.#connect();
           await this.#beat();
+          this.#askForAll();
           await pause(graceAfterReconnectMs, signal);
           await this.#sweep();
         } else {
@@ -143,6 +144,12 @@ export class WorkerSession {
         this.#options.log.warn({ error: (error as Error).message, failures }, 'the worker session does not answer; trying again');
       }
     }
+  }
+
+  /** What was told while nobody listened is known by asking only. */
+  #askForAll(): void {
+    const driven = this.#options.driven().map(({ executionId }) => executionId);
+    if (driven.length > 0) this.#options.onChanged(driven);
   }
 
   async #untilNextBeat(): Promise<void> {
