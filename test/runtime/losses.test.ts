@@ -32,7 +32,7 @@ test('suspects run one at a time until a node of each has ended, and complete', 
     return 'answer';
   };
   const workflow = await platform.publish(spec);
-  const ids = await Promise.all([lossesOfSuspects, mostLosses - 1, mostLosses - 1, 7].map((losses) => platform.execute(workflow, { user_input: 'x', losses })));
+  const ids = await Promise.all([lossesOfSuspects, mostLosses - 1, mostLosses - 1, lossesOfSuspects + 1].map((losses) => platform.execute(workflow, { user_input: 'x', losses })));
   for (const id of ids) expect(await platform.until(id, isOver)).toMatchObject({ status: 'COMPLETED' });
   expect(most).toBe(1);
 });
