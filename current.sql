@@ -1,2 +1,17 @@
 -- Write the next migration here; see it run with: agentflow db watch
+-- Quotas are asked for where the jobs are added (app_private.demand_quotas).
+drop trigger if exists _450_keep_quotas on app_public.executions;
+-- undo: the trigger as before
+drop trigger if exists _450_keep_quotas on app_public.flow_executions;
+-- undo: the trigger as before
+drop function if exists app_private.keep_quotas();
+-- undo: the function as before; drop function if exists app_private.demand_quotas(uuid, bigint), app_private.add_execution_task()
+
+--!include app_private/functions/is_json_object.sql
+--!include app_private/functions/is_metrics.sql
+--!include app_private/functions/tenants/demand_quotas.sql
+--!include app_private/functions/engine/add_execution_task.sql
+--!include app_private/functions/engine/tg_enqueue_executions.sql
+--!include app_private/functions/flow_engine/tg_enqueue_flow_executions.sql
+--!include app_public/functions/execute_workflow.sql
 --!include app_private/functions/engine/write_nodes.sql
