@@ -37,6 +37,8 @@ export class NodeRecord {
   /** What answered it, and whether all of that was kept from before. */
   #asked: Asked | null = null;
   #partial: string | null = null;
+  /** There is a row of it, or one is on its way. */
+  #isShown: boolean;
 
   /** `stored`: what an earlier claim of the execution left of this node. */
   constructor(node: PlanNode, sequence: number, options: { clock: DatabaseClock; log: NodeLog; stored: StoredNode | null }) {
@@ -49,6 +51,7 @@ export class NodeRecord {
     this.#waitedSeconds = stored?.wait_time ?? 0;
     this.#waitingSinceMs = stored?.status === 'waiting' || stored?.status === 'rate_limited' ? sinceMs(stored) ?? this.#startedMs : null;
     this.attempts = stored?.attempts ?? 0;
+    this.#isShown = stored !== null;
   }
 
   /** A source has answered a call of the node. */
@@ -112,10 +115,12 @@ export class NodeRecord {
   }
 
   #row(status: NodeStatus, over: Partial<NodeRow>): NodeRow {
+    const mayExist = this.#isShown;
+    this.#isShown = true;
     return {
       nodeId: this.node.id, nodeType: this.node.type, sequence: this.sequence, attempts: this.attempts, status,
       waitSeconds: Math.round(this.#waitedSeconds * 1_000) / 1_000, logs: this.log.lines(), startedMs: this.#startedMs,
-      finishOrder: null, input: undefined, output: undefined, writes: null, routeTarget: null, error: null, tokens: 0, costUnits: 0, wait: null, completedMs: null,
+      mayExist, finishOrder: null, input: undefined, output: undefined, writes: null, routeTarget: null, error: null, tokens: 0, costUnits: 0, wait: null, completedMs: null,
       ...this.#asked,
       ...over,
     };

@@ -29,6 +29,8 @@ export interface NodeRow {
   isCached?: boolean;
   /** What a model has said so far. */
   partialOutput?: string | null;
+  /** An earlier form of it was written, or may be on its way. */
+  mayExist?: boolean;
 }
 
 /** A row as it is read back after a crash or a wait. */
@@ -145,6 +147,7 @@ export function nodeRowJson(lease: LeaseRef, row: NodeRow): string {
     model: row.model ?? undefined,
     is_cached: row.isCached === true ? true : undefined,
     partial_output: row.partialOutput ?? undefined,
+    may_exist: row.mayExist === true ? true : undefined,
   });
 }
 

@@ -80,12 +80,12 @@ test('a checkpoint keeps a node row with everything that a replay needs', async 
   session.release(true);
 });
 
-test('a finished node is never overwritten', async () => {
+test.each([true, false])('a finished node is never overwritten, and keeps no other from being written (said that it may exist: %s)', async (mayExist) => {
   const { store, session } = await makeWorker();
   const claim = await claimed(store, await pendingExecution());
   await store.checkpoint(claim, [row({ output: 'first' })]);
-  await store.checkpoint(claim, [row({ output: 'second', status: 'failed' })]);
-  expect(await nodesOf(claim.executionId)).toMatchObject([{ output: 'first', status: 'completed' }]);
+  await store.checkpoint(claim, [row({ output: 'second', status: 'failed', mayExist }), row({ nodeId: 'other', sequence: 2, finishOrder: 2, output: 'new' })]);
+  expect(await nodesOf(claim.executionId)).toMatchObject([{ output: 'first', status: 'completed' }, { node_id: 'other', output: 'new' }]);
   session.release(true);
 });
 
