@@ -23,7 +23,7 @@ export async function watchApi(cluster: OwnCluster): Promise<ApiWatch> {
   const { startServer } = await import('../../src/server/index.ts');
   const server = await startServer({
     config: { host: '127.0.0.1', port: 0, jwtSecret: cluster.secrets.jwtSecret, secretKey: cluster.secrets.secretKey, environment: 'production' },
-    authenticatorUrl: cluster.url('agentflow_authenticator'), workflowTools: await loadWorkflowTools(), log: pino({ level: 'silent' }),
+    authenticatorUrl: cluster.url('agentflow_authenticator'), workflowTools: loadWorkflowTools, log: pino({ level: 'silent' }),
   });
   const token = await sessionToken(cluster);
   const statuses = new Map<number, number>();

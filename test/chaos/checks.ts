@@ -4,6 +4,7 @@ import type pg from 'pg';
 import { withClient } from '../../src/schema/connection.ts';
 import { invariants } from '../../src/schema/verify.ts';
 import { judgeFlows } from './flows.ts';
+import { judgeParents } from './parents.ts';
 import { persistently } from './asking.ts';
 import { effects, type Scene } from './scene.ts';
 
@@ -43,7 +44,7 @@ export async function judge(scene: Scene, left: number): Promise<Outcome> {
     row!.wrong > 0 ? `${row!.wrong} executions did not complete with all of their results (${row!.states})` : null,
     left === 0 && calls.length !== expected ? `${calls.length} of ${expected} effects happened` : null,
     keys.length > 0 ? `${keys.length} effects were asked for under several idempotency keys` : null,
-    ...left === 0 ? [...await traces(owner, workflowId), ...await judgeFlows(owner)] : [],
+    ...left === 0 ? [...await traces(owner, workflowId), ...await judgeFlows(owner), ...await judgeParents(owner, scene.parentsId)] : [],
     ...await brokenInvariants(scene),
     ...await brokenIndexes(scene),
   ].filter((problem) => problem !== null);

@@ -7,6 +7,7 @@ import { startProxy, type Proxy } from '../support/proxy.ts';
 import { acceptFlows, flowsLeft, taskPattern } from './flows.ts';
 import { persistently } from './asking.ts';
 import { openOutside, type Outside } from './outside.ts';
+import { acceptParents, parentsLeft } from './parents.ts';
 import { Recoveries } from './recoveries.ts';
 import { Workers, type WorkersOptions } from './workers.ts';
 
@@ -29,6 +30,8 @@ export interface Scene {
   options: SceneOptions;
   /** Whose executions are judged. */
   workflowId: string;
+  /** Of the executions that wait for a child. */
+  parentsId: string;
   recoveries: Recoveries;
   /** Longest time until the API answered again, seconds; null where nobody asked it. */
   apiBack: number | null;
@@ -40,8 +43,9 @@ export interface Scene {
 /** Slow enough that there is something to break. */
 const callMs = 150;
 const workerConcurrency = 20;
-/** So many flows for each execution. */
+/** So many flows, and so many executions that wait for a child, for each execution. */
 const flowShare = 0.1;
+const parentShare = 0.05;
 
 /** The executions are accepted before any worker starts. */
 export async function openScene(cluster: OwnCluster, options: SceneOptions): Promise<Scene> {
@@ -55,6 +59,7 @@ export async function openScene(cluster: OwnCluster, options: SceneOptions): Pro
   const { id: workflowId } = await insertWorkflow(owner, workflowOf(outside.address));
   await accept(owner, workflowId, options.executions);
   await acceptFlows(owner, Math.ceil(options.executions * flowShare));
+  const parentsId = await acceptParents(owner, Math.ceil(options.executions * parentShare));
   for (let index = 0; index < options.workers; index += 1) workers.start();
   const close = async (): Promise<void> => {
     await workers.close();
@@ -62,7 +67,7 @@ export async function openScene(cluster: OwnCluster, options: SceneOptions): Pro
     await outside.close();
     await owner.end();
   };
-  return { cluster, owner, outside, workers, proxy, options, workflowId, recoveries: new Recoveries(owner), apiBack: null, problems: [], close };
+  return { cluster, owner, outside, workers, proxy, options, workflowId, parentsId, recoveries: new Recoveries(owner), apiBack: null, problems: [], close };
 }
 
 function workflowOf(address: string): object {
@@ -83,11 +88,11 @@ export async function accept(owner: pg.Pool, workflowId: string, count: number, 
 }
 
 /** How many, executions and flows, are not over when all are, or when the time is. */
-export async function untilOver({ owner, workflowId }: Scene, seconds: number): Promise<number> {
+export async function untilOver({ owner, workflowId, parentsId }: Scene, seconds: number): Promise<number> {
   const deadline = performance.now() + seconds * 1_000;
   for (;;) {
     const [row] = await persistently<{ left: number }>(owner, 'select count(*)::int as left from executions where workflow_id = $1 and completed_at is null', [workflowId]);
-    const left = row!.left + await flowsLeft(owner);
+    const left = row!.left + await flowsLeft(owner) + await parentsLeft(owner, parentsId);
     if (left === 0 || performance.now() > deadline) return left;
     await sleep(300);
   }
