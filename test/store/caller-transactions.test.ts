@@ -84,6 +84,20 @@ test('named statements are prepared, up to a bound', async () => {
   expect(count).toBe(100);
 });
 
+test('a change, which comes without a name, is prepared by its text, up to a bound', async () => {
+  const own = new pg.Pool({ connectionString: db.url('agentflow_authenticator'), max: 1, pipeline: true });
+  try {
+    const change = (n: number, value: number): Promise<unknown> => makeWithCallerClient(own)(user, async (client) => (await client.query({ text: `select $1::int + ${n}`, values: [value], arrayMode: true })).rows);
+    const prepared = async (): Promise<number> => (await own.query<{ count: number }>(`select count(*)::int as count from pg_prepared_statements where statement like 'select $1::int + %'`)).rows[0]!.count;
+    for (const value of [1, 2]) expect(await change(40, value)).toEqual([[40 + value]]);
+    expect(await prepared()).toBe(1);
+    for (let n = 0; n < 120; n += 1) expect(await change(n, 1)).toEqual([[n + 1]]);
+    expect(await prepared()).toBe(100);
+  } finally {
+    await own.end();
+  }
+});
+
 const read = { ...whoami, text: `select current_user::text, current_setting('jwt.claims.tenant_id', true)`, name: 'read', arrayMode: true };
 
 test('a lone read runs under the role and the settings given, and the connection forgets them', async () => {
