@@ -1,7 +1,8 @@
 #!/usr/bin/env node
 /**
  * The one way in: `npm start`, `npm test`, `npx agentflow ...`. Runs on any Node from 18 on, installs what is locked if it is
- * not there, finds a Node that can run AgentFlow (the one it runs on, else the one that comes as a package) and hands over to it.
+ * not there, finds a Node that can run AgentFlow (the one it runs on, else the one that comes as a package), and goes on as the
+ * command line itself where it can; else it hands over to a process of that Node.
  *
  *     agentflow <room> <command> ...    the command line, src/cli/main.ts
  *     agentflow exec CMD ...            any command under that Node, with the project's own tools first in PATH
@@ -9,15 +10,18 @@
 import { spawn, spawnSync } from 'node:child_process';
 import { createHash } from 'node:crypto';
 import { existsSync, readFileSync, statSync, writeFileSync } from 'node:fs';
+import module from 'node:module';
 import os from 'node:os';
 import path from 'node:path';
-import { fileURLToPath } from 'node:url';
+import { fileURLToPath, pathToFileURL } from 'node:url';
 
 const root = path.resolve(path.dirname(fileURLToPath(import.meta.url)), '..');
 const modules = path.join(root, 'node_modules');
 const lock = path.join(root, 'package-lock.json');
 /** Holds the digest of the lock that node_modules was installed from. */
 const installedMark = path.join(modules, '.agentflow-installed');
+/** Halves the time to load. */
+const compiledFolder = path.join(modules, '.cache', 'compiled');
 const environmentFault = 3;
 
 main(process.argv.slice(2));
@@ -26,7 +30,12 @@ function main(args) {
   if (!isInstalled()) install();
   const node = findNode();
   const isExec = args[0] === 'exec';
-  const command = isExec ? args.slice(1) : [node, '--disable-warning=ExperimentalWarning', path.join(root, 'src', 'cli', 'main.ts'), ...args];
+  const program = path.join(root, 'src', 'cli', 'main.ts');
+  if (!isExec && node === process.execPath && runsTypeScriptQuietly(process.versions.node)) {
+    void goOn(program, node);
+    return;
+  }
+  const command = isExec ? args.slice(1) : [node, '--disable-warning=ExperimentalWarning', program, ...args];
   if (command.length === 0) fail(2, 'agentflow exec: no command given.', 'Usage: agentflow exec CMD [ARGUMENT ...]');
   handOver(command, { node, isOurs: !isExec });
 }
@@ -74,6 +83,25 @@ function isNewEnough(version) {
   return major > 22 || (major === 22 && minor >= 18);
 }
 
+/** Before, it warns that this is an experiment, unless it is told not to when it is started. */
+function runsTypeScriptQuietly(version) {
+  const [major, minor] = version.split('.').map(Number);
+  return major > 24 || (major === 24 && minor >= 12);
+}
+
+/** As the command line, in this process: another Node would take a twentieth of a second to come up. */
+async function goOn(program, node) {
+  process.env.NODE_COMPILE_CACHE ??= compiledFolder;
+  process.env.PATH = toolsFirst(node);
+  module.enableCompileCache(process.env.NODE_COMPILE_CACHE);
+  if (process.env.npm_command) whenParentEnds(() => process.kill(process.pid, 'SIGTERM'));
+  await import(pathToFileURL(program).href);
+}
+
+function toolsFirst(node) {
+  return [path.join(modules, '.bin'), path.dirname(node), process.env.PATH].filter(Boolean).join(path.delimiter);
+}
+
 /**
  * Our own command line is told of our end by the closing of a channel (it then ends cleanly, even when we were killed);
  * signals are passed on as often as they come, and never end us before the command has ended.
@@ -82,13 +110,13 @@ function handOver(command, { node, isOurs }) {
   const child = spawn(command[0], command.slice(1), {
     stdio: isOurs ? ['inherit', 'inherit', 'inherit', 'ipc'] : 'inherit',
     env: {
-      ...(isOurs ? { NODE_COMPILE_CACHE: path.join(modules, '.cache', 'compiled') } : {}), // halves the time to load
+      ...(isOurs ? { NODE_COMPILE_CACHE: compiledFolder } : {}),
       ...process.env,
-      PATH: [path.join(modules, '.bin'), path.dirname(node), process.env.PATH].filter(Boolean).join(path.delimiter),
+      PATH: toolsFirst(node),
     },
   });
   for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP']) process.on(signal, () => child.kill(signal));
-  if (process.env.npm_command) endWithParent(child);
+  if (process.env.npm_command) whenParentEnds(() => child.kill('SIGTERM'));
   child.on('error', (error) => {
     if (child.pid === undefined) fail(error.code === 'ENOENT' ? 127 : 126, `agentflow: cannot run ${command[0]}: ${error.message}`, 'Check the name of the command.');
   });
@@ -98,12 +126,12 @@ function handOver(command, { node, isOurs }) {
 }
 
 /** npx puts a shell between itself and us, which dies without a word when npx is told to end: nobody could stop us any more. */
-function endWithParent(child) {
+function whenParentEnds(end) {
   const parent = process.ppid;
   const timer = setInterval(() => {
     if (process.ppid === parent) return;
     clearInterval(timer);
-    child.kill('SIGTERM');
+    end();
   }, 500);
   timer.unref();
 }

@@ -37,7 +37,7 @@ export function finish(child: ChildProcess): Promise<Finished> {
 }
 
 export interface Service {
-  /** The launcher's process; `info.pid` is the service itself. */
+  /** The launcher's process; `info.pid` is the service itself, which may be the same. */
   launcher: ChildProcess;
   info: ServerFile;
   finished: Promise<Finished>;
