@@ -93,7 +93,7 @@ async function artifacts(): Promise<TableRow[]> {
     await db.owner.query('insert into app_private.execution_leases (execution_id, tenant_id, worker_id) values ($1, $2, $3)', [execution!.id, execution!.tenant_id, worker]);
     const server = await startServer({
       config: { host: '127.0.0.1', port: 0, jwtSecret: db.jwtSecret, secretKey: db.secretKey, environment: 'production' },
-      authenticatorUrl: db.url('agentflow_authenticator'), log: pino({ level: 'silent' }), workflowTools: await loadWorkflowTools(),
+      authenticatorUrl: db.url('agentflow_authenticator'), log: pino({ level: 'silent' }), workflowTools: loadWorkflowTools,
     });
     const lines: TableRow[] = [];
     for (const kilobytes of [100, 1_000]) {

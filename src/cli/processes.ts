@@ -7,6 +7,7 @@ import { demandCurrentSchema, newestMigration } from '../schema/history.ts';
 import { migrationsFolder } from '../schema/folders.ts';
 import { tryPort } from '../server/lifecycle.ts';
 import type { SchemaAnswers } from '../server/schema-answers.ts';
+import type { WorkflowTools } from '../server/workflow-tools.ts';
 import { exitCodes, type Context } from './context.ts';
 import { identityProvider } from './identity-provider.ts';
 import { openDatabase, openOwnDatabase, type OpenDatabase } from './open-database.ts';
@@ -76,7 +77,11 @@ export async function registerTypes(database: OpenDatabase): Promise<void> {
 }
 
 function loadServer() {
-  return Promise.all([import('../server/index.ts'), import('./workflow-tools.ts'), import('./source-tools.ts')]);
+  return Promise.all([import('../server/index.ts'), import('./source-tools.ts')]);
+}
+
+async function workflowTools(): Promise<WorkflowTools> {
+  return (await import('./workflow-tools.ts')).loadWorkflowTools();
 }
 
 /** What the server stands on, as much of it as is loaded while PostgreSQL comes up. */
@@ -90,8 +95,13 @@ function loadWorker() {
 
 /** Loads the code of the server and what it reads of its own; its start then finds it there, and tells what is wrong with it. */
 export async function readyServer(): Promise<void> {
-  const [, { loadWorkflowTools }] = await loadServer();
-  await Promise.allSettled([loadWorkflowTools()]);
+  await loadServer();
+  await readyTools();
+}
+
+/** What is wrong with them is told to who asks for them. */
+export async function readyTools(): Promise<void> {
+  await Promise.allSettled([workflowTools()]);
 }
 
 export async function readyWorker(): Promise<void> {
@@ -100,8 +110,7 @@ export async function readyWorker(): Promise<void> {
 
 /** `isWorking`: the server counts as ready when the worker beside it has come up, too. */
 export async function startServerPart(context: Context, config: Config, database: OpenDatabase, { isWorking, metrics, schemaAnswers }: { isWorking?: () => boolean; metrics?: Metrics; schemaAnswers?: SchemaAnswers } = {}): Promise<Part & { url: string }> {
-  const [{ startServer }, { loadWorkflowTools }, { loadSourceTools }] = await loadServer();
-  const workflowTools = await loadWorkflowTools();
+  const [{ startServer }, { loadSourceTools }] = await loadServer();
   const sourceTools = loadSourceTools(config);
   const server = await startServer({ config, identityProvider: identityProvider(config), authenticatorUrl: database.authenticatorUrl!, workflowTools, sourceTools, expectedMigration: newestMigration(migrationsFolder), isWorking, log: context.log, ...(metrics === undefined ? {} : { metrics }), ...(schemaAnswers === undefined ? {} : { schemaAnswers }) });
   const close = async (): Promise<void> => {

@@ -12,7 +12,7 @@ import { banner } from './banner.ts';
 import { action, type Context } from './context.ts';
 import type { OpenDatabase } from './open-database.ts';
 import { keptAnswers } from './kept-answers.ts';
-import { announce, completeConfig, demandForRoles, demandFreePort, openForService, readyGround, readyServer, readyWorker, registerTypes, startServerPart, startWorkerPart } from './processes.ts';
+import { announce, completeConfig, demandForRoles, demandFreePort, openForService, readyGround, readyServer, readyTools, readyWorker, registerTypes, startServerPart, startWorkerPart } from './processes.ts';
 import { serve, type Service } from './serve.ts';
 
 const firstAsksMs = 50;
@@ -47,9 +47,13 @@ async function start(service: Service, context: Context): Promise<void> {
   const [server, samples] = await Promise.all([serving, migrated.then(() => loadData(config, database, fresh)), serving.then((part) => processes.add(part))]);
   await announce(service, config, database, server.url, samples);
   if (service.isStopping) return;
-  // Whoever waits for the server asks now, and nothing is answered while the code of the worker is loaded.
-  if (!isFresh) await sleep(firstAsksMs);
+  if (!isFresh) {
+    // Whoever waits for the server asks now, and nothing is answered while the code of the node types and of the worker is loaded.
+    await sleep(firstAsksMs);
+    await registerTypes(database);
+  }
   await processes.add(await startWorkerPart(context, config, database, metrics));
+  await readyTools();
   isWorking = true;
   if (service.isStopping) return;
   context.answer({ url: server.url, pid: process.pid, dataDir: config.dataDir, mockLlm: config.mockLlm }, banner(config, database, server.url, samples));
@@ -82,9 +86,9 @@ function migrate(database: OpenDatabase, { log }: Context): Migration {
   return { underWay: Promise.race([first.promise.then(() => sleep(sendingMs)), ended]), migrated };
 }
 
-/** The database's own checks judge the sample workflows: they need to know the node types first. */
+/** The database's own checks judge the sample workflows: a new one needs to know the node types first. */
 async function loadData(config: Config, database: OpenDatabase, fresh: Promise<SampleCredentials> | null): Promise<Samples | null> {
-  await registerTypes(database);
+  if (fresh !== null) await registerTypes(database);
   return samplesFor(config, database, fresh);
 }
 

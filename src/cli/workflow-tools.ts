@@ -7,7 +7,14 @@ import type { WorkflowTools } from '../server/workflow-tools.ts';
 
 const sourceKinds = ['llm', 'image', 'db', 'api'];
 
-export async function loadWorkflowTools(): Promise<WorkflowTools> {
+let loading: Promise<WorkflowTools> | null = null;
+
+/** Once a process. @throws AgentFlowError EXTENSION_INVALID */
+export function loadWorkflowTools(): Promise<WorkflowTools> {
+  return loading ??= load();
+}
+
+async function load(): Promise<WorkflowTools> {
   const [checkSelect, nodeTypes] = await Promise.all([loadSelectChecker(), loadNodeTypes()]);
   return {
     flowDiagram: (definition, tasks = {}) => diagramOf(flowPlan(definition as JsonObject, { everyTask: true }), tasks as NodePictures),

@@ -15,7 +15,7 @@ import { favicon, joinPage, signInPage, startPage } from './pages.ts';
 import { schemaHandler } from './schemas.ts';
 import { currentScope, requestIdShape, runInScope } from './scope.ts';
 import { apiPolicy, pagePolicy } from './security-headers.ts';
-import type { WorkflowTools } from './workflow-tools.ts';
+import type { LoadWorkflowTools } from './workflow-tools.ts';
 
 export interface AppParts {
   log: Log;
@@ -26,12 +26,12 @@ export interface AppParts {
   metrics: RequestHandler;
   /** Answers GET /artifacts/:id for a caller who is known. */
   artifact: RequestHandler;
-  schemas: WorkflowTools['schemas'];
+  workflowTools: LoadWorkflowTools;
   /** Serves POST /graphql, GET /graphiql and what that page loads. */
   graphql: RequestHandler;
 }
 
-export function createApp({ log, face, admission, health, metrics, artifact, schemas, graphql }: AppParts): Express {
+export function createApp({ log, face, admission, health, metrics, artifact, workflowTools, graphql }: AppParts): Express {
   const app = express();
   app.disable('x-powered-by');
   app.disable('etag');
@@ -43,7 +43,7 @@ export function createApp({ log, face, admission, health, metrics, artifact, sch
   app.get('/healthz', apiPolicy, healthHandler);
   app.get('/readyz', apiPolicy, readinessHandler(health, log));
   app.get('/metrics', apiPolicy, metrics);
-  app.get('/schemas/:name', apiPolicy, schemaHandler(schemas));
+  app.get('/schemas/:name', apiPolicy, schemaHandler(workflowTools));
   app.get('/', pagePolicy, startPage);
   app.get('/join', pagePolicy, joinPage);
   app.get('/favicon.ico', pagePolicy, favicon);

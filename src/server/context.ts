@@ -7,7 +7,7 @@ import { type PgSettings, settingsOf } from './settings.ts';
 import type { SecretBox } from '../secrets.ts';
 import type { SignIn } from './sign-in.ts';
 import type { SourceTools } from './source-tools.ts';
-import type { WorkflowTools } from './workflow-tools.ts';
+import type { LoadWorkflowTools } from './workflow-tools.ts';
 
 declare global {
   namespace Grafast {
@@ -19,7 +19,7 @@ declare global {
       /** AGENTFLOW_SECRET_KEY. */
       secretKey: string;
       executionEvents: ExecutionEvents;
-      workflowTools: WorkflowTools;
+      workflowTools: LoadWorkflowTools;
       /** Seals what tenants store. */
       secretBox: SecretBox;
       /** Null where sources cannot be tried. */
@@ -32,7 +32,7 @@ export interface Services {
   signIn: SignIn;
   secretKey: string;
   executionEvents: ExecutionEvents;
-  workflowTools: WorkflowTools;
+  workflowTools: LoadWorkflowTools;
   secretBox: SecretBox;
   sourceTools: SourceTools | null;
   statementTimeoutMs: number;

@@ -42,7 +42,7 @@ import { inTurns } from './tenant-turns.ts';
 import { readTrustedDocuments, TrustedDocuments } from './trusted-documents.ts';
 import { VerifiedTokens } from './verified-tokens.ts';
 import { serveWebSockets } from './websocket.ts';
-import type { WorkflowTools } from './workflow-tools.ts';
+import type { LoadWorkflowTools } from './workflow-tools.ts';
 
 export { hashApiKey } from './identity.ts';
 
@@ -52,7 +52,7 @@ export interface ServerOptions {
   /** Login of agentflow_authenticator. */
   authenticatorUrl: string;
   log: Log;
-  workflowTools: WorkflowTools;
+  workflowTools: LoadWorkflowTools;
   /** Not given: sources cannot be tried. */
   sourceTools?: SourceTools;
   /** File name of the newest committed migration, null for none; `/readyz` compares. Not given: not compared. */
@@ -130,7 +130,7 @@ async function open(options: ServerOptions, keys: IdentityKeys, opened: (() => P
   addPoolMetrics(metrics, { primary: pool, ...(replica === null ? {} : { replica }) });
   addDatabaseMetrics(metrics, makeOperatingFigures(pool));
   const app = createApp({
-    log, metrics: metricsHandler(metrics, { token: config.metricsToken ?? null, isClosed: face.config.isClosed }), face: face.config, admission, health: readiness, artifact: artifactHandler(pool, statementTimeoutMs), schemas: workflowTools.schemas,
+    log, metrics: metricsHandler(metrics, { token: config.metricsToken ?? null, isClosed: face.config.isClosed }), face: face.config, admission, health: readiness, artifact: artifactHandler(pool, statementTimeoutMs), workflowTools,
     graphql: (request, response, next) => void api.now.router(request, response, next),
   });
   const isTrustedProxy = app.get('trust proxy fn') as IsTrustedProxy;

@@ -23,6 +23,9 @@ export interface WorkflowTools {
   schemas: Readonly<Record<'workflow' | 'flow', object>>;
 }
 
+/** They are loaded when they are first asked for: no query of rows needs them, and they are a tenth of a start. */
+export type LoadWorkflowTools = () => Promise<WorkflowTools>;
+
 /** Findings that depend on the tenant's source rows: SQL's word counts. */
 const aboutSourceRows: ReadonlySet<string> = new Set(['E008', 'W001']);
 

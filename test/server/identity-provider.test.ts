@@ -45,7 +45,7 @@ async function start(jwksUrl: string): Promise<RunningServer> {
   const config = readConfig({ JWKS_URL: jwksUrl, JWT_ISSUER: issuer, JWT_AUDIENCE: audience });
   return startServer({
     config: { host: '127.0.0.1', port: 0, jwtSecret: null, secretKey, environment: 'test', face: openFace },
-    identityProvider: identityProvider(config), authenticatorUrl: db.url('agentflow_authenticator'), workflowTools: await loadWorkflowTools(), log: pino({ level: 'silent' }),
+    identityProvider: identityProvider(config), authenticatorUrl: db.url('agentflow_authenticator'), workflowTools: loadWorkflowTools, log: pino({ level: 'silent' }),
   });
 }
 

@@ -18,7 +18,7 @@ async function optionsFor(api: TestApi, changes: Partial<ServerOptions> = {}, po
   return {
     config: { host: '127.0.0.1', port, jwtSecret: api.db.jwtSecret, secretKey: api.db.secretKey, environment: 'test' },
     authenticatorUrl: api.db.url('agentflow_authenticator'),
-    workflowTools: await loadWorkflowTools(),
+    workflowTools: loadWorkflowTools,
     log: pino({ level: 'silent' }),
     ...changes,
   };

@@ -31,7 +31,7 @@ beforeAll(async () => {
   await replica.caughtUp();
   server = await startServer({
     config: { host: '127.0.0.1', port: 0, jwtSecret: primary.secrets.jwtSecret, secretKey: primary.secrets.secretKey, environment: 'test', face: openFace, readReplicaUrl: replica.url('agentflow_authenticator') },
-    authenticatorUrl: primary.url('agentflow_authenticator'), workflowTools: await loadWorkflowTools(), log: pino({ level: 'silent' }),
+    authenticatorUrl: primary.url('agentflow_authenticator'), workflowTools: loadWorkflowTools, log: pino({ level: 'silent' }),
   });
   jwt = await signIn();
 }, 120_000);

@@ -14,7 +14,7 @@ const reading = '{ workflows(first: 1) { nodes { id status createdAt } } }';
 async function serve(db: TestDatabase, schemaAnswers?: SchemaAnswers): Promise<RunningServer> {
   return startServer({
     config: { host: '127.0.0.1', port: 0, jwtSecret: db.jwtSecret, secretKey: db.secretKey, environment: 'test', face: openFace },
-    authenticatorUrl: db.url('agentflow_authenticator'), workflowTools: await loadWorkflowTools(), log: pino({ enabled: false }), ...(schemaAnswers === undefined ? {} : { schemaAnswers }),
+    authenticatorUrl: db.url('agentflow_authenticator'), workflowTools: loadWorkflowTools, log: pino({ enabled: false }), ...(schemaAnswers === undefined ? {} : { schemaAnswers }),
   });
 }
 

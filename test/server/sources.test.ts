@@ -159,10 +159,9 @@ test('a new key takes the place of the old one without a pause', () => {
 
 test('API keys outlive a new secret key, and move to it when they are used', async () => {
   const { createApiKey } = await api.data('john', 'mutation { createApiKey(input: {name: "outlives", permissions: {workflows: ["read"]}}) { key apiKey { id } } }');
-  const workflowTools = await loadWorkflowTools();
   const serve = (secretKey: string, oldSecretKeys: string[]): ReturnType<typeof startServer> => startServer({
     config: { host: '127.0.0.1', port: 0, jwtSecret: api.db.jwtSecret, secretKey, oldSecretKeys, environment: 'test' },
-    authenticatorUrl: api.db.url('agentflow_authenticator'), log: pino({ level: 'silent' }), workflowTools,
+    authenticatorUrl: api.db.url('agentflow_authenticator'), log: pino({ level: 'silent' }), workflowTools: loadWorkflowTools,
   });
   const fresh = 'n'.repeat(40);
   const statusAt = async (url: string): Promise<number> => (await fetch(`${url}/graphql`, { method: 'POST', headers: { 'content-type': 'application/json', 'x-api-key': createApiKey.key }, body: '{"query":"{ currentUser { email } }"}' })).status;

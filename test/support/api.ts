@@ -61,7 +61,7 @@ export async function startApi({ before, sourceTools, face, readReplicaUrl }: { 
   const server = await startServer({
     config: { host: '127.0.0.1', port: 0, jwtSecret: db.jwtSecret, secretKey: db.secretKey, environment: 'test', face: { ...openFace, ...face }, readReplicaUrl: readReplicaUrl?.(db) ?? null },
     authenticatorUrl: db.url('agentflow_authenticator'),
-    workflowTools: await loadWorkflowTools(),
+    workflowTools: loadWorkflowTools,
     ...(sourceTools === undefined ? {} : { sourceTools }),
     log,
   });

@@ -5,21 +5,22 @@ import { context, lambda, list, type Step } from 'postgraphile/grafast';
 import { EXPORTABLE } from 'postgraphile/graphile-build';
 import { extendSchema, gql } from 'postgraphile/utils';
 import { readExecutionPictures } from '../../store/execution-pictures.ts';
-import type { WorkflowTools } from '../workflow-tools.ts';
+import type { LoadWorkflowTools } from '../workflow-tools.ts';
 
 type Row = { get(attributeName: string): Step };
 
-function drawn([tools, spec]: readonly [WorkflowTools, unknown]): string | null {
-  return tools.diagram(spec);
+async function drawn([tools, spec]: readonly [LoadWorkflowTools, unknown]): Promise<string | null> {
+  return (await tools()).diagram(spec);
 }
 
 const pictureLoader = {
   shared: () => ({ tools: context().get('workflowTools') }),
-  async load(client: PgClient, ids: readonly string[], { shared }: { shared: { tools: WorkflowTools } }): Promise<(string | null)[]> {
+  async load(client: PgClient, ids: readonly string[], { shared }: { shared: { tools: LoadWorkflowTools } }): Promise<(string | null)[]> {
     const pictures = new Map((await readExecutionPictures(client, ids)).map((row) => [row.id, row]));
+    const tools = await shared.tools();
     return ids.map((id) => {
       const picture = pictures.get(id);
-      return picture ? shared.tools.diagram(picture.spec, picture.nodes) : null;
+      return picture ? tools.diagram(picture.spec, picture.nodes) : null;
     });
   },
   name: 'executionDiagram',

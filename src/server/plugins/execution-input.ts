@@ -3,9 +3,9 @@ import 'postgraphile';
 import { constant, context, type FieldArgs, lambda, list, operationPlan, type Step } from 'postgraphile/grafast';
 import { wrapPlans } from 'postgraphile/utils';
 import { AgentFlowError } from '../../errors.ts';
-import type { WorkflowTools } from '../workflow-tools.ts';
+import type { LoadWorkflowTools, WorkflowTools } from '../workflow-tools.ts';
 
-type Given = readonly [tools: WorkflowTools, value: unknown, argument: string];
+type Given<Tools = WorkflowTools> = readonly [tools: Tools, value: unknown, argument: string];
 
 function normalised([tools, state, field]: Given): unknown {
   if (state === undefined) return undefined;
@@ -29,10 +29,16 @@ function allNormalised(state: string): (given: Given) => unknown {
 const workflowStarts = allNormalised('initialState');
 const flowStarts = allNormalised('inputContext');
 
+/** The tools are waited for first. */
+function loaded(normalise: (given: Given) => unknown): (given: Given<LoadWorkflowTools>) => Promise<unknown> {
+  return async ([tools, value, argument]) => normalise([await tools(), value, argument]);
+}
+
 function withNormalised(args: FieldArgs, argument: string, normalise: (given: Given) => unknown = normalised): FieldArgs {
+  const loadedNormalise = loaded(normalise);
   const getRaw = (path?: string | readonly (string | number)[]): Step => {
     const $raw = args.getRaw(path as never);
-    return Array.isArray(path) && path.at(-1) === argument ? operationPlan().withRootLayerPlan(() => lambda(list([context().get('workflowTools'), $raw, constant(argument)]), normalise as never)) : $raw;
+    return Array.isArray(path) && path.at(-1) === argument ? operationPlan().withRootLayerPlan(() => lambda(list([context().get('workflowTools'), $raw, constant(argument)]), loadedNormalise as never)) : $raw;
   };
   return Object.create(args, { getRaw: { value: getRaw } }) as FieldArgs;
 }

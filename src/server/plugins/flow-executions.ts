@@ -6,22 +6,23 @@ import { EXPORTABLE } from 'postgraphile/graphile-build';
 import { extendSchema, gql } from 'postgraphile/utils';
 import { readFlowPictures, readTracebacks } from '../../store/flow-api.ts';
 import { flowRunId } from '../../store/flow-run-id.ts';
-import type { WorkflowTools } from '../workflow-tools.ts';
+import type { LoadWorkflowTools } from '../workflow-tools.ts';
 import { endWith, topicOrRefusal } from './execution-updated.ts';
 
 type Row = { get(attributeName: string): Step };
 
-function drawn([tools, definition]: readonly [WorkflowTools, unknown]): string {
-  return tools.flowDiagram(definition);
+async function drawn([tools, definition]: readonly [LoadWorkflowTools, unknown]): Promise<string> {
+  return (await tools()).flowDiagram(definition);
 }
 
 const pictureLoader = {
   shared: () => ({ tools: context().get('workflowTools') }),
-  async load(client: PgClient, ids: readonly string[], { shared }: { shared: { tools: WorkflowTools } }): Promise<(string | null)[]> {
+  async load(client: PgClient, ids: readonly string[], { shared }: { shared: { tools: LoadWorkflowTools } }): Promise<(string | null)[]> {
     const pictures = new Map((await readFlowPictures(client, ids)).map((row) => [row.id, row]));
+    const tools = await shared.tools();
     return ids.map((id) => {
       const picture = pictures.get(id);
-      return picture ? shared.tools.flowDiagram(picture.definition, picture.tasks) : null;
+      return picture ? tools.flowDiagram(picture.definition, picture.tasks) : null;
     });
   },
   name: 'flowExecutionDiagram',

@@ -7,17 +7,17 @@ import type { PgExecutorContext } from 'postgraphile/@dataplan/pg';
 import { constant, context, sideEffect, type Step } from 'postgraphile/grafast';
 import { wrapPlans } from 'postgraphile/utils';
 import { readPublishable } from '../../store/workflow-checks.ts';
-import { demandValid, validateAll, type WorkflowTools } from '../workflow-tools.ts';
+import { demandValid, type LoadWorkflowTools, validateAll } from '../workflow-tools.ts';
 
 type Caller = PgExecutorContext<Record<string, string>>;
 
 /** Throws INVALID_WORKFLOW. The document is the one given, or else the one that is stored. */
-async function demandPublishable({ caller, tools, id, isEdit, spec }: { caller: Caller; tools: WorkflowTools; id: string; isEdit: boolean; spec?: unknown }): Promise<void> {
+async function demandPublishable({ caller, tools, id, isEdit, spec }: { caller: Caller; tools: LoadWorkflowTools; id: string; isEdit: boolean; spec?: unknown }): Promise<void> {
   if (isEdit && spec == null) return;
   await caller.withPgClient(caller.pgSettings, async (client) => {
     const workflow = await readPublishable(client, id);
     if (!workflow?.may_publish || (isEdit && workflow.status !== 'published')) return;
-    const [validation] = await validateAll(client, tools, [isEdit ? spec : workflow.spec]);
+    const [validation] = await validateAll(client, await tools(), [isEdit ? spec : workflow.spec]);
     demandValid(validation!);
   });
 }

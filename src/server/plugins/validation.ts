@@ -4,12 +4,12 @@ import { loadOneWithPgClient, type PgClient, type PgExecutor } from 'postgraphil
 import { context, type FieldArgs, type Step } from 'postgraphile/grafast';
 import { EXPORTABLE } from 'postgraphile/graphile-build';
 import { extendSchema, gql } from 'postgraphile/utils';
-import { validateAll, type Validation, type WorkflowTools } from '../workflow-tools.ts';
+import { type LoadWorkflowTools, validateAll, type Validation } from '../workflow-tools.ts';
 
 const validationLoader = {
   shared: () => ({ tools: context().get('workflowTools') }),
-  load: (client: PgClient, specs: readonly unknown[], { shared }: { shared: { tools: WorkflowTools } }): Promise<Validation[]> =>
-    validateAll(client, shared.tools, specs),
+  load: async (client: PgClient, specs: readonly unknown[], { shared }: { shared: { tools: LoadWorkflowTools } }): Promise<Validation[]> =>
+    validateAll(client, await shared.tools(), specs),
   name: 'validation',
 };
 
