@@ -45,6 +45,10 @@ test.each([
     `update app_public.executions set status = 'completed', completed_at = now(), initial_state = initial_state - 'lost' where initial_state ? 'lost'`, expect.stringMatching(/^execution .*: it is not over, and nobody drives it, waits for it or will wake it$/)],
   ['node after the end', `insert into app_public.node_executions (execution_id, tenant_id, execution_created_at, node_id, node_type, status) select id, tenant_id, created_at, 'stray', 'input', 'running' from app_public.executions where status = 'completed' order by id limit 1`,
     `delete from app_public.node_executions where node_id = 'stray'`, expect.stringMatching(/^execution .*: it is completed, and its node stray is running$/)],
+  ['wait for ended child', `update app_public.executions set parent_execution_id = id, parent_node_id = 'stray' where id = (select min(id::text)::uuid from app_public.executions where status = 'completed');
+    insert into app_public.node_executions (execution_id, tenant_id, execution_created_at, node_id, node_type, status) select id, tenant_id, created_at, 'stray', 'workflow', 'waiting' from app_public.executions where parent_node_id = 'stray'`,
+    `delete from app_public.node_executions where node_id = 'stray'; update app_public.executions set parent_execution_id = null, parent_node_id = null where parent_node_id = 'stray'`,
+    expect.stringMatching(/^execution .*: its node stray waits for execution .*, which is completed$/)],
   ['job without execution', `select graphile_worker.add_job('run_execution', '{}', run_at => now() - interval '1 hour', job_key => 'nobody')`, `select graphile_worker.remove_job('nobody')`,
     'job nobody: it has waited for a minute, and there is no execution for it to run'],
   ['settings of the database', 'alter database :db reset search_path', 'alter database :db set search_path = app_public, public', 'search_path is not app_public, public: run agentflow db prepare'],
