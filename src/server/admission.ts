@@ -70,8 +70,9 @@ export class Admission {
 
   /** Everything that is asked of an operation before it is planned. Throws RATE_LIMITED, LIMIT_EXCEEDED, DOCUMENT_NOT_TRUSTED, UNAUTHENTICATED. */
   async admit(operation: Operation, scope: RequestScope): Promise<void> {
-    if (mayChange(operation)) await answeredInTime(confirm(scope));
-    else scope.onlyReads = true;
+    if (!mayChange(operation)) scope.onlyReads = true;
+    // A start goes with the confirmation in one transaction, as a read does.
+    else if (!this.face.changesByStarts(this.#parts.schema(), operation.query)) await answeredInTime(confirm(scope));
     let cost = 0;
     try {
       cost = this.face.admit(this.#parts.schema(), operation, scope);

@@ -2,7 +2,8 @@
  * Who is calling, in one round trip less. Whom a session belongs to is remembered from its last request; a query may begin with that, because
  * the database compares it, in the same message as the first statement (`app_private.demand_session`). Nothing is answered from memory: what
  * the database has not confirmed by the end of the request is asked for then. So a session that was ended is refused on the next request, and
- * a role that was changed counts from the next request on, as if each had been looked up first. What may change something begins with a look-up.
+ * a role that was changed counts from the next request on, as if each had been looked up first. What may change something begins with a look-up,
+ * unless all of it is starts of workflows: what refuses the caller keeps these from running, too.
  */
 import type { Pool } from 'pg';
 import { bearerToken, type Credentials, identify, type Identity, type IdentityKeys, type SessionIdentity } from './identity.ts';

@@ -9,7 +9,7 @@ import { partsOf, type TypedVariable, typedVariables } from './variable-parts.ts
 import { placeOfHalfCharacter } from './whole-text.ts';
 
 type Parsed =
-  | { document: DocumentNode; errors?: undefined; costs: ReadonlyMap<string, Cost>; typed: ReadonlyMap<string, readonly TypedVariable[]>; isIntrospection: boolean; hasOneAnswer: boolean; aliases: number }
+  | { document: DocumentNode; errors?: undefined; costs: ReadonlyMap<string, Cost>; typed: ReadonlyMap<string, readonly TypedVariable[]>; isIntrospection: boolean; hasOneAnswer: boolean; changesByStarts: boolean; aliases: number }
   | { document?: undefined; errors: readonly GraphQLError[] };
 
 const maxKept = 500;
@@ -100,7 +100,7 @@ function parseAndValidate(schema: GraphQLSchema, query: string): Parsed {
   if (limits.errors.length > 0) return { errors: limits.errors.map((error) => coded(error, 'LIMIT_EXCEEDED', error.extensions)) };
   const errors = validate(schema, document, undefined, { maxErrors });
   if (errors.length > 0) return { errors: errors.map((error) => coded(error, 'BAD_REQUEST')) };
-  return { document, costs: costsOf(schema, document), typed: typedVariables(schema, document), isIntrospection: asksForSchema(document), hasOneAnswer: !document.definitions.some(isSubscription), aliases: limits.aliases };
+  return { document, costs: costsOf(schema, document), typed: typedVariables(schema, document), isIntrospection: asksForSchema(document), hasOneAnswer: !document.definitions.some(isSubscription), changesByStarts: document.definitions.every(changesByStarts), aliases: limits.aliases };
 }
 
 function tooDeep(): GraphQLError {
@@ -109,6 +109,14 @@ function tooDeep(): GraphQLError {
 
 function isSubscription(definition: DefinitionNode): boolean {
   return definition.kind === Kind.OPERATION_DEFINITION && definition.operation === OperationTypeNode.SUBSCRIPTION;
+}
+
+/** Each is one call of a function of the database, and nothing besides. */
+const starts: ReadonlySet<string> = new Set(['executeWorkflow', 'executeWorkflows']);
+
+function changesByStarts(definition: DefinitionNode): boolean {
+  if (definition.kind !== Kind.OPERATION_DEFINITION || definition.operation === OperationTypeNode.QUERY) return true;
+  return definition.operation === OperationTypeNode.MUTATION && definition.selectionSet.selections.every((selection) => selection.kind === Kind.FIELD && starts.has(selection.name.value));
 }
 
 function coded(error: GraphQLError, code: 'BAD_REQUEST' | 'LIMIT_EXCEEDED', details: Record<string, unknown> = {}): GraphQLError {

@@ -39,6 +39,12 @@ export class Face {
     return this.#of(schema).costOf(operation);
   }
 
+  /** Is all that a document changes done by functions of the database that start executions? */
+  changesByStarts(schema: GraphQLSchema, query: string): boolean {
+    const parsed = this.#of(schema).prepare(query);
+    return parsed.errors === undefined && parsed.changesByStarts;
+  }
+
   /** The document of a query, or why there is none, in words that the caller may read. */
   prepare(schema: GraphQLSchema, query: string): Prepared {
     const parsed = this.#of(schema).prepare(query);

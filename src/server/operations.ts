@@ -34,7 +34,7 @@ async function confirmed(run: () => Promise<ExecutionResult>, scope: RequestScop
   const condition = scope.unconfirmed?.condition;
   if (!condition || condition.outcome === 'held') return result;
   await confirm(scope);
-  // Refused for what has changed about the caller: what the query gave then is not what it gives now. It is a query, so it changed nothing.
+  // Refused for what has changed about the caller: what the query gave then is not what it gives now. Nothing was changed: starts are refused with it.
   return condition.outcome === 'failed' ? await run() : result;
 }
 

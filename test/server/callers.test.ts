@@ -40,6 +40,49 @@ test('nothing was changed by those who were refused', async () => {
   expect(rows).toEqual([{ changes: 1 }]); // by the caller whose session was restored
 });
 
+describe('a start, which is asked together with who starts it', () => {
+  const countOf = async (): Promise<number> => (await api.db.owner.query<{ count: number }>('select count(*)::int as count from executions')).rows[0]!.count;
+  const startOf = async (): Promise<string> => {
+    const { rows: [workflow] } = await api.db.owner.query<{ id: string }>(`select id from workflows where status = 'published' and tenant_id = (select tenant_id from users where email like 'john@%')`);
+    return `mutation { one: executeWorkflow(input: { workflowId: "${workflow!.id}", initialState: {} }) { execution { id } } two: executeWorkflow(input: { workflowId: "${workflow!.id}", initialState: {} }) { execution { workflow { id } } } }`;
+  };
+
+  test('is refused with 401 when the session was ended, and starts nothing', async () => {
+    const [ask, start, before] = [await remembered('john'), await startOf(), await countOf()];
+    const sessions = await sessionsOf('john');
+    await sessions.end();
+    const refused = await ask(start);
+    expect({ status: refused.status, codes: codesOf(refused), data: refused.data }).toEqual({ status: 401, codes: ['TOKEN_INVALID'], data: undefined });
+    expect((await ask(start.replace('initialState: {}', 'initialState: []'))).status).toBe(401);
+    expect(await countOf()).toBe(before);
+    await sessions.restore();
+    expect((await ask(start)).errors).toBeUndefined();
+    expect(await countOf()).toBe(before + 2);
+  });
+
+  test('is made once, by the role that the caller has now', async () => {
+    const [ask, start, before] = [await remembered('john'), await startOf(), await countOf()];
+    const become = (role: string): Promise<unknown> => api.db.owner.query(`update users set role = $1 where email like 'john@%'`, [role]);
+    await api.db.owner.query(`insert into users (email, name, password_hash, tenant_id, role) select 'third@example.com', 'Third', 'none', tenant_id, 'admin' from users where email like 'john@%'`);
+    await become('viewer');
+    expect(codesOf(await ask(start))).toContain('PERMISSION_DENIED');
+    await become('operator');
+    expect((await ask(start)).errors).toBeUndefined();
+    expect(await countOf()).toBe(before + 2);
+    await become('admin');
+  });
+
+  test('together with another change it is asked first', async () => {
+    const [ask, start, before] = [await remembered('john'), await startOf(), await countOf()];
+    const sessions = await sessionsOf('john');
+    await sessions.end();
+    expect((await ask(start.replace('{ one', '{ ...rest one') + ' fragment rest on Mutation { createWorkflow(input: { workflow: { name: "later", spec: {} } }) { workflow { id } } }')).status).toBe(401);
+    await sessions.restore();
+    expect(await countOf()).toBe(before);
+    expect((await api.db.owner.query(`select from workflows where name = 'later'`)).rowCount).toBe(0);
+  });
+});
+
 test('another role counts from the next request on, without signing in again', async () => {
   const ask = await remembered('john');
   const become = (role: string): Promise<unknown> => api.db.owner.query(`update users set role = $1 where email like 'john@%'`, [role]);

@@ -19,7 +19,7 @@ export const ConfirmationPlugin: GraphileConfig.Plugin = {
         } catch (error) {
           return { type: 'json', request, dynamicOptions, ...refusalOf(error, unexpected, scope.requestId) } as never;
         }
-        // Refused for what has changed about the caller: what the query gave then is not what it gives now. It is a query, so it changed nothing.
+        // Refused for what has changed about the caller: what the query gave then is not what it gives now. Nothing was changed: starts are refused with it.
         return condition.outcome === 'failed' ? await next() : result;
       },
     },
