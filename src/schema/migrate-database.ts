@@ -3,7 +3,7 @@ import type pg from 'pg';
 import { withClient, withSchemaLock } from './connection.ts';
 import { migrationsFolder } from './folders.ts';
 import { committedMigrations, demandNotAhead, demandUnedited, migrationHistory, type CommittedMigration } from './history.ts';
-import { prepareDatabase } from './prepare.ts';
+import { prepareWith } from './prepare.ts';
 import type { Passwords } from './roles.ts';
 
 export type Say = (line: string) => void;
@@ -21,14 +21,20 @@ export interface MigrateOptions {
  */
 export async function migrateDatabase(databaseUrl: string, options: MigrateOptions = {}): Promise<string[]> {
   const folder = options.migrationsFolder ?? migrationsFolder;
-  const ownerUrl = await prepareDatabase(databaseUrl, options.passwords);
-  return withClient(ownerUrl, (client) => withSchemaLock(client, async () => {
-    const pending = await pendingMigrations(client, folder);
-    if (pending.length === 0) return [];
-    const { runPending } = await loadMigrating();
-    await runPending(client, { databaseUrl, ownerUrl, migrationsFolder: folder }, options.say);
-    return pending.map(({ filename }) => filename);
+  return withClient(databaseUrl, (client) => withSchemaLock(client, async () => {
+    const ownerUrl = await prepareWith(client, databaseUrl, options.passwords);
+    const run = (owner: pg.Client): Promise<string[]> => runMissing(owner, { databaseUrl, ownerUrl, migrationsFolder: folder }, options.say);
+    return ownerUrl === databaseUrl ? run(client) : withClient(ownerUrl, run);
   }));
+}
+
+async function runMissing(owner: pg.Client, urls: { databaseUrl: string; ownerUrl: string; migrationsFolder: string }, say: Say | undefined): Promise<string[]> {
+  const pending = await pendingMigrations(owner, urls.migrationsFolder);
+  if (pending.length === 0) return [];
+  const { runPending } = await loadMigrating();
+  const isNew = pending.length === committedMigrations(urls.migrationsFolder).length;
+  await runPending(owner, { ...urls, isNew }, say);
+  return pending.map(({ filename }) => filename);
 }
 
 /** What runs migrations. To be called beforehand where there are some for sure. */

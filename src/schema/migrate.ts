@@ -34,11 +34,16 @@ export type { Say };
 
 export { migrateDatabase } from './migrate-database.ts';
 
-/** Runs the committed migrations that have not run; `ownerUrl` acts as the owner. Throws MIGRATION_FAILED (with file, line and column). */
-export async function runPending(client: pg.Client, urls: Pick<DatabaseUrls, 'databaseUrl'> & { ownerUrl: string; migrationsFolder: string }, say: Say | undefined): Promise<void> {
-  const { databaseUrl, ownerUrl, migrationsFolder: folder } = urls;
+/**
+ * Runs the committed migrations that have not run; `ownerUrl` acts as the owner. In a database that `isNew` the bodies of functions are not checked:
+ * each was, on the shadow, before its migration was committed. Throws MIGRATION_FAILED (with file, line and column).
+ */
+export async function runPending(client: pg.Client, urls: Pick<DatabaseUrls, 'databaseUrl'> & { ownerUrl: string; migrationsFolder: string; isNew: boolean }, say: Say | undefined): Promise<void> {
+  const { databaseUrl, ownerUrl, migrationsFolder: folder, isNew } = urls;
   try {
-    await withoutPools({ databaseUrl }, () => migrate({ ...settings({ databaseUrl, migrationsFolder: folder }, say), beforeAllMigrations: [] }));
+    const shared = settings({ databaseUrl, migrationsFolder: folder }, say);
+    const pgSettings = { ...shared.pgSettings, ...(isNew ? { check_function_bodies: 'off' } : {}) };
+    await withoutPools({ databaseUrl }, () => migrate({ ...shared, pgSettings, beforeAllMigrations: [] }));
   } catch (error) {
     const [failed] = await pendingMigrations(client, folder);
     throw failed === undefined ? error : await locateFailure(error, committedText(failed.file, folder), ownerUrl);

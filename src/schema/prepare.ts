@@ -23,16 +23,18 @@ export function checkServerVersion(versionNumber: number): void {
 
 /** Idempotent. Returns the connection string that acts as agentflow_owner. `passwords` go to the roles that it creates. */
 export async function prepareDatabase(connectionString: string, passwords: Passwords = {}): Promise<string> {
-  return withClient(connectionString, (client) => withSchemaLock(client, async () => {
-    const { rows: [row] } = await client.query<{ version: number; name: string }>(
-      `select current_setting('server_version_num')::int as version, current_user::text as name`);
-    checkServerVersion(row!.version);
-    await ensureRoles(client, passwords);
-    await ensureDatabaseSettings(client);
-    const owner = row!.name === 'agentflow_owner' ? connectionString : actingAs(connectionString, 'agentflow_owner');
-    await ensureWorkerSchema(client, connectionString);
-    return owner;
-  }));
+  return withClient(connectionString, (client) => withSchemaLock(client, () => prepareWith(client, connectionString, passwords)));
+}
+
+/** On a connection to that database, for who has the lock of the schema. */
+export async function prepareWith(client: pg.Client, connectionString: string, passwords: Passwords = {}): Promise<string> {
+  const { rows: [row] } = await client.query<{ version: number; name: string }>(
+    `select current_setting('server_version_num')::int as version, current_user::text as name`);
+  checkServerVersion(row!.version);
+  await ensureRoles(client, passwords);
+  await ensureDatabaseSettings(client);
+  await ensureWorkerSchema(client, connectionString);
+  return row!.name === 'agentflow_owner' ? connectionString : actingAs(connectionString, 'agentflow_owner');
 }
 
 /** What a copy of a database does not take along. `search_path` lets a DBA, and the seed's own statements, name tables as they are written. */
