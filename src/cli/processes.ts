@@ -9,7 +9,6 @@ import { tryPort } from '../server/lifecycle.ts';
 import type { SchemaAnswers } from '../server/schema-answers.ts';
 import type { WorkflowTools } from '../server/workflow-tools.ts';
 import { exitCodes, type Context } from './context.ts';
-import { identityProvider } from './identity-provider.ts';
 import { openDatabase, openOwnDatabase, type OpenDatabase } from './open-database.ts';
 import { clearServerFile, removeServerFile, writeServerFile } from './server-file.ts';
 import type { Samples } from '../schema/samples.ts';
@@ -86,7 +85,7 @@ async function workflowTools(): Promise<WorkflowTools> {
 
 /** What the server stands on, as much of it as is loaded while PostgreSQL comes up. */
 export async function readyGround(): Promise<void> {
-  await Promise.all([import('express'), import('postgraphile/graphile-build'), import('postgraphile/@dataplan/pg'), import('../server/asked-schema.ts')]);
+  await Promise.all([import('postgraphile/graphile-build'), import('postgraphile/@dataplan/pg'), import('../server/asked-schema.ts')]);
 }
 
 function loadWorker() {
@@ -96,28 +95,33 @@ function loadWorker() {
 /** Loads the code of the server and what it reads of its own; its start then finds it there, and tells what is wrong with it. */
 export async function readyServer(): Promise<void> {
   await loadServer();
-  await readyTools();
-}
-
-/** What is wrong with them is told to who asks for them. */
-export async function readyTools(): Promise<void> {
-  await Promise.allSettled([workflowTools()]);
+  await Promise.allSettled([workflowTools(), import('../server/app.ts')]);
 }
 
 export async function readyWorker(): Promise<void> {
   await loadWorker();
 }
 
+interface ServerPart extends Part {
+  url: string;
+  /** What a first query of rows does without. */
+  loadRest(): Promise<void>;
+}
+
 /** `isWorking`: the server counts as ready when the worker beside it has come up, too. */
-export async function startServerPart(context: Context, config: Config, database: OpenDatabase, { isWorking, metrics, schemaAnswers }: { isWorking?: () => boolean; metrics?: Metrics; schemaAnswers?: SchemaAnswers } = {}): Promise<Part & { url: string }> {
+export async function startServerPart(context: Context, config: Config, database: OpenDatabase, { isWorking, metrics, schemaAnswers }: { isWorking?: () => boolean; metrics?: Metrics; schemaAnswers?: SchemaAnswers } = {}): Promise<ServerPart> {
   const [{ startServer }, { loadSourceTools }] = await loadServer();
   const sourceTools = loadSourceTools(config);
-  const server = await startServer({ config, identityProvider: identityProvider(config), authenticatorUrl: database.authenticatorUrl!, workflowTools, sourceTools, expectedMigration: newestMigration(migrationsFolder), isWorking, log: context.log, ...(metrics === undefined ? {} : { metrics }), ...(schemaAnswers === undefined ? {} : { schemaAnswers }) });
+  const identityProvider = config.jwksUrl === null ? null : (await import('./identity-provider.ts')).identityProvider(config);
+  const server = await startServer({ config, identityProvider, authenticatorUrl: database.authenticatorUrl!, workflowTools, sourceTools, expectedMigration: newestMigration(migrationsFolder), isWorking, log: context.log, ...(metrics === undefined ? {} : { metrics }), ...(schemaAnswers === undefined ? {} : { schemaAnswers }) });
   const close = async (): Promise<void> => {
     await server.close(graceMs);
     await sourceTools.close();
   };
-  return { name: 'server', url: server.url, close };
+  const loadRest = async (): Promise<void> => {
+    await Promise.all([server.load(), workflowTools()]);
+  };
+  return { name: 'server', url: server.url, loadRest, close };
 }
 
 export async function startWorkerPart(context: Context, config: Config, database: OpenDatabase, metrics: Metrics = new Metrics()): Promise<Part> {

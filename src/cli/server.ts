@@ -1,7 +1,7 @@
 /** `agentflow server`: the API alone. */
 import { Command } from 'commander';
 import { action, type Context } from './context.ts';
-import { announce, completeConfig, demandForRoles, demandFreePort, demandMigrated, openForService, readyTools, registerTypes, startServerPart } from './processes.ts';
+import { announce, completeConfig, demandForRoles, demandFreePort, demandMigrated, openForService, registerTypes, startServerPart } from './processes.ts';
 import { serve, type Service } from './serve.ts';
 
 export function serverCommand(): Command {
@@ -20,6 +20,6 @@ async function start(service: Service, context: Context): Promise<void> {
   const server = await startServerPart(context, config, database);
   await service.add(server);
   await announce(service, config, database, server.url, null);
-  await readyTools();
+  await server.loadRest();
   context.answer({ url: server.url, pid: process.pid }, `AgentFlow serves ${server.url}/graphql and ${server.url}/graphiql.`);
 }

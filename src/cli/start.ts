@@ -12,7 +12,7 @@ import { banner } from './banner.ts';
 import { action, type Context } from './context.ts';
 import type { OpenDatabase } from './open-database.ts';
 import { keptAnswers } from './kept-answers.ts';
-import { announce, completeConfig, demandForRoles, demandFreePort, openForService, readyGround, readyServer, readyTools, readyWorker, registerTypes, startServerPart, startWorkerPart } from './processes.ts';
+import { announce, completeConfig, demandForRoles, demandFreePort, openForService, readyGround, readyServer, readyWorker, registerTypes, startServerPart, startWorkerPart } from './processes.ts';
 import { serve, type Service } from './serve.ts';
 
 const firstAsksMs = 50;
@@ -53,7 +53,7 @@ async function start(service: Service, context: Context): Promise<void> {
     await registerTypes(database);
   }
   await processes.add(await startWorkerPart(context, config, database, metrics));
-  await readyTools();
+  await server.loadRest();
   isWorking = true;
   if (service.isStopping) return;
   context.answer({ url: server.url, pid: process.pid, dataDir: config.dataDir, mockLlm: config.mockLlm }, banner(config, database, server.url, samples));

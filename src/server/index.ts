@@ -1,5 +1,5 @@
 /** The API server: GraphQL over HTTP and WebSocket, GraphiQL, health. */
-import express, { type Router } from 'express';
+import type { Express, Router } from 'express';
 import pg from 'pg';
 import { postgraphile } from 'postgraphile';
 import type { GraphQLSchema } from 'postgraphile/graphql';
@@ -7,7 +7,6 @@ import { type ExpressGrafserv, grafserv } from 'postgraphile/grafserv/express/v4
 import { type Config, type FaceConfig, openFace } from '../config.ts';
 import { AgentFlowError } from '../errors.ts';
 import { Admission } from './admission.ts';
-import { createApp } from './app.ts';
 import { artifactHandler } from './artifacts.ts';
 import { addProcessMetrics, Metrics } from '../metrics.ts';
 import { SecretBox } from '../secrets.ts';
@@ -19,13 +18,13 @@ import { leadsThroughPooler, PooledClient } from '../store/pooled-client.ts';
 import { takeRequests } from '../store/request-buckets.ts';
 import { Callers } from './callers.ts';
 import { corsHeadersFor } from './cors.ts';
-import type { IsTrustedProxy } from './client-address.ts';
 import { constraintBookOf, type ConstraintFacts, isConnectionFailure } from './database-errors.ts';
 import { type Log, makeErrorMask } from './errors.ts';
 import { ExecutionEvents } from './events.ts';
 import { Face, hideSuggestions } from './face.ts';
 import type { IdentityKeys } from './identity.ts';
 import { closeHttp, listen, undoAll, urlOf } from './lifecycle.ts';
+import { openLongWay } from './long-way.ts';
 import { addDatabaseMetrics, addPoolMetrics, countRequests, metricsHandler } from './metrics.ts';
 import { createServer } from './node-http.ts';
 import { plainRequests } from './plain-requests.ts';
@@ -38,6 +37,7 @@ import type { IdentityProvider } from './provider-tokens.ts';
 import { knowingAnswers, type SchemaAnswers } from './schema-answers.ts';
 import { SignIn } from './sign-in.ts';
 import type { SourceTools } from './source-tools.ts';
+import { loadJose } from './tokens.ts';
 import { inTurns } from './tenant-turns.ts';
 import { readTrustedDocuments, TrustedDocuments } from './trusted-documents.ts';
 import { VerifiedTokens } from './verified-tokens.ts';
@@ -70,6 +70,8 @@ export interface ServerOptions {
 export interface RunningServer {
   /** `http://host:port`, the port being the real one. */
   url: string;
+  /** Loads what plain requests of GraphQL with a key do without; the first of the others waits for it otherwise. */
+  load(): Promise<void>;
   /** Takes no more requests, lets running ones finish, then releases everything. What is not done after `graceMs` is cut off. */
   close(graceMs: number): Promise<void>;
 }
@@ -129,25 +131,28 @@ async function open(options: ServerOptions, keys: IdentityKeys, opened: (() => P
   addProcessMetrics(metrics);
   addPoolMetrics(metrics, { primary: pool, ...(replica === null ? {} : { replica }) });
   addDatabaseMetrics(metrics, makeOperatingFigures(pool));
-  const app = createApp({
+  const longWay = await openLongWay({
     log, metrics: metricsHandler(metrics, { token: config.metricsToken ?? null, isClosed: face.config.isClosed }), face: face.config, admission, health: readiness, artifact: artifactHandler(pool, statementTimeoutMs), workflowTools,
-    graphql: (request, response, next) => void api.now.router(request, response, next),
+    graphql: (request, response, next) => void api.now.router().then((router) => router(request, response, next)),
   });
-  const isTrustedProxy = app.get('trust proxy fn') as IsTrustedProxy;
-  const listener = plainRequests({ app, admission, api: () => api.now, requestSeconds: face.config.requestSeconds, corsHeaders: corsHeadersFor(face.config.corsOrigins), isTrustedProxy, log });
+  const { isTrustedProxy } = longWay;
+  const listener = plainRequests({ app: longWay.listener, admission, api: () => api.now, requestSeconds: face.config.requestSeconds, corsHeaders: corsHeadersFor(face.config.corsOrigins), isTrustedProxy, log });
   const server = createServer({ requestTimeout: requestTimeoutMs, keepAliveTimeout: keepAliveMs }, listener);
   // Who asks and does not read keeps the answer in memory; until it is there, nothing goes over the connection.
   server.setTimeout(face.config.requestSeconds * 1_000 + stalledMs);
   countRequests(metrics, server);
   await listen(server, config.host, config.port);
   const webSockets = serveWebSockets({ server, api: () => api.now, admission, log, isTrustedProxy });
+  const load = async (): Promise<void> => {
+    await Promise.all([longWay.load(), loadJose()]);
+  };
   let closing: Promise<void> | undefined;
   const close = async (graceMs: number): Promise<void> => {
     readiness.stopServing();
     await Promise.all([webSockets.close(graceMs), closeHttp(server, graceMs)]);
     await undoAll(opened, log);
   };
-  return { url: urlOf(server, config.host), close: (graceMs) => (closing ??= close(graceMs)) };
+  return { url: urlOf(server, config.host), load, close: (graceMs) => (closing ??= close(graceMs)) };
 }
 
 /** Throws CONFIG_INVALID for documents that cannot be used. */
@@ -159,7 +164,8 @@ function faceOf(config: FaceConfig): Face {
 interface Api {
   graphql: ExpressGrafserv;
   schema: GraphQLSchema;
-  router: Router;
+  /** Its way through grafserv. */
+  router(): Promise<Router>;
   maskError: ReturnType<typeof makeErrorMask>;
 }
 
@@ -188,7 +194,8 @@ async function buildApi(pool: pg.Pool, serving: Omit<Serving, 'maskError'>, { lo
   const [schema, constraints] = await Promise.all([instance.getSchema(), reading]);
   for (const [name, facts] of constraintBookOf(constraints)) book.set(name, facts);
   await graphql.ready();
-  return { graphql, schema, router: await routerOf(graphql), maskError };
+  let router: Promise<Router> | null = null;
+  return { graphql, schema, router: () => router ??= routerOf(graphql), maskError };
 }
 
 /** Builds the API anew when the DBA's tools say that the schema has changed. One that cannot be built leaves the old one in its place. */
@@ -234,7 +241,8 @@ function openPool(connectionString: string, log: Log): pg.Pool {
 
 /** The GraphQL server as a router, so that it answers only where it is mounted. */
 async function routerOf(graphql: ExpressGrafserv): Promise<Router> {
+  const { default: express } = await import('express');
   const router = express.Router();
-  await graphql.addTo(router as unknown as express.Express, null, false);
+  await graphql.addTo(router as unknown as Express, null, false);
   return router;
 }

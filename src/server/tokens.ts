@@ -2,7 +2,6 @@
  * Bearer tokens: JWTs signed with HS256 and nothing else, naming a session that the database knows. Refresh tokens are JWTs of another kind, under
  * another key; each names the generation of its session that it continues.
  */
-import { errors, jwtVerify, SignJWT } from 'jose';
 import { AgentFlowError } from '../errors.ts';
 import { refreshSecret } from '../keys.ts';
 
@@ -18,7 +17,13 @@ export interface TokenContent {
   expiresAt: Date;
 }
 
+/** Loaded with the first token, or when there is time for it. */
+export function loadJose(): Promise<typeof import('jose')> {
+  return import('jose');
+}
+
 export async function signToken(content: TokenContent, secret: string): Promise<string> {
+  const { SignJWT } = await loadJose();
   return await new SignJWT({ sid: content.sessionId, tenant_id: content.tenantId, role: content.role })
     .setProtectedHeader({ alg: ownAlgorithm, typ: 'JWT' })
     .setSubject(content.userId)
@@ -29,7 +34,7 @@ export async function signToken(content: TokenContent, secret: string): Promise<
 
 /** Throws TOKEN_EXPIRED or TOKEN_INVALID. What the token says of user and tenant is not used: the session row decides. */
 export async function verifyToken(token: string, secret: string): Promise<{ sessionId: string; expiresAt: Date }> {
-  const { sid, exp } = await verified(() => jwtVerify(token, new TextEncoder().encode(secret), { algorithms: [ownAlgorithm], requiredClaims: ['sub', 'sid', 'exp'] }));
+  const { sid, exp } = await verified(({ jwtVerify }) => jwtVerify(token, new TextEncoder().encode(secret), { algorithms: [ownAlgorithm], requiredClaims: ['sub', 'sid', 'exp'] }));
   if (typeof sid !== 'string' || !uuid.test(sid)) throw new AgentFlowError('TOKEN_INVALID');
   return { sessionId: sid, expiresAt: new Date(Number(exp) * 1_000) };
 }
@@ -40,6 +45,7 @@ export interface RefreshContent {
 }
 
 export async function signRefreshToken({ sessionId, generation }: RefreshContent, expiresAt: Date, secretKey: string): Promise<string> {
+  const { SignJWT } = await loadJose();
   return await new SignJWT({ sid: sessionId, gen: generation })
     .setProtectedHeader({ alg: ownAlgorithm, typ: refreshType })
     .setIssuedAt()
@@ -58,17 +64,18 @@ export async function verifyRefreshToken(token: string, [secretKey, ...older]: r
 
 async function verifiedRefreshToken(token: string, secretKey: string): Promise<RefreshContent> {
   if (!isWellFormed(token)) throw new AgentFlowError('TOKEN_INVALID');
-  const { sid, gen } = await verified(() => jwtVerify(token, refreshSecret(secretKey), { algorithms: [ownAlgorithm], typ: refreshType, requiredClaims: ['sid', 'gen', 'exp'] }));
+  const { sid, gen } = await verified(({ jwtVerify }) => jwtVerify(token, refreshSecret(secretKey), { algorithms: [ownAlgorithm], typ: refreshType, requiredClaims: ['sid', 'gen', 'exp'] }));
   if (typeof sid !== 'string' || !uuid.test(sid) || typeof gen !== 'number' || !Number.isSafeInteger(gen)) throw new AgentFlowError('TOKEN_INVALID');
   return { sessionId: sid, generation: gen };
 }
 
 /** The claims of a token that is good. Throws TOKEN_EXPIRED or TOKEN_INVALID. */
-async function verified(verify: () => Promise<{ payload: Record<string, unknown> }>): Promise<Record<string, unknown>> {
+async function verified(verify: (jose: typeof import('jose')) => Promise<{ payload: Record<string, unknown> }>): Promise<Record<string, unknown>> {
+  const jose = await loadJose();
   try {
-    return (await verify()).payload;
+    return (await verify(jose)).payload;
   } catch (error) {
-    throw new AgentFlowError(error instanceof errors.JWTExpired ? 'TOKEN_EXPIRED' : 'TOKEN_INVALID', undefined, { cause: error });
+    throw new AgentFlowError(error instanceof jose.errors.JWTExpired ? 'TOKEN_EXPIRED' : 'TOKEN_INVALID', undefined, { cause: error });
   }
 }
 

@@ -2,10 +2,9 @@
  * Tokens whose signature was found good a moment ago, so that the same bearer is not computed for each of its requests. That a token is signed does not
  * change; its expiry is compared each time, and whether its session still lives is asked of the database, never remembered.
  */
-import { decodeProtectedHeader } from 'jose';
 import { AgentFlowError } from '../errors.ts';
-import { type IdentityProvider, type ProvidedPerson, verifyProviderToken } from './provider-tokens.ts';
-import { isWellFormed, ownAlgorithm, verifyToken } from './tokens.ts';
+import type { IdentityProvider, ProvidedPerson } from './provider-tokens.ts';
+import { isWellFormed, loadJose, ownAlgorithm, verifyToken } from './tokens.ts';
 
 const keptMs = 60_000;
 const maxKept = 10_000;
@@ -52,13 +51,17 @@ export class VerifiedTokens {
   /** What the token says of its algorithm only chooses who is asked: each of the two takes its own algorithms and no other. */
   async #verifyAnew(token: string): Promise<GoodToken & { expiresAt: Date }> {
     if (!isWellFormed(token)) throw new AgentFlowError('TOKEN_INVALID');
-    if (this.#provider !== null && (this.#secret === null || algorithmOf(token) !== ownAlgorithm)) return await verifyProviderToken(token, this.#provider);
+    if (this.#provider !== null && (this.#secret === null || await algorithmOf(token) !== ownAlgorithm)) {
+      const { verifyProviderToken } = await import('./provider-tokens.ts');
+      return await verifyProviderToken(token, this.#provider);
+    }
     if (this.#secret !== null) return await verifyToken(token, this.#secret);
     throw new AgentFlowError('TOKEN_INVALID');
   }
 }
 
-function algorithmOf(token: string): string | undefined {
+async function algorithmOf(token: string): Promise<string | undefined> {
+  const { decodeProtectedHeader } = await loadJose();
   try {
     return decodeProtectedHeader(token).alg;
   } catch {
