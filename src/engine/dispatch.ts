@@ -38,7 +38,7 @@ export interface DispatchInput {
 
 /** @throws AgentFlowError EXPRESSION_FAILED naming the edge. */
 export function takeEdges(input: DispatchInput): Taken {
-  const group = dispatchEdges(input.node, input.outgoing);
+  const group = groupOf(input);
   const taken = new Set<string>();
   let any = group.length > 0;
   for (const edge of input.outgoing) {
@@ -55,6 +55,17 @@ export function takeEdges(input: DispatchInput): Taken {
   }
   if (!any) for (const target of targetsOf(input.outgoing.filter((edge) => edge.isDefault))) taken.add(target);
   return { targets: withoutEnds(taken), fellBackTo };
+}
+
+/** The edges of a node in a plan are the same list each time. */
+const groups = new WeakMap<readonly PlanEdge[], EdgeSpec[]>();
+
+function groupOf({ node, outgoing }: DispatchInput): EdgeSpec[] {
+  const known = groups.get(outgoing);
+  if (known !== undefined) return known;
+  const group = dispatchEdges(node, outgoing);
+  groups.set(outgoing, group);
+  return group;
 }
 
 function withoutEnds(targets: Set<string>): Set<string> {

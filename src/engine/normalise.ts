@@ -96,7 +96,8 @@ function number(value: number, at: Walk): Json {
 /** Most are in order already, and sorting would cost more than looking. */
 function keysInOrder(value: object): string[] {
   const keys = Object.keys(value);
-  return keys.every((key, index) => index === 0 || byJsonbKey(keys[index - 1]!, key) <= 0) ? keys : keys.sort(byJsonbKey);
+  for (let index = 1; index < keys.length; index += 1) if (byJsonbKey(keys[index - 1]!, keys[index]!) > 0) return keys.sort(byJsonbKey);
+  return keys;
 }
 
 /** jsonb keeps keys by length in bytes, then bytewise. What is ASCII alone needs no bytes for that. */

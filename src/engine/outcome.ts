@@ -17,34 +17,36 @@ export interface Settled {
 
 /** The outcome of a running node as of now. Store exactly this object, and hand it to `step`. */
 export function outcomeOf(plan: Plan, state: RunState, nodeId: string, end: NodeEnd): Settled {
-  const blank: NodeOutcome = {
+  const used = end.status === 'completed' ? end.result : end;
+  const outcome: NodeOutcome = {
     nodeId, status: end.status, sequence: state.nodes.get(nodeId)?.sequence ?? null, finishOrder: state.nextFinishOrder,
-    output: null, writes: {}, error: null, routeTarget: null, tokens: 0, costUnits: 0,
+    output: null, writes: {}, error: null, routeTarget: null, tokens: used.tokens ?? 0, costUnits: used.costUnits ?? 0,
   };
-  if (end.status !== 'completed') return { outcome: { ...blank, error: end.error, ...used(end) }, warnings: [] };
+  if (end.status !== 'completed') {
+    outcome.error = end.error;
+    return { outcome, warnings: [] };
+  }
   const { result } = end;
   try {
     const limit = plan.document.limits.maxOutputBytes;
     const output = normalise(result.output, limit);
     const writes = result.writes === undefined ? null : normalise(result.writes, limit);
     if (output.mostBytes > limit && jsonBytes(output.value) > limit) throw new AgentFlowError('TOO_LARGE');
-    return {
-      outcome: { ...blank, ...used(result), output: output.value, writes: writes !== null && isObject(writes.value) ? writes.value : {}, routeTarget: result.routeTarget ?? null },
-      warnings: writes === null ? output.warnings : [...new Set([...output.warnings, ...writes.warnings])],
-    };
+    outcome.output = output.value;
+    if (writes !== null && isObject(writes.value)) outcome.writes = writes.value;
+    outcome.routeTarget = result.routeTarget ?? null;
+    return { outcome, warnings: writes === null ? output.warnings : [...new Set([...output.warnings, ...writes.warnings])] };
   } catch (error) {
     if (!(error instanceof AgentFlowError)) throw error;
-    return { outcome: { ...blank, ...used(result), status: 'failed', error: refusal(error, plan) }, warnings: [] };
+    outcome.status = 'failed';
+    outcome.error = refusal(error, plan);
+    return { outcome, warnings: [] };
   }
 }
 
 function refusal({ code, message }: AgentFlowError, plan: Plan): { code: string; message: string } {
   if (code !== 'TOO_LARGE') return { code, message };
   return { code: 'LIMIT_OUTPUT', message: `the output is larger than the ${plan.document.limits.maxOutputBytes} bytes that are allowed` };
-}
-
-function used({ tokens, costUnits }: { tokens?: number; costUnits?: number }): { tokens: number; costUnits: number } {
-  return { tokens: tokens ?? 0, costUnits: costUnits ?? 0 };
 }
 
 /** Outcome of a node that can no longer be reached. */

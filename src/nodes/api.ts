@@ -51,11 +51,12 @@ function resultOf(request: ApiRequest, answer: ApiAnswer, schema: Json | undefin
   refuseForNow(answer);
   const { status, headers, body, pages, truncated } = answer;
   checkBody(answer, schema);
-  const warnings = [...missingWarnings(missing), ...(truncated === true ? [`there are more pages than the ${pages} read`] : [])];
-  return {
-    kind: 'done', output: { body, ...(pages === undefined ? {} : { pages }), status, headers }, warnings,
-    input: { ...(request.body === undefined ? {} : { body: request.body }), path: request.path, query: request.query, method: request.method },
-  };
+  const warnings = missing.length === 0 ? [] : missingWarnings(missing);
+  if (truncated === true) warnings.push(`there are more pages than the ${pages} read`);
+  const output: JsonObject = pages === undefined ? { body, status, headers } : { body, pages, status, headers };
+  const { path, query, method } = request;
+  const input: JsonObject = request.body === undefined ? { path, query, method } : { body: request.body, path, query, method };
+  return { kind: 'done', output, warnings, input };
 }
 
 /** Fills the parts of one request, under one budget. */

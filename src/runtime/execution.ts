@@ -7,6 +7,7 @@ import { initialRun, outcomeOf, restoreRun, step, type NodeEnd } from '../engine
 import type { Json, Plan, RunCommand, RunEvent, RunState } from '../engine/types.ts';
 import { AgentFlowError } from '../errors.ts';
 import type { ClaimedExecution, StoredNode } from '../store/rows.ts';
+import { alarmIn } from './alarms.ts';
 import { clockFrom, type DatabaseClock } from './clock.ts';
 import { endingOf } from './ending.ts';
 import { GrowingTexts } from './growing-texts.ts';
@@ -207,9 +208,9 @@ export class Execution implements NodeSetting {
   #track(started: StartedNode, end: Promise<RunEnd>): void {
     const { node } = started.record;
     this.#running.set(node.id, started);
-    const timer = setTimeout(() => this.#show(started), showRunningAfterMs);
+    const showing = alarmIn(showRunningAfterMs, () => this.#show(started));
     end.then((result) => {
-      clearTimeout(timer);
+      showing.off();
       this.#running.delete(node.id);
       if (this.#isOver) return;
       if ('kind' in result) this.#wait(started, result);

@@ -32,8 +32,10 @@ export class Journal {
   }
 
   add(...rows: NodeRow[]): void {
-    this.#rows.push(...rows);
-    for (const { nodeType, status, completedMs, ...used } of rows) if (completedMs !== null && status !== 'skipped') this.#metrics.node(nodeType, status, used);
+    for (const row of rows) {
+      this.#rows.push(row);
+      if (row.completedMs !== null && row.status !== 'skipped') this.#metrics.node(row.nodeType, row.status, row);
+    }
   }
 
   /** Writes what is known by now, and marks the execution as running when it `shows`. Rejects when that cannot be written; a lost lease is told instead. */
@@ -46,7 +48,7 @@ export class Journal {
       else if (this.onProgress !== null && rows.some(({ finishOrder }) => finishOrder !== null)) this.onProgress();
     });
     // What follows must not overtake it; whether it failed is said to whoever asked for it.
-    this.#saving = saved.catch(() => undefined);
+    this.#saving = saved;
     return saved;
   }
 
@@ -54,13 +56,17 @@ export class Journal {
   finish(ending: Ending): Promise<boolean> {
     const rows = this.#taken();
     this.#metrics.ended(isFlowRunId(this.#claim.executionId) ? 'flow' : 'workflow', ending.status);
-    return this.#saving.then(() => this.#store.finish(this.#claim, rows, ending));
+    return this.#afterwards(() => this.#store.finish(this.#claim, rows, ending));
   }
 
   /** The last thing that is written. `runAt`: when to go on, ISO; null: when an event wakes it. */
   release(runAt: string | null): Promise<boolean> {
     const rows = this.#taken();
-    return this.#saving.then(() => this.#store.release(this.#claim, rows, runAt, !this.#isBegun));
+    return this.#afterwards(() => this.#store.release(this.#claim, rows, runAt, !this.#isBegun));
+  }
+
+  #afterwards(write: () => Promise<boolean>): Promise<boolean> {
+    return this.#saving.then(write, write);
   }
 
   #taken(): NodeRow[] {

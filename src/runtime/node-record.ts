@@ -117,13 +117,13 @@ export class NodeRecord {
   #row(status: NodeStatus, over: Partial<NodeRow>): NodeRow {
     const mayExist = this.#isShown;
     this.#isShown = true;
-    return {
+    const row: NodeRow = {
       nodeId: this.node.id, nodeType: this.node.type, sequence: this.sequence, attempts: this.attempts, status,
       waitSeconds: Math.round(this.#waitedSeconds * 1_000) / 1_000, logs: this.log.lines(), startedMs: this.#startedMs,
       mayExist, finishOrder: null, input: undefined, output: undefined, writes: null, routeTarget: null, error: null, tokens: 0, costUnits: 0, wait: null, completedMs: null,
-      ...this.#asked,
-      ...over,
+      sourceName: this.#asked?.sourceName ?? null, model: this.#asked?.model ?? null, isCached: this.#asked?.isCached ?? false,
     };
+    return Object.assign(row, over);
   }
 }
 

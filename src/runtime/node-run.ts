@@ -3,6 +3,7 @@ import { AgentFlowError, NodeError } from '../errors.ts';
 import type { NodeEnd } from '../engine/index.ts';
 import { isObject } from '../engine/json.ts';
 import type { Json, JsonObject, NodeContext, NodeResult, NodeType, NodeWaits, PlanNode, SourcePort } from '../engine/types.ts';
+import { alarmIn, type Alarm } from './alarms.ts';
 import type { WorkerLog } from './log.ts';
 import { pause, type Gate } from './gate.ts';
 import type { KindSlot } from './kind-slots.ts';
@@ -139,7 +140,7 @@ class Try {
   readonly #resolve: (result: NodeResult) => void;
   readonly #reject: (error: unknown) => void;
   readonly #stopping = new AbortController();
-  #timeout: NodeJS.Timeout | undefined;
+  #timeout: Alarm | null = null;
 
   constructor(task: NodeTask, resolve: (result: NodeResult) => void, reject: (error: unknown) => void) {
     this.#task = task;
@@ -151,7 +152,7 @@ class Try {
     const { signal, type, node } = this.#task;
     if (signal.aborted) return this.#reject(signal.reason);
     signal.addEventListener('abort', this);
-    this.#timeout = setTimeout(() => this.#stop(timeIsUp(node)), Math.min(secondsOf(node) * 1_000, 2 ** 31 - 1));
+    this.#timeout = alarmIn(Math.min(secondsOf(node) * 1_000, 2 ** 31 - 1), () => this.#stop(timeIsUp(node)));
     try {
       Promise.resolve(type.run(contextOf(this.#task, attempt, this.#stopping.signal))).then((result) => this.#end(result), (error: unknown) => this.#fail(error));
     } catch (error) {
@@ -180,7 +181,7 @@ class Try {
   }
 
   #isOver(): void {
-    clearTimeout(this.#timeout);
+    this.#timeout?.off();
     this.#task.signal.removeEventListener('abort', this);
   }
 }
@@ -195,7 +196,7 @@ function timeIsUp(node: PlanNode): NodeError {
 }
 
 function contextOf(task: NodeTask, attempt: number, signal: AbortSignal): NodeContext {
-  return {
+  const context: NodeContext = {
     node: task.node,
     parameters: task.node.parameters,
     state: task.state,
@@ -208,8 +209,9 @@ function contextOf(task: NodeTask, attempt: number, signal: AbortSignal): NodeCo
     saveArtifact: (bytes, mediaType) => task.saveArtifact(bytes, mediaType),
     resumedWith: task.resumedWith,
     kept: task.kept,
-    ...(task.gate === null ? {} : { nextTurn: (keep: JsonObject) => nextTurn(task, task.gate!, signal, keep) }),
   };
+  if (task.gate !== null) context.nextTurn = (keep) => nextTurn(task, task.gate!, signal, keep);
+  return context;
 }
 
 function ended(result: NodeResult): RunEnd {
@@ -220,6 +222,7 @@ function ended(result: NodeResult): RunEnd {
 function withUsed(end: RunEnd, { used }: NodeTask): RunEnd {
   if ('kind' in end || end.status !== 'completed') return end;
   const { tokens = 0, costUnits = 0 } = end.result;
+  if (used.tokens <= tokens && used.costUnits <= costUnits) return end;
   return { ...end, result: { ...end.result, tokens: Math.max(tokens, used.tokens), costUnits: Math.max(costUnits, used.costUnits) } };
 }
 

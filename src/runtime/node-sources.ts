@@ -18,7 +18,7 @@ export interface SourceFinder {
 /** What is told of the calls of a node. */
 export interface SourceTeller {
   /** What each call has used, and who answered it. */
-  onAnswer(answer: Asked & { tokens: number; costUnits: number }): void;
+  onAnswer(answer: Omit<Asked, 'model'>, used: Used): void;
   /** What a streamed answer is so far. Absent where nobody looks. */
   onText?(text: string): void;
   /** A warning among the lines of the node. */
@@ -56,7 +56,8 @@ export function sourcePortFor(use: SourceUse, finder: SourceFinder): SourcePort 
   return name === null && inline === null ? null : new NodeSource(use, finder);
 }
 
-interface Used { tokens: number; costUnits: number; model: string | null }
+/** `model`: who answered; null where it is no model. */
+export interface Used { tokens: number; costUnits: number; model: string | null }
 interface AnyAnswer { isCached?: boolean; estimated?: boolean; mock?: boolean }
 
 /** One way of asking, whichever source answers. */
@@ -66,7 +67,8 @@ interface Question<T> {
   used(answer: T): Used;
 }
 
-const usesNothing = (): Used => ({ tokens: 0, costUnits: 0, model: null });
+const nothing: Used = { tokens: 0, costUnits: 0, model: null };
+const usesNothing = (): Used => nothing;
 
 /**
  * Looks its source up at the first call, and again at each: it may be switched off meanwhile. Without `async` until something fails: of many calls
@@ -115,7 +117,7 @@ class NodeSource implements SourcePort {
   #told<T extends AnyAnswer>({ recordedAs }: Found, { used }: Question<T>, answer: T): T {
     const { teller } = this.#use;
     if (answer.estimated === true && answer.mock !== true && answer.isCached !== true) teller.warn('the provider did not say how many tokens it used: they are estimated from the length');
-    teller.onAnswer({ sourceName: recordedAs, isCached: answer.isCached === true, ...used(answer) });
+    teller.onAnswer({ sourceName: recordedAs, isCached: answer.isCached === true }, used(answer));
     return answer;
   }
 
@@ -208,13 +210,14 @@ async function foundInRows(name: string, inDocument: SourceSpec | null, { node, 
 
 function bound(found: Found, use: SourceUse, { sources }: SourceFinder): SourcePort {
   const { node, tenantId, tenantSlug, runId, signal, idempotencyKey, pricing } = use;
-  return sources.port({
+  const binding: SourceBinding = {
     nodeId: node.id, tenantSlug, tenantId, sourceName: found.name, config: found.config, isSaved: found.isSaved, signal, idempotencyKey,
     costUnits: pricing.costUnits, imageCostUnits: pricing.imageCostUnits,
-    ...(runId === undefined ? {} : { runId }),
     sourceKey: found.isSaved ? `saved:${found.recordedAs}` : inlineKey(found.config),
     openSecret: (secret) => sources.openSecret(tenantId, secret),
-  });
+  };
+  if (runId !== undefined) binding.runId = runId;
+  return sources.port(binding);
 }
 
 const inlineKeysMade = new WeakMap<JsonObject, string>();

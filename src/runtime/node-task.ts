@@ -10,7 +10,7 @@ import { NodeLog } from './node-log.ts';
 import type { WorkerLog } from './log.ts';
 import { NodeRecord, type Asked, type Wait } from './node-record.ts';
 import type { NodeTask } from './node-run.ts';
-import { sourcePortFor, type SourceTeller } from './node-sources.ts';
+import { sourcePortFor, type SourceTeller, type Used } from './node-sources.ts';
 import type { ExecutionWorld } from './world.ts';
 
 export type RunNodeCommand = Extract<RunCommand, { type: 'run' }>;
@@ -144,11 +144,11 @@ class StartedTask implements NodeTask, SourceTeller {
     this.#setting.onText(this.node.id);
   }
 
-  onAnswer({ tokens, costUnits, ...asked }: Asked & { tokens: number; costUnits: number }): void {
+  onAnswer({ sourceName, isCached }: Omit<Asked, 'model'>, { tokens, costUnits, model }: Used): void {
     this.used.tokens += tokens;
     this.used.costUnits += costUnits;
     this.#record.says(null);
-    this.#record.answeredBy(asked);
+    this.#record.answeredBy({ sourceName, model, isCached });
   }
 }
 

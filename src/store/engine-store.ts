@@ -38,7 +38,8 @@ export interface WaitResult {
   result: Json;
 }
 
-interface NodeWrite { lease: LeaseRef; nodes: Map<string, string>; bytes: number; begins: boolean }
+interface WrittenNode { nodeId: string; json: string }
+interface NodeWrite { lease: LeaseRef; nodes: readonly WrittenNode[]; bytes: number; begins: boolean }
 interface FinishWrite extends NodeWrite { ending: string }
 interface ReleaseWrite extends NodeWrite { runAt: string | null }
 
@@ -189,16 +190,16 @@ export class EngineStore {
   }
 
   async #checkpoint(workerId: string, writes: NodeWrite[]): Promise<boolean[]> {
-    const leases = distinctLeases(writes);
+    const each = ofEach(writes);
     const rows = await this.#query<{ lost: string[] }>('select app_private.checkpoint_executions($1, $2, $3, $4, $5) as lost',
-      [workerId, leases.map((lease) => lease.executionId), leases.map((lease) => lease.attempt), nodesJson(writes), begun(writes)], 'checkpoint');
+      [workerId, each.map(({ lease }) => lease.executionId), each.map(({ lease }) => lease.attempt), nodesJson(each), begun(each)], 'checkpoint');
     return held(writes, rows[0]!.lost);
   }
 
   async #finish(workerId: string, writes: FinishWrite[]): Promise<boolean[]> {
     const rows = await this.#query<{ lost: string[] }>('select app_private.finish_executions($1, $2, $3, $4, $5) as lost', [
       workerId, writes.map(({ lease }) => lease.executionId), writes.map(({ lease }) => lease.attempt),
-      `[${writes.map(({ ending }) => ending).join(',')}]`, nodesJson(writes),
+      `[${writes.map(({ ending }) => ending).join(',')}]`, nodesJson(ofEach(writes)),
     ], 'finish');
     return held(writes, rows[0]!.lost);
   }
@@ -206,7 +207,7 @@ export class EngineStore {
   async #release(workerId: string, writes: ReleaseWrite[]): Promise<boolean[]> {
     const rows = await this.#query<{ lost: string[] }>('select app_private.release_executions($1, $2, $3, $4, $5, $6) as lost', [
       workerId, writes.map(({ lease }) => lease.executionId), writes.map(({ lease }) => lease.attempt),
-      writes.map(({ runAt }) => runAt), nodesJson(writes), begun(writes),
+      writes.map(({ runAt }) => runAt), nodesJson(ofEach(writes)), begun(writes),
     ], 'release');
     return held(writes, rows[0]!.lost);
   }
@@ -234,25 +235,35 @@ function sessionOf(client: pg.ClientBase): number {
 }
 
 function nodeWrite(lease: LeaseRef, rows: NodeRow[], begins: boolean): NodeWrite {
-  const nodes = new Map<string, string>();
   let bytes = 0;
-  for (const row of rows) {
+  const nodes = rows.map((row) => {
     const json = nodeRowJson(lease, row);
-    nodes.set(`${lease.executionId} ${row.nodeId}`, json);
     bytes += json.length;
-  }
-  return { lease, nodes, bytes, begins };
+    return { nodeId: row.nodeId, json };
+  });
+  return { lease, nodes: lastForms(nodes), bytes, begins };
 }
 
 /** One statement may write a row once: the last of several forms of it counts. */
-function nodesJson(writes: NodeWrite[]): string {
-  const last = new Map<string, string>();
-  for (const { nodes } of writes) for (const [key, json] of nodes) last.set(key, json);
-  return `[${[...last.values()].join(',')}]`;
+function lastForms(nodes: readonly WrittenNode[]): readonly WrittenNode[] {
+  return nodes.length < 2 ? nodes : [...new Map(nodes.map((node) => [node.nodeId, node])).values()];
 }
 
-function distinctLeases(writes: NodeWrite[]): LeaseRef[] {
-  return [...new Map(writes.map(({ lease }) => [lease.executionId, lease])).values()];
+/** One write of each execution. */
+function ofEach(writes: NodeWrite[]): NodeWrite[] {
+  const each = new Map<string, NodeWrite>();
+  for (const write of writes) {
+    const { executionId } = write.lease;
+    const known = each.get(executionId);
+    each.set(executionId, known === undefined ? write : { ...write, nodes: lastForms([...known.nodes, ...write.nodes]), begins: known.begins || write.begins });
+  }
+  return [...each.values()];
+}
+
+function nodesJson(writes: NodeWrite[]): string {
+  const rows: string[] = [];
+  for (const { nodes } of writes) for (const { json } of nodes) rows.push(json);
+  return `[${rows.join(',')}]`;
 }
 
 function begun(writes: NodeWrite[]): string[] {
@@ -260,6 +271,7 @@ function begun(writes: NodeWrite[]): string[] {
 }
 
 function held(writes: NodeWrite[], lost: string[]): boolean[] {
+  if (lost.length === 0) return writes.map(() => true);
   const gone = new Set(lost);
   return writes.map(({ lease }) => !gone.has(lease.executionId));
 }
