@@ -6,6 +6,7 @@ drop trigger if exists _450_keep_quotas on app_public.flow_executions;
 -- undo: the trigger as before
 drop function if exists app_private.keep_quotas();
 -- undo: the function as before; drop function if exists app_private.demand_quotas(uuid, bigint), app_private.add_execution_task()
+-- undo: app_private.audit_rows as before; then drop function if exists app_private.uuid_of(uuid)
 
 --!include app_private/functions/is_json_object.sql
 --!include app_private/functions/is_metrics.sql
@@ -17,3 +18,5 @@ drop function if exists app_private.keep_quotas();
 --!include app_private/functions/engine/notify_executions.sql
 --!include app_private/functions/engine/checkpoint_executions.sql
 --!include app_private/functions/engine/write_nodes.sql
+--!include app_private/functions/audit/uuid_of.sql
+--!include app_private/functions/audit/audit_rows.sql
