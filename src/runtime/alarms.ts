@@ -1,6 +1,6 @@
 /**
  * Times that are mostly taken back before they are up: of each node its timeout, and when a row is to show that it runs. Those of one length stand in
- * a ring, in the order in which they are up, behind one timer of Node's own; one for each would cost more than anything else that a short node needs.
+ * a ring, in the order in which they are up, behind one timer of Node's own: one for each costs a twentieth of what a short node needs.
  */
 
 export class Alarm {
