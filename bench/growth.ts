@@ -28,6 +28,11 @@ interface Cost {
   kept: number;
 }
 
+interface Latency extends LoadFigures {
+  /** Of a request: pages that were not in PostgreSQL's own memory. A p99 that grows without them is the machine's, not the data's. */
+  pagesRead: number;
+}
+
 /** Of each query, with policies and without. */
 const requestsOfARound = 150;
 
@@ -51,28 +56,40 @@ export async function run(args: string[]): Promise<void> {
   if (options.json) return printJson(result);
   printTable(result.growth.map(({ query, before: small, after: large }) => ({
     query, [`p50 ms, ${before.executions}`]: small.p50, [`p50 ms, ${after.executions}`]: large.p50, [`p99 ms, ${before.executions}`]: small.p99, [`p99 ms, ${after.executions}`]: large.p99, 'p99 grows': Number((large.p99 / small.p99).toFixed(2)),
+    requests: `${small.requests}, ${large.requests}`, 'pages read a request': `${small.pagesRead}, ${large.pagesRead}`,
   })));
   process.stdout.write('\n');
   printTable([...result.policies, ...result.audit].map(({ what, with: withIt, without, kept }) => ({ what, 'with, us': Math.round(withIt), 'without, us': Math.round(without), kept })));
 }
 
 /** Few clients: what a request takes, not what the machine can take. */
-async function latencies(cluster: OwnCluster, size: Size, seconds: number, say: (line: string) => void): Promise<LoadFigures[]> {
+async function latencies(cluster: OwnCluster, size: Size, seconds: number, say: (line: string) => void): Promise<Latency[]> {
   const tokens = await tokensOf(cluster, size);
   const api = await startCommand(cluster, 'server');
-  const figures: LoadFigures[] = [];
+  const figures: Latency[] = [];
+  const watcher = new pg.Client({ connectionString: cluster.url('postgres') });
   try {
+    await watcher.connect();
     for (const query of apiQueries) {
       const load = apiLoad(api.url, query, size, tokens);
       await underLoad(load, 2, seconds / 2);
+      const before = await pagesRead(watcher);
       const measured = await underLoad(load, 2, seconds);
-      say(`${query.name}: p50 ${measured.p50} ms, p99 ${measured.p99} ms`);
-      figures.push(measured);
+      const pages = Number(((await pagesRead(watcher) - before) / measured.requests).toFixed(1));
+      say(`${query.name}: p50 ${measured.p50} ms, p99 ${measured.p99} ms of ${measured.requests} requests, ${pages} pages read a request`);
+      figures.push({ ...measured, pagesRead: pages });
     }
   } finally {
+    await watcher.end();
     await api.stop();
   }
   return figures;
+}
+
+/** So far, in all sessions; these tell of it once a second at most. */
+async function pagesRead(client: pg.Client): Promise<number> {
+  const { rows } = await client.query<{ pages: string }>('select blks_read as pages from pg_stat_database where datname = current_database()');
+  return Number(rows[0]!.pages);
 }
 
 /**
