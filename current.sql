@@ -1,12 +1,10 @@
 -- Write the next migration here; see it run with: agentflow db watch
 -- Quotas are asked for where the jobs are added (app_private.demand_quotas).
 drop trigger if exists _450_keep_quotas on app_public.executions;
--- undo: the trigger as before
+-- undo: create trigger _450_keep_quotas after insert on app_public.executions referencing new table as inserted for each statement when (current_setting('jwt.claims.tenant_id', true) <> '') execute function app_private.keep_quotas();
 drop trigger if exists _450_keep_quotas on app_public.flow_executions;
--- undo: the trigger as before
+-- undo: create trigger _450_keep_quotas after insert on app_public.flow_executions referencing new table as inserted for each statement when (current_setting('jwt.claims.tenant_id', true) <> '') execute function app_private.keep_quotas();
 drop function if exists app_private.keep_quotas();
--- undo: the function as before; drop function if exists app_private.demand_quotas(uuid, bigint), app_private.add_execution_task()
--- undo: app_private.audit_rows as before; then drop function if exists app_private.uuid_of(uuid)
 
 --!include app_private/functions/is_json_object.sql
 --!include app_private/functions/is_metrics.sql
