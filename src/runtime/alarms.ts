@@ -60,7 +60,6 @@ class Ring {
   }
 
   #look(): void {
-    this.#isTimed = false;
     const now = performance.now();
     try {
       for (let first = this.#end.after; first.dueMs <= now; first = this.#end.after) {
@@ -69,8 +68,9 @@ class Ring {
       }
     } finally {
       const first = this.#end.after;
+      this.#isTimed = false;
       if (first === this.#end) rings.delete(this.#ms);
-      else if (!this.#isTimed) this.#time(Math.max(1, Math.ceil(first.dueMs - now)));
+      else this.#time(Math.max(1, Math.ceil(first.dueMs - now)));
     }
   }
 }

@@ -46,6 +46,15 @@ test('one that is set, or taken back, by another that rings is heeded', () => {
   expect(rung).toEqual(['first', 'next']);
 });
 
+test('one that is set while another rings does not hold up those that come before it', () => {
+  const rung: string[] = [];
+  alarmIn(500, () => alarmIn(500, () => rung.push('next')));
+  jest.advanceTimersByTime(100);
+  alarmIn(500, () => rung.push('second'));
+  jest.advanceTimersByTime(502);
+  expect(rung).toEqual(['second']);
+});
+
 test('nothing is left to wait for once all are over', () => {
   alarmIn(500, () => undefined);
   alarmIn(500, () => undefined).off();
