@@ -70,12 +70,17 @@ export class Admission {
 
   /** Everything that is asked of an operation before it is planned. Throws RATE_LIMITED, LIMIT_EXCEEDED, DOCUMENT_NOT_TRUSTED, UNAUTHENTICATED. */
   async admit(operation: Operation, scope: RequestScope): Promise<void> {
-    if (!mayChange(operation)) scope.onlyReads = true;
-    // A start goes with the confirmation in one transaction, as a read does.
-    else if (!this.face.changesByStarts(this.#parts.schema(), operation.query)) await answeredInTime(confirm(scope));
+    scope.onlyReads = !mayChange(operation);
+    // A start goes with the confirmation in one transaction, as a read does. Who may send what is not registered is never said from memory.
+    const beginsFromMemory = (scope.onlyReads || this.face.changesByStarts(this.#parts.schema(), operation.query)) && !this.face.dependsOnCaller(operation.query);
+    if (!beginsFromMemory) await answeredInTime(confirm(scope));
     let cost = 0;
     try {
       cost = this.face.admit(this.#parts.schema(), operation, scope);
+    } catch (error) {
+      // Who is not in any more is told that, and nothing else.
+      await answeredInTime(confirm(scope));
+      throw error;
     } finally {
       // What was refused has been a request, too.
       await this.charge(scope, cost);

@@ -39,6 +39,11 @@ export class Face {
     return this.#of(schema).costOf(operation);
   }
 
+  /** Does it depend on who asks whether this is served at all? */
+  dependsOnCaller(query: string): boolean {
+    return this.#trusted !== null && !this.#trusted.has(query);
+  }
+
   /** Is all that a document changes done by functions of the database that start executions? */
   changesByStarts(schema: GraphQLSchema, query: string): boolean {
     const parsed = this.#of(schema).prepare(query);

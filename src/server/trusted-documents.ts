@@ -32,10 +32,14 @@ export class TrustedDocuments {
     return this.#byId.get(documentId.replace(/^sha256:/, ''));
   }
 
+  has(query: string): boolean {
+    return this.#hashes.has(hashOf(query));
+  }
+
   /** Admins may send what they like, in person: their keys are in programs. Throws DOCUMENT_NOT_TRUSTED. */
   demand(query: string, identity: Identity): void {
     if (identity.kind === 'session' && identity.role === 'admin') return;
-    if (!this.#hashes.has(hashOf(query))) throw new AgentFlowError('DOCUMENT_NOT_TRUSTED', undefined, { details: { field: 'query' } });
+    if (!this.has(query)) throw new AgentFlowError('DOCUMENT_NOT_TRUSTED', undefined, { details: { field: 'query' } });
   }
 }
 

@@ -4,6 +4,7 @@
  * (see `isLoneRead`) goes with its settings as one message and is a transaction of its own; otherwise `begin`, the settings and the first
  * statement are written without waiting for each other. The pool's clients must be made with `pipeline: true`.
  */
+import { createHash } from 'node:crypto';
 import type { Pool, PoolClient, QueryArrayConfig, QueryConfig } from 'pg';
 import { answerBudgetKey, chargeAnswers, givenUp } from './answer-size.ts';
 import { noteOutcome, querySettled, type Settings, settingsStatement, type SettingsStatement } from './settled-query.ts';
@@ -164,15 +165,9 @@ function configOf(client: PoolClient, statement: Statement): QueryConfig | Query
   return { text, ...(values ? { values } : null), ...(name && isPreparable(client, name) ? { name } : null), ...(arrayMode ? { rowMode: 'array' } : null) };
 }
 
-const namesOfChanges = new Map<string, string>();
-
 /** What PostGraphile's changes leave out: making one ready anew each time costs a tenth of starting an execution. Their texts hold no values. */
 function nameOf({ text, values, arrayMode }: Statement): string | undefined {
-  const known = namesOfChanges.get(text);
-  if (known !== undefined || !arrayMode || !values?.length || namesOfChanges.size >= maxPrepared) return known;
-  const name = `caller_change_${namesOfChanges.size}`;
-  namesOfChanges.set(text, name);
-  return name;
+  return arrayMode && values?.length ? `change_${createHash('sha256').update(text).digest('base64url')}` : undefined;
 }
 
 /** Clients decide which statements there are, so their number on a connection has a bound: what comes later is not prepared. */

@@ -101,7 +101,7 @@ function textOf(condition: Condition | null, names: readonly string[]): string {
 
 /** Notes what has become of the condition: it held when the settings were set. */
 export function noteOutcome({ condition }: SettingsStatement, isSettled: boolean): void {
-  if (condition) condition.outcome = isSettled ? 'held' : 'failed';
+  if (condition && condition.outcome !== 'held') condition.outcome = isSettled ? 'held' : 'failed';
 }
 
 const preparedOn = new WeakMap<PoolClient, Set<string>>();

@@ -54,8 +54,11 @@ describe('a start, which is asked together with who starts it', () => {
     const refused = await ask(start);
     expect({ status: refused.status, codes: codesOf(refused), data: refused.data }).toEqual({ status: 401, codes: ['TOKEN_INVALID'], data: undefined });
     expect((await ask(start.replace('initialState: {}', 'initialState: []'))).status).toBe(401);
+    const tooMany = `mutation {${Array.from({ length: 40 }, (_, index) => start.slice(10, -1).replaceAll(/\b(one|two):/g, `$1${index}:`)).join(' ')}}`;
+    expect((await ask(tooMany)).status).toBe(401);
     expect(await countOf()).toBe(before);
     await sessions.restore();
+    expect(codesOf(await ask(tooMany))).toContain('LIMIT_EXCEEDED');
     expect((await ask(start)).errors).toBeUndefined();
     expect(await countOf()).toBe(before + 2);
   });

@@ -92,6 +92,17 @@ describe('the API', () => {
     expect((await post('key', { query: me })).data).toEqual({ currentUser: { email: 'john@example.com' } });
   });
 
+  test('asks for the role that the caller has now', async () => {
+    const body = { query: '{ sources { totalCount } workflows { totalCount } }' };
+    const become = (role: string): Promise<unknown> => api.db.owner.query(`update users set role = $1 where email like 'john@%'`, [role]);
+    await api.db.owner.query(`insert into users (email, name, password_hash, tenant_id, role) select 'other@example.com', 'Other', 'none', tenant_id, 'admin' from users where email like 'john@%'`);
+    expect((await post('john', body)).errors).toBeUndefined();
+    await become('operator');
+    expect((await post('john', body)).status).toBe(403);
+    await become('admin');
+    expect((await post('john', body)).errors).toBeUndefined();
+  });
+
   test('lets people in by the pages of this server', async () => {
     for (const query of ownOperations) {
       expect(codesOf(await post('visitor', { query, variables: { input: { email: 'john@example.com', password: 'wrong', token: 'x' } } }))).not.toContain('DOCUMENT_NOT_TRUSTED');

@@ -100,6 +100,9 @@ test('a wait that is written again, as its answer was lost, keeps what has come 
   expect(await nodesOf(claim.executionId)).toMatchObject([{ wait_details: { message: 'Go on?', result: 'yes' } }]);
   await store.checkpoint(claim, [{ ...waiting, attempts: 2 }]);
   expect((await nodesOf(claim.executionId))[0]!['wait_details']).toEqual({ message: 'Go on?' });
+  await database.owner.query(`select app_private.resume_node(tenant_id, execution_id, node_id, '"no"') from node_executions where execution_id = $1`, [claim.executionId]);
+  await store.checkpoint(claim, [{ ...waiting, attempts: 2, wait: { ...wait, details: { message: 'And now?' } } }]);
+  expect((await nodesOf(claim.executionId))[0]!['wait_details']).toEqual({ message: 'And now?' });
   session.release(true);
 });
 

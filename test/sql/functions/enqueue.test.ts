@@ -44,13 +44,14 @@ test.each(ways)('where graphile-worker does not know the task yet, the first sta
   });
 });
 
-test('a job that is there already, of an execution that was erased, looks at the new one of that id', async () => {
+test('a job that is there already, of an execution that was erased, begins anew for the new one of that id', async () => {
   await db.asRole('agentflow_owner', {}, async (client) => {
     const id = await startExecution(client);
-    const before = await jobOf(client, id);
+    await client.query(`update graphile_worker._private_jobs set attempts = max_attempts, last_error = 'gone', run_at = 'infinity' where key = $1`, [id]);
     await client.query('delete from app_public.executions where id = $1', [id]);
     await client.query(`insert into app_public.executions (id, tenant_id, workflow_id, user_id, initial_state) values ($1, $2, $3, $4, '{}')`, [id, tenant.id, workflowId, tenant.users.operator]);
-    expect(await jobOf(client, id)).toEqual(before);
+    expect(await jobOf(client, id)).toEqual([expect.objectContaining({ attempts: 0, last_error: null, is_available: true, revision: 1, priority: 10 })]);
+    expect(await one(client, `select run_at <= now() from graphile_worker._private_jobs where key = $1`, [id])).toBe(true);
   });
 });
 
