@@ -13,6 +13,7 @@ drop function if exists app_private.keep_quotas();
 --!include app_private/functions/engine/tg_enqueue_executions.sql
 --!include app_private/functions/flow_engine/tg_enqueue_flow_executions.sql
 --!include app_public/functions/execute_workflow.sql
+--!include app_private/functions/engine/free_jobs.sql
 --!include app_private/functions/engine/notify_executions.sql
 --!include app_private/functions/engine/checkpoint_executions.sql
 --!include app_private/functions/engine/write_nodes.sql

@@ -31,7 +31,8 @@ function main(args) {
   const node = findNode();
   const isExec = args[0] === 'exec';
   const program = path.join(root, 'src', 'cli', 'main.ts');
-  if (!isExec && node === process.execPath && runsTypeScriptQuietly(process.versions.node)) {
+  // The first process of a container is told to end only by signals that it asks for: there the launcher stays, and passes them on.
+  if (!isExec && process.pid !== 1 && node === process.execPath && runsTypeScriptQuietly(process.versions.node)) {
     void goOn(program, node);
     return;
   }

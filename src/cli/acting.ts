@@ -100,7 +100,7 @@ export async function asOwner<T>(context: Context, use: (client: pg.Client) => P
 
 /** As `agentflow start` would: an embedded database that nobody serves is brought up to date. */
 async function makeReady(context: Context, database: OpenDatabase): Promise<void> {
-  await migrateDatabase(database.databaseUrl, { passwords: database.passwords });
+  await migrateDatabase(database.databaseUrl, { passwords: database.passwords, trustsBodies: database.embedded !== null });
   await registerTypes(database);
   await samplesFor(completeConfig(context.config, database, false), database, null);
 }

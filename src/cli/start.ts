@@ -3,6 +3,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { Command } from 'commander';
 import { providerVariables, type Config } from '../config.ts';
 import type { EmbeddedPostgres } from '../embedded/index.ts';
+import { extensionFolders } from '../extensions.ts';
 import { hashApiKey } from '../keys.ts';
 import { Metrics } from '../metrics.ts';
 import { hasSampleCredentials, keepSampleCredentials, loadSamples, makeSampleCredentials, type SampleCredentials, type Samples } from '../schema/samples.ts';
@@ -44,13 +45,19 @@ async function start(service: Service, context: Context): Promise<void> {
   let isWorking = false;
   const metrics = new Metrics();
   const serving = startServerPart(context, config, database, { isWorking: () => isWorking, metrics, schemaAnswers });
-  const [server, samples] = await Promise.all([serving, migrated.then(() => loadData(config, database, fresh)), serving.then((part) => processes.add(part))]);
+  // The database's own checks judge the sample workflows: a new one needs to know the node types first. Extensions may be broken: then nobody is told of a service.
+  const registersFirst = isFresh || extensionFolders().length > 0;
+  const loadData = async (): Promise<Samples | null> => {
+    if (registersFirst) await registerTypes(database);
+    return samplesFor(config, database, fresh);
+  };
+  const [server, samples] = await Promise.all([serving, migrated.then(loadData), serving.then((part) => processes.add(part))]);
   await announce(service, config, database, server.url, samples);
   if (service.isStopping) return;
   if (!isFresh) {
     // Whoever waits for the server asks now, and nothing is answered while the code of the node types and of the worker is loaded.
     await sleep(firstAsksMs);
-    await registerTypes(database);
+    if (!registersFirst) await registerTypes(database);
   }
   await processes.add(await startWorkerPart(context, config, database, metrics));
   await server.loadRest();
@@ -78,18 +85,12 @@ async function answersOfPresent({ authenticatorUrl }: OpenDatabase, { migrated }
 /** `underWay`: PostgreSQL is at work on the first of them, and this process has nothing to do; or there is none to run. */
 function migrate(database: OpenDatabase, { log }: Context): Migration {
   const first = Promise.withResolvers<void>();
-  const migrated = migrateDatabase(database.databaseUrl, { passwords: database.passwords, say: () => first.resolve() }).then((migrations) => {
+  const migrated = migrateDatabase(database.databaseUrl, { passwords: database.passwords, say: () => first.resolve(), trustsBodies: database.embedded !== null }).then((migrations) => {
     if (migrations.length > 0) log.info({ migrations }, 'migrated');
   });
   // What it says goes before the statement itself. Who waits for the end is told of a failure; here it must only not be waited for.
   const ended = migrated.catch(() => undefined);
   return { underWay: Promise.race([first.promise.then(() => sleep(sendingMs)), ended]), migrated };
-}
-
-/** The database's own checks judge the sample workflows: a new one needs to know the node types first. */
-async function loadData(config: Config, database: OpenDatabase, fresh: Promise<SampleCredentials> | null): Promise<Samples | null> {
-  if (fresh !== null) await registerTypes(database);
-  return samplesFor(config, database, fresh);
 }
 
 /** The embedded start answers by itself where nothing else could. */

@@ -13,6 +13,8 @@ export interface MigrateOptions {
   passwords?: Passwords;
   say?: Say;
   migrationsFolder?: string;
+  /** In a database without migrations the bodies of functions are not checked: they were, on this very PostgreSQL, which AgentFlow brings itself. */
+  trustsBodies?: boolean;
 }
 
 /**
@@ -23,17 +25,17 @@ export async function migrateDatabase(databaseUrl: string, options: MigrateOptio
   const folder = options.migrationsFolder ?? migrationsFolder;
   return withClient(databaseUrl, (client) => withSchemaLock(client, async () => {
     const ownerUrl = await prepareWith(client, databaseUrl, options.passwords);
-    const run = (owner: pg.Client): Promise<string[]> => runMissing(owner, { databaseUrl, ownerUrl, migrationsFolder: folder }, options.say);
+    const run = (owner: pg.Client): Promise<string[]> => runMissing(owner, { databaseUrl, ownerUrl, migrationsFolder: folder }, options);
     return ownerUrl === databaseUrl ? run(client) : withClient(ownerUrl, run);
   }));
 }
 
-async function runMissing(owner: pg.Client, urls: { databaseUrl: string; ownerUrl: string; migrationsFolder: string }, say: Say | undefined): Promise<string[]> {
+async function runMissing(owner: pg.Client, urls: { databaseUrl: string; ownerUrl: string; migrationsFolder: string }, { say, trustsBodies = false }: MigrateOptions): Promise<string[]> {
   const pending = await pendingMigrations(owner, urls.migrationsFolder);
   if (pending.length === 0) return [];
   const { runPending } = await loadMigrating();
-  const isNew = pending.length === committedMigrations(urls.migrationsFolder).length;
-  await runPending(owner, { ...urls, isNew }, say);
+  const checksBodies = !trustsBodies || pending.length < committedMigrations(urls.migrationsFolder).length;
+  await runPending(owner, { ...urls, checksBodies }, say);
   return pending.map(({ filename }) => filename);
 }
 

@@ -35,14 +35,13 @@ export type { Say };
 export { migrateDatabase } from './migrate-database.ts';
 
 /**
- * Runs the committed migrations that have not run; `ownerUrl` acts as the owner. In a database that `isNew` the bodies of functions are not checked:
- * each was, on the shadow, before its migration was committed. Throws MIGRATION_FAILED (with file, line and column).
+ * Runs the committed migrations that have not run; `ownerUrl` acts as the owner. Throws MIGRATION_FAILED (with file, line and column).
  */
-export async function runPending(client: pg.Client, urls: Pick<DatabaseUrls, 'databaseUrl'> & { ownerUrl: string; migrationsFolder: string; isNew: boolean }, say: Say | undefined): Promise<void> {
-  const { databaseUrl, ownerUrl, migrationsFolder: folder, isNew } = urls;
+export async function runPending(client: pg.Client, urls: Pick<DatabaseUrls, 'databaseUrl'> & { ownerUrl: string; migrationsFolder: string; checksBodies: boolean }, say: Say | undefined): Promise<void> {
+  const { databaseUrl, ownerUrl, migrationsFolder: folder, checksBodies } = urls;
   try {
     const shared = settings({ databaseUrl, migrationsFolder: folder }, say);
-    const pgSettings = { ...shared.pgSettings, ...(isNew ? { check_function_bodies: 'off' } : {}) };
+    const pgSettings = { ...shared.pgSettings, ...(checksBodies ? {} : { check_function_bodies: 'off' }) };
     await withoutPools({ databaseUrl }, () => migrate({ ...shared, pgSettings, beforeAllMigrations: [] }));
   } catch (error) {
     const [failed] = await pendingMigrations(client, folder);

@@ -133,7 +133,7 @@ async function open(options: ServerOptions, keys: IdentityKeys, opened: (() => P
   addDatabaseMetrics(metrics, makeOperatingFigures(pool));
   const longWay = await openLongWay({
     log, metrics: metricsHandler(metrics, { token: config.metricsToken ?? null, isClosed: face.config.isClosed }), face: face.config, admission, health: readiness, artifact: artifactHandler(pool, statementTimeoutMs), workflowTools,
-    graphql: (request, response, next) => void api.now.router().then((router) => router(request, response, next)),
+    graphql: (request, response, next) => void api.now.router().then((router) => router(request, response, next), next),
   });
   const { isTrustedProxy } = longWay;
   const listener = plainRequests({ app: longWay.listener, admission, api: () => api.now, requestSeconds: face.config.requestSeconds, corsHeaders: corsHeadersFor(face.config.corsOrigins), isTrustedProxy, log });
@@ -144,7 +144,7 @@ async function open(options: ServerOptions, keys: IdentityKeys, opened: (() => P
   await listen(server, config.host, config.port);
   const webSockets = serveWebSockets({ server, api: () => api.now, admission, log, isTrustedProxy });
   const load = async (): Promise<void> => {
-    await Promise.all([longWay.load(), loadJose()]);
+    await Promise.all([longWay.load(), loadJose(), api.now.router()]);
   };
   let closing: Promise<void> | undefined;
   const close = async (graceMs: number): Promise<void> => {
@@ -204,7 +204,9 @@ function reloading(first: Api, build: () => Promise<Api>, events: ExecutionEvent
   let timer: NodeJS.Timeout | undefined;
   const reload = async (): Promise<void> => {
     try {
-      api.now = await build();
+      const next = await build();
+      await next.router();
+      api.now = next;
       log.info({}, 'The schema has changed: the API shows it');
     } catch (error) {
       log.error({ err: error }, 'The schema has changed, and no API can be made of it: the old one stays');

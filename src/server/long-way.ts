@@ -18,7 +18,10 @@ export async function openLongWay(parts: AppParts): Promise<LongWay> {
   const { trustProxy } = parts.face;
   const trustsNobody = typeof trustProxy === 'number' ? trustProxy === 0 : trustProxy.length === 0;
   return {
-    listener: (request, response) => void made().then((express) => express(request, response)),
+    listener: (request, response) => void made().then((express) => express(request, response), (error: unknown) => {
+      parts.log.error({ err: error }, 'The way for this request cannot be loaded');
+      response.writeHead(500).end();
+    }),
     isTrustedProxy: trustsNobody ? () => false : (await made()).get('trust proxy fn') as IsTrustedProxy,
     load: async () => {
       await made();

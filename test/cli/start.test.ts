@@ -1,4 +1,5 @@
-import { existsSync, readFileSync, statSync } from 'node:fs';
+import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, statSync, watch, writeFileSync } from 'node:fs';
+import os from 'node:os';
 import path from 'node:path';
 import { mocksByDefault } from '../../src/cli/start.ts';
 import { readConfig } from '../../src/config.ts';
@@ -90,6 +91,25 @@ describe('agentflow start, without a database', () => {
     launcher.kill('SIGKILL');
     expect([await waitForEnd(info.pid, 20_000), await waitForEnd(postgres, 20_000)]).toEqual([true, true]);
     expect(existsSync(path.join(place.dataDir, 'server.json'))).toBe(false);
+  });
+
+  test('whose extension is broken ends before anybody is told of it', async () => {
+    const first = await start();
+    first.launcher.kill('SIGTERM');
+    await first.finished;
+    const project = mkdtempSync(path.join(os.tmpdir(), 'agentflow-broken-'));
+    try {
+      mkdirSync(path.join(project, 'ext/nodes'), { recursive: true });
+      writeFileSync(path.join(project, 'package.json'), '{"agentflow": {"extensions": ["./ext"]}}');
+      writeFileSync(path.join(project, 'ext/nodes/bad.ts'), `throw new Error('broken');`);
+      let wasAnnounced = false;
+      const looking = watch(place.dataDir, (_event, name) => { wasAnnounced ||= name === 'server.json'; });
+      expect(await runCli(['start'], { AGENTFLOW_DATA_DIR: place.dataDir, PORT: '0' }, project)).toMatchObject({ code: 3, stderr: expect.stringMatching(/EXTENSION_INVALID[^]*bad\.ts/) });
+      looking.close();
+      expect(wasAnnounced).toBe(false);
+    } finally {
+      rmSync(project, { recursive: true });
+    }
   });
 
   test('lets the database commands work on its database while it runs', async () => {

@@ -50,6 +50,15 @@ test('an error for which PostgreSQL gives no position is found by trying stateme
   });
 });
 
+test('the bodies of functions are checked in a new database, too, unless they are trusted', async () => {
+  const wrong = `${table}create or replace function app_public.nothing() returns integer language sql return (select count(*)::integer from app_public.things);\n`
+    + `create or replace function app_public.wrong() returns integer language sql as $$ select 1 from app_public.no_such_table $$;\n`;
+  const urls = await scratch.make({ committed: [wrong] });
+  const { migrationsFolder } = urls;
+  await expect(migrateDatabase(urls.databaseUrl, { migrationsFolder })).rejects.toMatchObject({ code: 'MIGRATION_FAILED', message: expect.stringContaining('no_such_table') });
+  expect(await migrateDatabase(urls.databaseUrl, { migrationsFolder, trustsBodies: true })).toEqual(['000001.sql']);
+});
+
 test('a committed migration that fails names its own line, and those before it stay', async () => {
   const urls = await scratch.make({ committed: [table, 'select 1;\nalter table app_public.things add column b wrong_type;\n'] });
   await expect(migrateDatabase(urls.databaseUrl, { migrationsFolder: urls.migrationsFolder })).rejects.toMatchObject({

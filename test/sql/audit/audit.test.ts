@@ -93,6 +93,22 @@ test('deleting a user names the revocation of his keys too', async () => {
   expect(rows.map(({ action, entity_type }) => `${action} ${entity_type}`)).toEqual(['delete user', 'revoke api_key']);
 });
 
+test.each(['bigint', 'numeric', 'varchar', 'char(5)', 'uuid'])('rows of a table whose id is %s are audited by it, one and several', async (type) => {
+  await context.client.query(`create table app_public.gadgets (id ${type} primary key, label text)`);
+  await context.client.query(`call app_private.add_tenant_columns('app_public.gadgets')`);
+  await context.client.query(`call app_private.track_tenant_table('app_public.gadgets', 'gadget')`);
+  await context.client.query(`set local plpgsql.extra_errors = 'too_many_rows'`);
+  const ids = type === 'uuid' ? [randomUUID(), randomUUID()] : ['10007', '10008'];
+  const rows = await auditOf(async () => {
+    await context.client.query(`insert into app_public.gadgets (id, label, tenant_id, user_id) select id::${type}, 'a', $2, $3 from unnest($1::text[]) as id`, [ids, tenant.id, tenant.users.admin]);
+    await context.client.query(`update app_public.gadgets set label = 'b'`);
+    await context.client.query(`update app_public.gadgets set label = 'c' where id = $1::text::${type}`, [ids[0]]);
+    await context.client.query('delete from app_public.gadgets');
+  });
+  const named = rows.filter(({ entity_type: kind }) => kind === 'gadget').map((row) => `${row.action} ${row.entity_id ?? row.entity_key}`).sort();
+  expect(named).toEqual([...ids.flatMap((id) => [`create ${id}`, `erase ${id}`, `update ${id}`]), `update ${ids[0]}`].sort());
+});
+
 test('a thousand rows are a thousand audit rows of one statement', async () => {
   const rows = await auditOf(change(`
     insert into app_public.sources (name, kind, config, user_id, tenant_id) select 'bulk ' || n, 'api', '{}', $2, $1 from generate_series(1, 1000) as n`, [tenant.id, tenant.users.architect]));
