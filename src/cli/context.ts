@@ -75,7 +75,8 @@ export function report(error: unknown, json: boolean): number {
 /** Errors of sockets and of PostgreSQL's connecting say too little by themselves. */
 function asKnown(error: unknown): AgentFlowError | null {
   if (error instanceof AgentFlowError) return error;
-  const { code, message } = error as { code?: string; message?: string };
+  // pg gives no code to the end of a connection.
+  const { message, code = message?.startsWith('Connection terminated') ? 'ECONNRESET' : undefined } = error as { code?: string; message?: string };
   if (code === undefined) return null;
   const text = message === undefined || message === '' ? code : message;
   if (['ECONNREFUSED', 'ENOTFOUND', 'ETIMEDOUT', 'EHOSTUNREACH', 'ECONNRESET', 'EAI_AGAIN', '57P03'].includes(code)) {

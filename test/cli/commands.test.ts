@@ -57,6 +57,15 @@ describe('the command line', () => {
     expect(await runCli(['db', 'history'], { DATABASE_URL: 'postgres://agentflow_owner@127.0.0.1:1/agentflow' }))
       .toMatchObject({ code: 3, stderr: expect.stringContaining('DATABASE_UNREACHABLE') });
   });
+
+  test('with one that hangs up, too', async () => {
+    const server = createServer((socket) => socket.once('data', () => socket.end()).resume());
+    await new Promise<void>((resolve) => { server.listen(0, '127.0.0.1', resolve); });
+    const { port } = server.address() as AddressInfo;
+    expect(await runCli(['db', 'history'], { DATABASE_URL: `postgres://agentflow_owner@127.0.0.1:${port}/agentflow` }))
+      .toMatchObject({ code: 3, stderr: expect.stringContaining('DATABASE_UNREACHABLE') });
+    server.close();
+  });
 });
 
 describe('on a database', () => {
