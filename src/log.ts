@@ -1,6 +1,7 @@
 /** The log: one line an event on standard error, so that standard output stays for what a command was asked for. */
+import { createRequire } from 'node:module';
 import pino from 'pino';
-import pretty from 'pino-pretty';
+import type { PinoPretty } from 'pino-pretty';
 import type { Config } from './config.ts';
 
 export type Log = pino.Logger;
@@ -19,6 +20,8 @@ export function createLog(config: Pick<Config, 'logLevel' | 'logFormat'>): Log {
   const standardError = pino.destination({ dest: 2, sync: true });
   standardError.on('error', () => undefined); // its reader is gone: nobody to tell, and no reason to stop working
   if (config.logFormat === 'json') return pino(options, standardError);
+  // Thirty files, for terminals only.
+  const pretty = createRequire(import.meta.url)('pino-pretty') as typeof PinoPretty;
   const forPeople = pretty({ destination: standardError, translateTime: 'SYS:HH:MM:ss.l', ignore: 'pid,hostname' });
   forPeople.on('error', () => undefined);
   return pino(options, forPeople);

@@ -16,7 +16,7 @@ import { keptAnswers } from './kept-answers.ts';
 import { announce, completeConfig, demandForRoles, demandFreePort, openForService, readyGround, readyServer, readyWorker, registerTypes, startServerPart, startWorkerPart } from './processes.ts';
 import { serve, type Service } from './serve.ts';
 
-const firstAsksMs = 50;
+const firstAsksMs = 100;
 /** A statement is with PostgreSQL by then. */
 const sendingMs = 20;
 
